@@ -1,0 +1,128 @@
+/** The whole grammar, by yargs: help, completion, and what to say of a line that is off. */
+
+import { closestMatch } from 'leven';
+import yargs from 'yargs';
+import { quote } from '../core/account.ts';
+import { GlmTokenError } from '../core/errors.ts';
+import type { Args, Command } from './command.ts';
+import { isChoice } from './grammar.ts';
+import { COMMANDS } from './index.ts';
+
+/** Either a command to run, or text to print and be done. */
+export type Parsed = { command: Command; args: Args } | { output: string };
+
+/** Widest help text, in columns. */
+const HELP_COLUMNS = 80;
+
+const EPILOGUE = [
+  'Options everywhere: --host HOST and --profile NAME, or GLM_TOKEN_HOST and',
+  'GLM_TOKEN_PROFILE, name the account. GLM_API_KEY holds a key for CI.',
+].join('\n');
+
+/**
+ * @param argv the arguments after the program's name
+ * @throws GlmTokenError `ERR_USAGE` when they make no sense
+ */
+export async function parseFully(argv: readonly string[], version: string): Promise<Parsed> {
+  const words = COMMANDS.map(({ name }) => name);
+  const parser = yargs()
+    .scriptName('glm-token')
+    .usage(
+      'Usage: $0 COMMAND [OPTIONS]\n\nFresh short-lived tokens for the GLM API, from a key in the OS keychain.',
+    )
+    .locale('en')
+    .wrap(HELP_COLUMNS)
+    .version(version)
+    .help()
+    .example('glm-token setup', 'start here')
+    .example('glm-token store --host api.z.ai', 'save a key for the host abroad')
+    .example('glm-token print', 'see a token')
+    .epilogue(EPILOGUE)
+    .exitProcess(false)
+    .showHelpOnFail(false)
+    .parserConfiguration({
+      'boolean-negation': false,
+      'camel-case-expansion': false,
+      'dot-notation': false,
+      'duplicate-arguments-array': false,
+      'parse-numbers': false,
+      'parse-positional-numbers': false,
+    });
+  for (const { name, summary, options, examples = [] } of COMMANDS) {
+    parser.command(name, summary, (sub) => {
+      const sentence = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+      sub.usage(`Usage: $0 ${name} [OPTIONS]\n\n${sentence}`).epilogue('');
+      for (const [option, { type, describe, choices, value }] of Object.entries(options)) {
+        const shown = value ? `${value}: ${describe}` : describe;
+        sub.option(option, {
+          type,
+          describe: shown,
+          requiresArg: type === 'string',
+          ...(choices ? { choices } : {}),
+        });
+      }
+      return examples.reduce((built, [line, meaning]) => built.example(line, meaning), sub);
+    });
+  }
+
+  const {
+    argv: parsed,
+    error,
+    output,
+  } = await new Promise<{
+    argv: Record<string, unknown>;
+    error: Error | undefined;
+    output: string;
+  }>((resolve) => {
+    parser.parse([...argv], {}, (error, parsedArgv, output) =>
+      resolve({ argv: parsedArgv as Record<string, unknown>, error: error ?? undefined, output }),
+    );
+  });
+  if (output && !error) return { output };
+
+  const [word, ...strays] = (parsed._ as (string | number)[]).map(String);
+  if (word === undefined) throw usage('no command was given', 'see: glm-token --help');
+  const command = COMMANDS.find(({ name }) => name === word);
+  if (!command) {
+    throw unknown('command', word, [...words, 'completion'], 'see: glm-token --help');
+  }
+  const help = `see: glm-token ${command.name} --help`;
+  const args: Record<string, string | boolean> = {};
+  for (const [name, value] of Object.entries(parsed)) {
+    if (name === '_' || name === '$0' || name === 'help' || name === 'version') continue;
+    const option = command.options[name];
+    if (!option) {
+      const names = Object.keys(command.options).map((known) => `--${known}`);
+      throw unknown('option', name.length === 1 ? `-${name}` : `--${name}`, names, help);
+    }
+    if (value === undefined) continue;
+    if (option.type === 'string' && (typeof value !== 'string' || value === '')) {
+      throw usage(`--${name} needs a value`, help);
+    }
+    if (!isChoice(value, option.choices)) {
+      throw usage(
+        `--${name} cannot be ${quote(String(value))}`,
+        `write one of: ${option.choices?.join(', ')}`,
+      );
+    }
+    args[name] = value as string | boolean;
+  }
+  if (strays[0] !== undefined) {
+    // Not repeated: it may be a key, from someone who did not expect to be asked for one.
+    throw usage(
+      `glm-token ${command.name} takes no arguments, and a key is never one`,
+      strays[0].includes('.') ? 'if that was a key: it is in your shell history now' : help,
+    );
+  }
+  if (error) throw usage(error.message.replace(/\.$/, ''), help);
+  return { command, args };
+}
+
+const usage = (message: string, hint: string) => new GlmTokenError('ERR_USAGE', message, hint);
+
+function unknown(kind: string, given: string, known: string[], help: string): GlmTokenError {
+  const near = closestMatch(given, known, { maxDistance: 3 });
+  // A word that is no name may be a key, and is not repeated.
+  const shown = /^-{0,2}[a-z][a-z-]*$/.test(given) ? ` ${quote(given)}` : ' of that name';
+  return usage(`there is no ${kind}${shown}`, near ? `did you mean ${near}?` : help);
+}

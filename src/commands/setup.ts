@@ -1,0 +1,70 @@
+/** `glm-token setup`: the guided first run. */
+
+import { DEFAULT_HOST, DEFAULT_PROFILE, describeAccount } from '../core/account.ts';
+import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
+import { findKey } from '../stores/stores.ts';
+import { ACCOUNT_OPTIONS, type Args, type Command, type Context } from './command.ts';
+import { MAX_INPUT_BYTES, storeKey, takeKey } from './take-key.ts';
+
+export const setup: Command = {
+  name: 'setup',
+  summary: 'start here: save the key, get the lines for init.el',
+  options: {
+    ...ACCOUNT_OPTIONS,
+    force: { type: 'boolean', describe: 'replace a stored key without asking' },
+  },
+  async run(context, args) {
+    await takeKeyUnlessThere(context, args);
+    const account = context.account(args);
+    const key = await findKey(context.stores(), account);
+    const { token } = await signToken(key, context.now(), DEFAULT_TTL_MS);
+    context.note(`glm-token: it works; this token for ${describeAccount(account)} lives 3 minutes`);
+    context.print(token);
+    context.note('glm-token: and this goes into your init.el');
+    context.print(initBlock(context, args));
+  },
+};
+
+async function takeKeyUnlessThere(context: Context, args: Args): Promise<void> {
+  const account = context.account(args);
+  const { environment, primary } = context.stores();
+  if (await environment?.get(account)) {
+    context.note(
+      'glm-token: GLM_API_KEY is set, so the key comes from the environment; nothing is stored',
+    );
+    return;
+  }
+  context.note(`glm-token: the key will be kept in ${primary.title}`);
+  const kept = await primary.get(account);
+  if (kept === undefined || args.force === true) {
+    await takeKey(context, account, args.force === true);
+    return;
+  }
+  const given = context.interactive ? '' : await context.readInput(MAX_INPUT_BYTES);
+  if (given.trim() !== '') await storeKey(context, account, given, false);
+  else context.note(`glm-token: the key for ${describeAccount(account)} is there already`);
+}
+
+/** The lines for init.el, with absolute paths, so that they work as pasted. */
+export function initBlock(context: Context, args: Args): string {
+  const { node, script, root } = context.paths;
+  const { host, profile } = context.account(args);
+  const options = [
+    host === DEFAULT_HOST ? '' : ` :host ${lisp(host)}`,
+    profile === DEFAULT_PROFILE ? '' : ` :profile ${lisp(profile)}`,
+  ].join('');
+  return [
+    ';; GLM for gptel: a fresh token for each request; the key stays in its store.',
+    `(add-to-list 'load-path ${lisp(`${root}/elisp`)})`,
+    `(setq glm-gptel-auth-command '(${lisp(node)} ${lisp(script)}))`,
+    "(require 'glm-gptel-auth)",
+    "(with-eval-after-load 'gptel",
+    `  (setq gptel-backend (glm-gptel-auth-make-backend "GLM"${options})`,
+    "        gptel-model 'glm-5.3))",
+  ].join('\n');
+}
+
+/** A string as Emacs Lisp reads it; Windows paths with slashes, as Emacs takes them too. */
+function lisp(text: string): string {
+  return `"${text.replaceAll('\\', '/').replaceAll('"', '\\"')}"`;
+}

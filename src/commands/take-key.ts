@@ -1,0 +1,70 @@
+/** Takes a key from a person or from standard input and puts it into the store in use. */
+
+import { type Account, accountFlags, describeAccount } from '../core/account.ts';
+import { GlmTokenError } from '../core/errors.ts';
+import { formatKey, MAX_KEY_CHARACTERS, parseKey, shortenId } from '../core/key.ts';
+import type { Context } from './command.ts';
+
+/** Room for a key in UTF-8 with what a paste brings along, in bytes. */
+export const MAX_INPUT_BYTES = 4 * MAX_KEY_CHARACTERS + 1024;
+
+/**
+ * Reads a key and stores it, as {@link storeKey} does.
+ *
+ * @param force replace a key that is there without asking
+ */
+export async function takeKey(context: Context, account: Account, force: boolean): Promise<void> {
+  const { primary } = context.stores();
+  await primary.get(account); // Before a key is typed, so that a store which fails says so first.
+  if (context.interactive) {
+    context.note(`glm-token: the key for ${describeAccount(account)} goes to ${primary.title}`);
+  }
+  const text = context.interactive
+    ? await context.ask('API key (id.secret, not shown): ', { secret: true })
+    : await context.readInput(MAX_INPUT_BYTES);
+  await storeKey(context, account, text, force);
+}
+
+/**
+ * Checks the shape of a key and stores it.
+ *
+ * @throws GlmTokenError `ERR_KEY_MALFORMED`, `ERR_USAGE` when it may not replace the key that is
+ *   there, or what the store throws; nothing is stored or lost then
+ */
+export async function storeKey(
+  context: Context,
+  account: Account,
+  text: string,
+  force: boolean,
+): Promise<void> {
+  const key = parseKey(text);
+  const { primary } = context.stores();
+  const owner = describeAccount(account);
+  const kept = await primary.get(account);
+  if (kept !== undefined && kept !== formatKey(key) && !force) {
+    await confirm(
+      context,
+      `a key is stored for ${owner} already; replace it?`,
+      new GlmTokenError(
+        'ERR_USAGE',
+        `a key is stored for ${owner} already, and was left as it is`,
+        `to replace it: glm-token store --force${accountFlags(account)}`,
+      ),
+    );
+  }
+  await primary.set(account, formatKey(key));
+  context.note(`glm-token: stored the key ${shortenId(key.id)} for ${owner} in ${primary.title}`);
+}
+
+/** Asks a yes-or-no question; without a person there, or on no, throws what `refusal` is. */
+export async function confirm(
+  context: Context,
+  question: string,
+  refusal: GlmTokenError,
+): Promise<void> {
+  if (!context.interactive) throw refusal;
+  const answer = await context.ask(`glm-token: ${question} [y/N] `);
+  if (!/^y(es)?$/i.test(answer.trim())) {
+    throw new GlmTokenError('ERR_USAGE', 'nothing was changed');
+  }
+}

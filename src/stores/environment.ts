@@ -1,0 +1,25 @@
+/** The environment as a store: one key in `GLM_API_KEY`, for CI and for a first try. */
+
+import { type Account, accountName } from '../core/account.ts';
+import { GlmTokenError } from '../core/errors.ts';
+import type { Store } from './store.ts';
+
+/** A store that holds the text of `GLM_API_KEY` for one account, and that cannot be written. */
+export function environmentStore(text: string, owner: Account): Store {
+  const owns = (account: Account) => accountName(account) === accountName(owner);
+  const refuse = (): never => {
+    throw new GlmTokenError(
+      'ERR_USAGE',
+      'GLM_API_KEY is set in the environment, and glm-token cannot change it',
+      'unset GLM_API_KEY to use a key that is kept in a store',
+    );
+  };
+  return {
+    name: 'environment',
+    title: 'the environment (GLM_API_KEY)',
+    get: async (account) => (owns(account) ? text : undefined),
+    set: async () => refuse(),
+    delete: async (account) => (owns(account) ? refuse() : false),
+    list: async () => [{ account: owner, text }],
+  };
+}

@@ -1,0 +1,28 @@
+/** The port that every store serves. */
+
+import type { Account } from '../core/account.ts';
+
+export type StoreName = 'keychain' | 'file' | 'environment';
+
+/** An account and the text kept for it, as it was stored: usually `id.secret`. */
+export interface StoredKey {
+  readonly account: Account;
+  readonly text: string;
+}
+
+/**
+ * A place where keys are kept.
+ *
+ * Absent is `undefined` or `false`; what failed throws a GlmTokenError, most often
+ * `ERR_STORE_UNAVAILABLE` or `ERR_STORE_LOCKED`.
+ */
+export interface Store {
+  readonly name: StoreName;
+  /** The store as a sentence has it: `the keychain (Secret Service)`. */
+  readonly title: string;
+  get(account: Account): Promise<string | undefined>;
+  set(account: Account, text: string): Promise<void>;
+  /** Whether there was a key to delete. */
+  delete(account: Account): Promise<boolean>;
+  list(): Promise<StoredKey[]>;
+}
