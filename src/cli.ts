@@ -27,7 +27,8 @@ function makeContext(): Context {
   const { env, platform } = process;
   const script = realpathSync(process.argv[1] ?? '');
   let stores: Stores | undefined;
-  const note = (line: string) => void writeAll(2, `${line}\n`);
+  let onWaiting = (): void => note('glm-token: waiting for the keychain to be unlocked …');
+  const note = (line: string): void => writeAll(2, `${line}\n`);
   return {
     env,
     platform,
@@ -36,10 +37,18 @@ function makeContext(): Context {
     now: Date.now,
     interactive: process.stdin.isTTY === true,
     stores: () => {
-      const onWaiting = () => note('glm-token: waiting for the keychain to be unlocked …');
-      stores ??= openStores({ env, platform, onWaiting });
+      stores ??= openStores({ env, platform, onWaiting: () => onWaiting() });
       return stores;
     },
+    onWaiting: (callback) => {
+      onWaiting = callback;
+    },
+    stdio: { pid: process.pid, input: process.stdin, output: process.stdout },
+    untilSignal: () =>
+      new Promise((resolve) => {
+        for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
+          process.once(signal, () => resolve());
+      }),
     account: (args: Args) => {
       const { host, profile } = defaultAccount(env);
       return parseAccount(String(args.host ?? host), String(args.profile ?? profile));

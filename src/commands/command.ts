@@ -1,5 +1,6 @@
 /** What a subcommand is, and what it gets to work with. */
 
+import type { Readable, Writable } from 'node:stream';
 import type { Account } from '../core/account.ts';
 import type { Stores } from '../stores/stores.ts';
 
@@ -34,6 +35,12 @@ export interface Context {
   readonly interactive: boolean;
   /** The stores, opened at first use. */
   stores(): Stores;
+  /** Calls back each time that the keychain waits for a person, in place of a note. */
+  onWaiting(callback: () => void): void;
+  /** The process and its two streams, for the helper, whose protocol has them to itself. */
+  readonly stdio: { readonly pid: number; readonly input: Readable; readonly output: Writable };
+  /** Resolves when the process is told to end: SIGTERM, SIGINT or SIGHUP. */
+  untilSignal(): Promise<void>;
   /** The account that the options, else the environment, name. */
   account(args: Args): Account;
   /** Writes a line of the answer to standard output. */

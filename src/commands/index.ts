@@ -1,10 +1,11 @@
 /** Every subcommand, in the order of `--help`; loaded whole only where all of them are needed. */
 
 import type { Command } from './command.ts';
+import { daemon } from './daemon.ts';
 import { deleteCommand } from './delete.ts';
 import { list } from './list.ts';
 import { print } from './print.ts';
 import { setup } from './setup.ts';
 import { store } from './store.ts';
 
-export const COMMANDS: readonly Command[] = [setup, store, print, list, deleteCommand];
+export const COMMANDS: readonly Command[] = [setup, store, print, list, deleteCommand, daemon];

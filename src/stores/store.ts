@@ -25,4 +25,8 @@ export interface Store {
   /** Whether there was a key to delete. */
   delete(account: Account): Promise<boolean>;
   list(): Promise<StoredKey[]>;
+  /** Opens a store that has a passphrase of its own; throws `ERR_PASSPHRASE` on a wrong one. */
+  unlock?(passphrase: string): Promise<void>;
+  /** Forgets what {@link unlock} was given. */
+  lock?(): void;
 }

@@ -1,0 +1,105 @@
+/** What the helper does for its clients, whatever carries the messages. */
+
+import { type Account, accountName, parseAccount } from '../core/account.ts';
+import { GlmTokenError } from '../core/errors.ts';
+import { type ApiKey, formatKey, parseKey } from '../core/key.ts';
+import { DEFAULT_TTL, parseTtl, signToken } from '../core/token.ts';
+import { defaultAccount, findKey, listKeys, type Stores } from '../stores/stores.ts';
+import {
+  type AccountsResult,
+  type InitializeResult,
+  PROTOCOL,
+  type StatusResult,
+  stringParam,
+  type TokenResult,
+} from './protocol.ts';
+
+export interface HelperOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stores: Stores;
+  readonly version: string;
+  readonly pid: number;
+  now(): number;
+}
+
+/** Every method by its name on the wire. Parameters are checked here; failures are thrown. */
+export type Methods = Readonly<Record<string, (params: unknown) => Promise<object>>>;
+
+export function helperMethods(options: HelperOptions): Methods {
+  const { env, stores, version, pid, now } = options;
+  const startedAtMs = now();
+  const reads = new Map<string, Promise<ApiKey>>();
+  let tokens = 0;
+
+  const accountOf = (params: unknown): Account => {
+    const { host, profile } = defaultAccount(env);
+    return parseAccount(stringParam(params, 'host', host), stringParam(params, 'profile', profile));
+  };
+
+  /**
+   * Requests that come while the same key is being read share that read, so that a keychain which
+   * waits for its person is asked once and holds one thread. Nothing is kept after it.
+   */
+  const readKey = (account: Account): Promise<ApiKey> => {
+    const name = accountName(account);
+    const shared = reads.get(name);
+    if (shared) return shared;
+    const read = findKey(stores, account).finally(() => reads.delete(name));
+    reads.set(name, read);
+    return read;
+  };
+
+  const identity = (): InitializeResult => ({ protocol: PROTOCOL, version, pid });
+
+  return {
+    async initialize(params) {
+      const asked = (params as { protocol?: unknown } | null)?.protocol;
+      if (asked !== PROTOCOL) {
+        throw new GlmTokenError(
+          'ERR_DAEMON',
+          `the helper (glm-token ${version}) speaks protocol ${PROTOCOL}, its client another`,
+          'update glm-token and glm-gptel-auth.el together, then restart Emacs',
+        );
+      }
+      return identity();
+    },
+    async token(params): Promise<TokenResult> {
+      const account = accountOf(params);
+      const ttlMs = parseTtl(stringParam(params, 'ttl', DEFAULT_TTL));
+      const { token, expiresAtMs } = await signToken(await readKey(account), now(), ttlMs);
+      tokens += 1;
+      return { token, expiresAt: expiresAtMs };
+    },
+    async accounts(): Promise<AccountsResult> {
+      const keys = await listKeys(stores);
+      return { accounts: keys.map(({ account, store }) => ({ ...account, store: store.name })) };
+    },
+    async store(params) {
+      const account = accountOf(params);
+      const key = parseKey(stringParam(params, 'key'));
+      await stores.primary.set(account, formatKey(key));
+      return { store: stores.primary.title };
+    },
+    async delete(params) {
+      return { deleted: await stores.primary.delete(accountOf(params)) };
+    },
+    async unlock(params) {
+      const passphrase = stringParam(params, 'passphrase');
+      await stores.primary.unlock?.(passphrase);
+      return {};
+    },
+    async lock() {
+      stores.primary.lock?.();
+      return {};
+    },
+    async status(): Promise<StatusResult> {
+      return {
+        ...identity(),
+        uptime: now() - startedAtMs,
+        tokens,
+        store: stores.primary.title,
+        environment: stores.environment !== undefined,
+      };
+    },
+  };
+}
