@@ -11,6 +11,9 @@ import { COMMANDS } from './index.ts';
 /** Either a command to run, or text to print and be done. */
 export type Parsed = { command: Command; args: Args } | { output: string };
 
+/** How the completion script asks for words to offer. */
+const COMPLETE = '--get-yargs-completions';
+
 /** Widest help text, in columns. */
 const HELP_COLUMNS = 80;
 
@@ -24,7 +27,8 @@ const EPILOGUE = [
  * @throws GlmTokenError `ERR_USAGE` when they make no sense
  */
 export async function parseFully(argv: readonly string[], version: string): Promise<Parsed> {
-  const words = COMMANDS.map(({ name }) => name);
+  const words = [...COMMANDS.map(({ name }) => name), 'completion'];
+  if (argv[0] === COMPLETE) return { output: complete(argv.slice(2), words).join('\n') };
   const parser = yargs()
     .scriptName('glm-token')
     .usage(
@@ -65,17 +69,12 @@ export async function parseFully(argv: readonly string[], version: string): Prom
     });
   }
 
-  const {
-    argv: parsed,
-    error,
-    output,
-  } = await new Promise<{
-    argv: Record<string, unknown>;
-    error: Error | undefined;
-    output: string;
-  }>((resolve) => {
-    parser.parse([...argv], {}, (error, parsedArgv, output) =>
-      resolve({ argv: parsedArgv as Record<string, unknown>, error: error ?? undefined, output }),
+  parser.completion('completion', 'print a completion script for bash or zsh');
+
+  type Outcome = { parsed: Record<string, unknown>; error: Error | undefined; output: string };
+  const { parsed, error, output } = await new Promise<Outcome>((resolve) => {
+    parser.parse([...argv], {}, (error, parsed, output) =>
+      resolve({ parsed: parsed as Record<string, unknown>, error: error ?? undefined, output }),
     );
   });
   if (output && !error) return { output };
@@ -84,7 +83,7 @@ export async function parseFully(argv: readonly string[], version: string): Prom
   if (word === undefined) throw usage('no command was given', 'see: glm-token --help');
   const command = COMMANDS.find(({ name }) => name === word);
   if (!command) {
-    throw unknown('command', word, [...words, 'completion'], 'see: glm-token --help');
+    throw unknown('command', word, words, 'see: glm-token --help');
   }
   const help = `see: glm-token ${command.name} --help`;
   const args: Record<string, string | boolean> = {};
@@ -116,6 +115,16 @@ export async function parseFully(argv: readonly string[], version: string): Prom
   }
   if (error) throw usage(error.message.replace(/\.$/, ''), help);
   return { command, args };
+}
+
+/** What can stand in place of the last word of a line. yargs itself offers no command's options. */
+function complete(line: readonly string[], words: readonly string[]): readonly string[] {
+  const command = COMMANDS.find(({ name }) => name === line[0]);
+  if (!command || line.length < 2) return words;
+  const previous = line.at(-2)?.replace(/^--/, '') ?? '';
+  return (
+    command.options[previous]?.choices ?? Object.keys(command.options).map((name) => `--${name}`)
+  );
 }
 
 const usage = (message: string, hint: string) => new GlmTokenError('ERR_USAGE', message, hint);

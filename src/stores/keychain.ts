@@ -47,7 +47,11 @@ export function keychainStore(options: KeychainOptions): Store {
   const usesSecretService = !(platform in TITLES);
   const ask = async (account?: Account) => {
     const { askSecretService } = await import('./secret-service.ts');
-    return askSecretService(env, account && { service: SERVICE, account: accountName(account) });
+    const attributes = { service: SERVICE };
+    return askSecretService(
+      env,
+      account ? { ...attributes, account: accountName(account) } : attributes,
+    );
   };
 
   const call = async <T>(act: (keytar: Keytar) => Promise<T>): Promise<T> => {
@@ -79,7 +83,7 @@ export function keychainStore(options: KeychainOptions): Store {
   };
 
   /** keytar says "nothing there" of a locked collection too, so ask before believing it. */
-  const believeAbsent = async (account?: Account): Promise<void> => {
+  const checkOpen = async (account?: Account): Promise<void> => {
     if (!usesSecretService) return;
     const state = await ask(account);
     if (state === 'locked') throw lockedError();
@@ -92,7 +96,7 @@ export function keychainStore(options: KeychainOptions): Store {
     async get(account) {
       const text = await call((keytar) => keytar.getPassword(SERVICE, accountName(account)));
       if (text !== null) return text;
-      await believeAbsent(account);
+      await checkOpen(account);
       return undefined;
     },
     async set(account, text) {
@@ -100,12 +104,12 @@ export function keychainStore(options: KeychainOptions): Store {
     },
     async delete(account) {
       if (await call((keytar) => keytar.deletePassword(SERVICE, accountName(account)))) return true;
-      await believeAbsent(account);
+      await checkOpen(account);
       return false;
     },
     async list() {
+      await checkOpen(); // First, since findCredentials crashes on locked items (libsecret 0.20).
       const found = await call((keytar) => keytar.findCredentials(SERVICE));
-      if (found.length === 0) await believeAbsent();
       return found.flatMap(({ account: name, password: text }) => {
         const account = parseAccountName(name);
         return account ? [{ account, text }] : [];

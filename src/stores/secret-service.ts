@@ -11,7 +11,7 @@ declare module '@homebridge/dbus-native' {
 }
 
 /**
- * `locked`: the item, or the default collection, is locked. `open`: it is not. `silent`: the
+ * `locked`: an item asked for, or the default collection, is locked. `open`: it is not. `silent`: the
  * service did not answer. `absent`: there is no bus, or no service on it.
  */
 export type SecretServiceAnswer = 'locked' | 'open' | 'silent' | 'absent';
@@ -76,8 +76,8 @@ async function isLocked(
     const pairs = Object.entries(attributes);
     const found = await call(SECRETS.path, service, 'SearchItems', 'a{ss}', [pairs]);
     const [unlocked, locked] = found as [string[], string[]];
-    if (unlocked.length > 0) return false;
     if (locked.length > 0) return true;
+    if (unlocked.length > 0) return false;
   }
   const [collection] = await call(SECRETS.path, service, 'ReadAlias', 's', ['default']);
   if (collection === '/') return false;

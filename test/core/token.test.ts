@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { GlmTokenError } from '../../src/core/errors.ts';
+import { parseKey } from '../../src/core/key.ts';
+import { parseTtl, signToken } from '../../src/core/token.ts';
+import { found, ROOT } from '../support/environment.ts';
+import { run } from '../support/program.ts';
+
+const NOW_MS = 1_795_369_195_563;
+
+const KEYS = [
+  '0123456789abcdef0123456789abcdef.AbCdEfGhIjKlMnOp',
+  `0123456789abcdef0123456789abcdef.${'x'.repeat(900)}`,
+  'id.with_-chars_-_',
+  'ID.1234567890',
+  '42.7',
+  'id.sécrèt密钥🔑',
+  'i.s',
+];
+
+async function askPyJwt(tokens: string[]) {
+  const input = JSON.stringify({ keys: KEYS, tokens, nowMs: NOW_MS, ttlSeconds: 180 });
+  const { stdout, stderr } = await run([found.python, `${ROOT}/test/support/pyjwt.py`], { input });
+  assert.equal(stderr, '');
+  return JSON.parse(stdout) as { signed: string[]; accepted: Record<string, unknown>[] };
+}
+
+test("tokens are, byte for byte, those of the service's own Python sample", async () => {
+  const ours = await Promise.all(KEYS.map((key) => signToken(parseKey(key), NOW_MS, 180_000)));
+  const tokens = ours.map(({ token }) => token);
+  const { signed, accepted } = await askPyJwt(tokens);
+  assert.deepEqual(tokens, signed);
+  assert.deepEqual(
+    accepted,
+    KEYS.map((key) => ({
+      api_key: key.split('.')[0],
+      exp: NOW_MS + 180_000,
+      timestamp: NOW_MS,
+    })),
+  );
+});
+
+test('a token that PyJWT made, whole', async () => {
+  const { token, issuedAtMs, expiresAtMs } = await signToken(parseKey('id.secret'), 1e12, 1000);
+  assert.equal(
+    token,
+    'eyJhbGciOiJIUzI1NiIsInNpZ25fdHlwZSI6IlNJR04iLCJ0eXAiOiJKV1QifQ' +
+      '.eyJhcGlfa2V5IjoiaWQiLCJleHAiOjEwMDAwMDAwMDEwMDAsInRpbWVzdGFtcCI6MTAwMDAwMDAwMDAwMH0' +
+      '.Xc5kyJYynXff8nzBfdEWUin2TdDLAjAaKhObkB8PRfE',
+  );
+  assert.deepEqual([issuedAtMs, expiresAtMs], [1e12, 1e12 + 1000]);
+});
+
+test('PyJWT refuses a token of ours that was tampered with', async () => {
+  const { token } = await signToken(parseKey(KEYS[0] ?? ''), NOW_MS, 180_000);
+  const [head, , signature] = token.split('.');
+  const payload = Buffer.from('{"api_key":"other","exp":1,"timestamp":1}').toString('base64url');
+  const { accepted } = await askPyJwt([`${head}.${payload}.${signature}`]);
+  assert.deepEqual(accepted, ['Signature verification failed']);
+});
+
+test('lifetimes', () => {
+  const good: Record<string, number> = {
+    '1s': 1000,
+    '90s': 90_000,
+    '5m': 300_000,
+    '2h': 7_200_000,
+    '30d': 2_592_000_000,
+    '365d': 31_536_000_000,
+    ' 3m ': 180_000,
+  };
+  for (const [text, ms] of Object.entries(good)) assert.equal(parseTtl(text), ms, text);
+  const bad = [
+    '',
+    '0',
+    '0s',
+    '-1s',
+    '-5m',
+    '180',
+    '1e9',
+    '1.5h',
+    '366d',
+    '5 lightyears',
+    '5M',
+    's',
+  ];
+  for (const text of bad) {
+    assert.throws(
+      () => parseTtl(text),
+      (error: GlmTokenError) =>
+        error.code === 'ERR_USAGE' && /is not a lifetime/.test(error.message),
+      text,
+    );
+  }
+});

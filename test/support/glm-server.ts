@@ -1,0 +1,137 @@
+/** A stand-in for the GLM service that checks tokens as strictly as the service documents. */
+
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** Oldest token taken, in milliseconds; the service documents none, and ours are made to order. */
+const MAX_AGE_MS = 5 * 60_000;
+
+/** The service's own error codes: https://docs.z.ai/api-reference/api-code */
+const MESSAGES: Record<string, string> = {
+  '1000': 'Authentication Failed',
+  '1001': 'Authentication parameter not received in Header, unable to authenticate',
+  '1002':
+    'Invalid Authentication Token, please confirm the correct transmission of the Authentication Token',
+  '1003': 'Authentication Token expired, please regenerate/obtain',
+  '1004': 'Authentication failed with the provided Authentication Token',
+};
+
+/** A request as the stand-in saw it. */
+export interface Seen {
+  readonly path: string;
+  readonly token: string | undefined;
+  /** The service's error code, or `undefined` when the token was taken. */
+  readonly refused: string | undefined;
+  /** Age of the token as it came in, in milliseconds. */
+  readonly ageMs: number | undefined;
+  readonly body: string;
+}
+
+export class GlmServer {
+  readonly seen: Seen[] = [];
+  /** Answer every request with this error of the service's, whatever its token. */
+  failWith: { status: number; code: string; message: string } | undefined;
+  readonly #keys: ReadonlyMap<string, string>;
+  readonly #server: Server = createServer(
+    (request, response) => void this.#answer(request, response),
+  );
+
+  private constructor(keys: Record<string, string>) {
+    this.#keys = new Map(Object.entries(keys));
+  }
+
+  /** @param keys the secrets of the accounts that the service knows, by id */
+  static async start(keys: Record<string, string>): Promise<GlmServer> {
+    const glm = new GlmServer(keys);
+    await new Promise<void>((resolve) => glm.#server.listen(0, '127.0.0.1', resolve));
+    return glm;
+  }
+
+  /** `127.0.0.1:PORT`. */
+  get host(): string {
+    const { port } = this.#server.address() as AddressInfo;
+    return `127.0.0.1:${port}`;
+  }
+
+  stop(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.closeAllConnections();
+      this.#server.close(() => resolve());
+    });
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const body = Buffer.concat(chunks).toString();
+    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1];
+    const { code, ageMs } = this.#judge(request.headers.authorization, Date.now());
+    this.seen.push({ path, token, refused: code, ageMs, body });
+
+    const json = (status: number, value: object) => {
+      response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8' });
+      response.end(JSON.stringify(value));
+    };
+    if (this.failWith) {
+      const { status, ...error } = this.failWith;
+      return json(status, { error });
+    }
+    if (code) return json(401, { error: { code, message: MESSAGES[code] } });
+    if (path === '/api/paas/v4/models') {
+      return json(200, { object: 'list', data: [{ id: 'glm-5.3', object: 'model' }] });
+    }
+    if (path !== '/api/paas/v4/chat/completions') return json(404, { error: { code: '404' } });
+
+    const asked = JSON.parse(body);
+    const common = { id: 'chatcmpl-1', created: 1, model: asked.model };
+    if (!asked.stream) {
+      const message = { role: 'assistant', content: 'Hello from GLM' };
+      const choices = [{ index: 0, finish_reason: 'stop', message }];
+      return json(200, { ...common, choices, usage: { prompt_tokens: 1, completion_tokens: 3 } });
+    }
+    response.writeHead(200, { 'Content-Type': 'text/event-stream' });
+    for (const content of ['Hello', ' from', ' GLM']) {
+      const choices = [{ index: 0, delta: { role: 'assistant', content } }];
+      response.write(`data: ${JSON.stringify({ ...common, choices })}\n\n`);
+    }
+    const choices = [{ index: 0, finish_reason: 'stop', delta: { content: '' } }];
+    response.write(`data: ${JSON.stringify({ ...common, choices })}\n\n`);
+    response.end('data: [DONE]\n\n');
+  }
+
+  /** Checks scheme, header, claims, units, signature, expiry and age, in this order. */
+  #judge(authorization: string | undefined, nowMs: number): { code?: string; ageMs?: number } {
+    if (!authorization) return { code: '1001' };
+    const parts = /^Bearer ([\w-]+)\.([\w-]+)\.([\w-]+)$/.exec(authorization);
+    if (!parts) return { code: '1002' };
+    const [, head = '', payload = '', signature = ''] = parts;
+    let claims: Record<string, unknown>;
+    try {
+      const header = JSON.parse(Buffer.from(head, 'base64url').toString());
+      claims = JSON.parse(Buffer.from(payload, 'base64url').toString());
+      const { alg, sign_type, typ, ...rest } = header;
+      if (alg !== 'HS256' || sign_type !== 'SIGN' || typ !== 'JWT' || Object.keys(rest).length) {
+        return { code: '1002' };
+      }
+    } catch {
+      return { code: '1002' };
+    }
+    const { api_key, exp, timestamp, ...rest } = claims;
+    const inMs = (time: unknown): time is number =>
+      Number.isInteger(time) && Number(time) > 1e12 && Number(time) < 1e14;
+    if (Object.keys(rest).length || !inMs(exp) || !inMs(timestamp)) return { code: '1002' };
+    const secret = this.#keys.get(String(api_key));
+    if (secret === undefined) return { code: '1004' };
+    const expected = createHmac('sha256', secret).update(`${head}.${payload}`).digest();
+    const given = Buffer.from(signature, 'base64url');
+    if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
+      return { code: '1004' };
+    }
+    const ageMs = nowMs - timestamp;
+    if (exp <= nowMs || ageMs > MAX_AGE_MS) return { code: '1003', ageMs };
+    if (ageMs < -MAX_AGE_MS) return { code: '1000', ageMs };
+    return { ageMs };
+  }
+}

@@ -1,0 +1,160 @@
+#!/usr/bin/env bash
+# Sees to what the tests need from the system: installs it where it may (Debian and its like, as
+# root or with sudo that asks nothing), and lists it and fails elsewhere. Leaves what it found and
+# made in node_modules/.cache/glm-token/test-env.json.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+cache=$PWD/node_modules/.cache/glm-token
+mkdir -p "$cache"
+
+say() { printf 'prepare: %s\n' "$*" >&2; }
+
+sudo=''
+if [ "$(id -u)" != 0 ]; then sudo='sudo -n'; fi
+may_install() { [ -e /etc/debian_version ] && { [ -z "$sudo" ] || sudo -n true 2>/dev/null; }; }
+
+# What is needed, as: a test that it is there | the Debian package | what to install elsewhere
+needs='
+command -v emacs|emacs-nox|Emacs 28.1 or later
+command -v curl|curl|curl
+command -v dbus-daemon|dbus-daemon|D-Bus (dbus-daemon)
+command -v dbus-send|dbus-bin|D-Bus tools (dbus-send)
+command -v gnome-keyring-daemon|gnome-keyring|gnome-keyring
+ldconfig -p 2>/dev/null | grep libsecret-1|libsecret-1-0|libsecret
+find_python|python3-jwt|PyJWT for python3 (python3-jwt)
+command -v zsh|zsh|zsh (its completion is tested)
+'
+find_python() {
+  for python in python3 /usr/bin/python3; do
+    if "$python" -c 'import jwt' 2>/dev/null; then
+      command -v "$python"
+      return
+    fi
+  done
+  return 1
+}
+# One line a need that is not met: its package and its name. The fields are split from the end, as
+# a test may have a pipe of its own.
+missing_packages() {
+  while IFS=$'\x1f' read -r check package what; do
+    (eval "$check") >/dev/null 2>&1 || printf '%s\x1f%s\n' "$package" "$what"
+  done < <(sed -E '/^$/d; s/^(.*)\|([^|]*)\|([^|]*)$/\1\x1f\2\x1f\3/' <<<"$needs")
+}
+
+missing=$(missing_packages)
+if [ -n "$missing" ] && may_install; then
+  packages=$(cut -d $'\x1f' -f 1 <<<"$missing" | tr '\n' ' ')
+  say "installing $packages"
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+  # shellcheck disable=SC2086
+  $sudo env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends $packages >/dev/null
+  missing=$(missing_packages)
+fi
+if [ -n "$missing" ]; then
+  say 'the tests need these, which are not installed here:'
+  cut -d $'\x1f' -f 2 <<<"$missing" | sed 's/^/  - /' >&2
+  exit 1
+fi
+
+# apt with another suite of Debian's, from the mirror that this machine uses for its own.
+apt_of_suite() { # SUITE COMMAND...
+  local suite=$1 state=$cache/apt-$1
+  shift
+  if [ ! -e "$state/sources.sources" ]; then
+    mkdir -p "$state/lists/partial" "$state/archives/partial"
+    cat >"$state/sources.sources" <<EOF
+Types: deb
+URIs: $(debian_mirror)
+Suites: $suite
+Components: main
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+EOF
+    apt_of_suite "$suite" apt-get update -qq
+  fi
+  "$1" -o Dir::Etc::sourcelist="$state/sources.sources" -o Dir::Etc::sourceparts=/dev/null \
+    -o Dir::State::lists="$state/lists" -o Dir::Cache="$state" -o APT::Sandbox::User= "${@:2}"
+}
+debian_mirror() {
+  {
+    grep -hsE '^URIs:' /etc/apt/sources.list.d/*.sources | awk '{print $2}'
+    grep -hsE '^deb ' /etc/apt/sources.list /etc/apt/sources.list.d/*.list |
+      sed -E 's/^deb (\[[^]]*\] )?([^ ]+).*/\2/'
+  } | grep -E '/debian/?$' | head -n 1
+}
+
+# gptel: Debian's packages where there are any (no other place is asked then), else NonGNU ELPA.
+elpa=$cache/elpa
+if [ ! -e "$elpa/done" ]; then
+  rm -rf "$elpa"
+  mkdir -p "$elpa"
+  if [ -e /etc/debian_version ] && [ -n "$(debian_mirror)" ]; then
+    say 'fetching gptel from Debian unstable'
+    (
+      cd "$elpa"
+      apt_of_suite sid apt-get download -qq \
+        elpa-gptel elpa-transient elpa-compat elpa-cond-let elpa-package-lint
+      for deb in *.deb; do dpkg -x "$deb" tree; done
+      mv tree/usr/share/emacs/site-lisp/elpa-src/* .
+      rm -r tree ./*.deb
+    )
+  else
+    say 'fetching gptel from NonGNU ELPA'
+    emacs -Q --batch --eval "(progn
+      (require 'package)
+      (setq package-user-dir \"$elpa\")
+      (add-to-list 'package-archives '(\"melpa\" . \"https://melpa.org/packages/\") t)
+      (package-refresh-contents)
+      (dolist (package '(gptel package-lint)) (package-install package)))"
+  fi
+  touch "$elpa/done"
+fi
+
+# A second Emacs: on Debian, that of the release after the one whose Emacs is 28.
+emacsen=("$(command -v emacs)")
+major=$(emacs -Q --batch --eval '(princ emacs-major-version)')
+if [ "$major" -lt 30 ] && [ -e /etc/debian_version ] && [ -n "$(debian_mirror)" ] &&
+  [ "$(dpkg --print-architecture)" = amd64 ]; then
+  tree=$cache/emacs-30
+  if [ ! -e "$tree/emacs" ]; then
+    say 'fetching Emacs 30 from Debian trixie'
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    (
+      cd "$tree"
+      # Its libraries too, since they are newer than this machine's.
+      apt_of_suite trixie apt-cache depends --recurse --no-recommends --no-suggests \
+        --no-conflicts --no-breaks --no-replaces --no-enhances emacs-nox |
+        grep -E '^(emacs|lib)' | sort -u >packages
+      # shellcheck disable=SC2046
+      apt_of_suite trixie apt-get download -qq $(cat packages) 2>/dev/null
+      for deb in *.deb; do dpkg -x "$deb" . && rm "$deb"; done
+    )
+    cat >"$tree/emacs" <<EOF
+#!/bin/sh
+# Runs Emacs 30 on its own C library; its children run on this machine's.
+version=30.1
+export EMACSLOADPATH="$tree/usr/share/emacs/\$version/lisp"
+export EMACSDATA="$tree/usr/share/emacs/\$version/etc" EMACSDOC="$tree/usr/share/emacs/\$version/etc"
+libexec=$tree/usr/libexec/emacs/\$version/x86_64-linux-gnu
+export EMACSPATH="\$libexec"
+exec "$tree/usr/lib64/ld-linux-x86-64.so.2" --argv0 "$tree/usr/bin/emacs-nox" \\
+  --library-path "$tree/usr/lib/x86_64-linux-gnu" "$tree/usr/bin/emacs-nox" \\
+  --dump-file="\$(echo "\$libexec"/emacs*.pdmp)" "\$@"
+EOF
+    chmod +x "$tree/emacs"
+  fi
+  emacsen+=("$tree/emacs")
+fi
+for emacs in "${emacsen[@]}"; do
+  say "testing with Emacs $("$emacs" -Q --batch --eval '(princ emacs-version)') ($emacs)"
+done
+
+json_list() { printf '"%s",' "$@" | sed 's/,$//'; }
+cat >"$cache/test-env.json" <<EOF
+{
+  "emacs": [$(json_list "${emacsen[@]}")],
+  "elpa": [$(json_list "$elpa"/*/)],
+  "python": "$(find_python)"
+}
+EOF

@@ -1,0 +1,48 @@
+/** Runs programs as children and collects what they say. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { BARE_ENV, type Env, PROGRAM } from './environment.ts';
+
+export interface Outcome {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly env?: Env;
+  readonly input?: string | Buffer;
+  readonly cwd?: string;
+  /** Called with the child once it runs. */
+  readonly onSpawn?: (child: ChildProcess) => void;
+}
+
+/** Runs a command to its end. Its standard input is empty unless there is some given. */
+export function run(command: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  const [file = '', ...args] = command;
+  const { env = BARE_ENV, input = '', cwd, onSpawn } = options;
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, args, { env, cwd, stdio: 'pipe' });
+    const chunks: Record<'stdout' | 'stderr', Buffer[]> = { stdout: [], stderr: [] };
+    child.stdout.on('data', (chunk) => chunks.stdout.push(chunk));
+    child.stderr.on('data', (chunk) => chunks.stderr.push(chunk));
+    child.stdin.on('error', () => {}); // It may well end before it has read everything.
+    child.on('error', reject);
+    child.on('close', (status, signal) =>
+      resolve({
+        status,
+        signal,
+        stdout: Buffer.concat(chunks.stdout).toString(),
+        stderr: Buffer.concat(chunks.stderr).toString(),
+      }),
+    );
+    child.stdin.end(input);
+    onSpawn?.(child);
+  });
+}
+
+/** Runs the built glm-token. */
+export function glmToken(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  return run([process.execPath, PROGRAM, ...args], options);
+}
