@@ -180,8 +180,14 @@ what the command on variable `exec-path' stands for."
 (defun glm-gptel-auth--program ()
   "Return the command line of glm-token, a list of strings."
   (cond
-   ((consp glm-gptel-auth-command) glm-gptel-auth-command)
-   (glm-gptel-auth-command (list glm-gptel-auth-command))
+   (glm-gptel-auth-command
+    (let ((default-directory (glm-gptel-auth--local-directory))
+          (command (ensure-list glm-gptel-auth-command)))
+      (unless (executable-find (car command))
+        (glm-gptel-auth--fail "ERR_DAEMON"
+                              (format "cannot find %s" (car command))
+                              "check `glm-gptel-auth-command'"))
+      command))
    (t
     (let* ((script (or (glm-gptel-auth--find-script)
                        (glm-gptel-auth--fail
@@ -195,6 +201,24 @@ what the command on variable `exec-path' stands for."
                  "ERR_DAEMON" "node, which runs glm-token, is not found"
                  "set `glm-gptel-auth-command' as glm-token setup prints it"))
             script)))))
+
+;;;; Waiting
+
+(defmacro glm-gptel-auth--before (deadline &rest body)
+  "Evaluate BODY and return its value, or `late' once DEADLINE has passed.
+DEADLINE is a form whose value, a time in seconds, may grow meanwhile.
+
+A timer watches it, since `accept-process-output' disregards its own
+time limit when a process closed its output and lives on (Emacs 28, 30)."
+  (declare (indent 1) (debug t))
+  (let ((timer (gensym "timer")))
+    `(let* ((inhibit-quit nil)
+            (,timer (run-at-time 0.1 0.1
+                                 (lambda ()
+                                   (when (> (float-time) ,deadline)
+                                     (throw 'glm-gptel-auth--late 'late))))))
+       (unwind-protect (catch 'glm-gptel-auth--late ,@body)
+         (cancel-timer ,timer)))))
 
 ;;;; One process a token
 
@@ -217,7 +241,6 @@ with what it said on standard error when it exits with another status
 than 0, and when it takes longer than `glm-gptel-auth-timeout'."
   (let* ((default-directory (glm-gptel-auth--local-directory))
          (process-adaptive-read-buffering nil)
-         (inhibit-quit nil)
          (command (append (glm-gptel-auth--program) arguments))
          (output (generate-new-buffer " *glm-token output*" t))
          (errors (generate-new-buffer " *glm-token errors*" t))
@@ -228,37 +251,30 @@ than 0, and when it takes longer than `glm-gptel-auth-timeout'."
           (setq pipe (make-pipe-process :name "glm-token errors" :buffer errors
                                         :noquery t :sentinel #'ignore
                                         :coding 'utf-8-unix)
-                process (condition-case err
-                            (make-process :name "glm-token" :buffer output
-                                          :command command :stderr pipe
-                                          :connection-type 'pipe :noquery t
-                                          :sentinel #'ignore
-                                          :coding 'utf-8-unix)
-                          (file-error
-                           (glm-gptel-auth--fail
-                            "ERR_DAEMON"
-                            (format "cannot start %s (%s)" (car command)
-                                    (error-message-string err))
-                            "check `glm-gptel-auth-command'"))))
+                process (make-process :name "glm-token" :buffer output
+                                      :command command :stderr pipe
+                                      :connection-type 'pipe :noquery t
+                                      :sentinel #'ignore :coding 'utf-8-unix))
           (ignore-errors
             (when input (process-send-string process input))
             (process-send-eof process))
-          (while (or (accept-process-output process 0.05 nil t)
-                     (process-live-p process))
-            (accept-process-output pipe 0 nil t)
-            (when (and (not told)
-                       (with-current-buffer errors
-                         (save-excursion
-                           (goto-char (point-min))
-                           (search-forward "waiting for the keychain" nil t))))
-              (setq told t
-                    deadline (+ (float-time) glm-gptel-auth--unlock-seconds))
-              (message "%s" glm-gptel-auth--waiting-message))
-            (when (> (float-time) deadline)
-              (glm-gptel-auth--fail
-               "ERR_DAEMON"
-               (format "glm-token did not answer within %s s"
-                       glm-gptel-auth-timeout))))
+          (when (eq 'late
+                    (glm-gptel-auth--before deadline
+                      (while (or (accept-process-output process 0.05 nil t)
+                                 (process-live-p process))
+                        (accept-process-output pipe 0 nil t)
+                        (when (and (not told)
+                                   (with-current-buffer errors
+                                     (goto-char (point-min))
+                                     (search-forward "waiting for the keychain"
+                                                     nil t)))
+                          (setq told t
+                                deadline (+ (float-time)
+                                            glm-gptel-auth--unlock-seconds))
+                          (message "%s" glm-gptel-auth--waiting-message)))))
+            (glm-gptel-auth--fail
+             "ERR_DAEMON" (format "glm-token did not answer within %s s"
+                                  glm-gptel-auth-timeout)))
           (while (accept-process-output pipe 0.02 nil t))
           (let ((status (process-exit-status process)))
             (if (eql status 0)
@@ -339,16 +355,30 @@ Return a plist, as the helper does."
                                     '-events-buffer-config)
                      '(:events-buffer-config (:size 0))
                    '(:events-buffer-scrollback-size 0)))))
+    (add-function :before-while (process-filter process)
+                  #'glm-gptel-auth--framed-p)
     (when-let* ((pipe (get-buffer-process
                        (process-get process 'jsonrpc-stderr))))
       (set-process-query-on-exit-flag pipe nil))
-    (jsonrpc-async-request
-     connection 'initialize (list :protocol glm-gptel-auth--protocol)
-     :timeout nil
-     :success-fn (lambda (result)
-                   (process-put process 'glm-gptel-auth-greeting result))
-     :error-fn (lambda (_) (process-put process 'glm-gptel-auth-alien t)))
-    (setq glm-gptel-auth--helper process)))
+    (setq glm-gptel-auth--helper process)
+    (ignore-errors                      ; It may be dead already.
+      (jsonrpc-async-request
+       connection 'initialize (list :protocol glm-gptel-auth--protocol)
+       :timeout nil
+       :success-fn (lambda (result)
+                     (process-put process 'glm-gptel-auth-greeting result))
+       :error-fn (lambda (_) (process-put process 'glm-gptel-auth-alien t))))
+    process))
+
+(defun glm-gptel-auth--framed-p (process string)
+  "Return non-nil when STRING, just come from PROCESS, can be JSON-RPC.
+Else end PROCESS.  The regexp by which jsonrpc.el looks for a header can
+take minutes on noise, and cannot be quit out of."
+  (let* ((header "Content-Length: ")
+         (length (min (length header) (length string))))
+    (or (> (buffer-size (process-buffer process)) 0) ; In the middle of one.
+        (eq t (compare-strings header 0 length string 0 length))
+        (progn (delete-process process) nil))))
 
 (defun glm-gptel-auth--stop-helper ()
   "End the helper, if there is one, and remove its buffers."
@@ -380,15 +410,15 @@ refuses, and `glm-gptel-auth--broken' when there is no sensible answer."
   (let* ((process (if (process-live-p glm-gptel-auth--helper)
                       glm-gptel-auth--helper
                     (glm-gptel-auth--start-helper)))
-         (inhibit-quit nil)
          (waiting t)
          (answer
-          (catch 'glm-gptel-auth--answer
-            (process-put process 'glm-gptel-auth-deadline
-                         (+ (float-time) glm-gptel-auth-timeout))
-            (unwind-protect
-                (condition-case err
-                    (progn
+          (unwind-protect
+              (catch 'glm-gptel-auth--answer
+                (process-put process 'glm-gptel-auth-deadline
+                             (+ (float-time) glm-gptel-auth-timeout))
+                (glm-gptel-auth--before
+                    (process-get process 'glm-gptel-auth-deadline)
+                  (condition-case err
                       (jsonrpc-async-request
                        (process-get process 'jsonrpc-connection)
                        method (or params (make-hash-table))
@@ -401,13 +431,10 @@ refuses, and `glm-gptel-auth--broken' when there is no sensible answer."
                        (lambda (err)
                          (when waiting
                            (throw 'glm-gptel-auth--answer (list 'error err)))))
-                      (while (and (process-live-p process)
-                                  (< (float-time)
-                                     (process-get process
-                                                  'glm-gptel-auth-deadline)))
-                        (accept-process-output process 0.5 nil t)))
-                  (error (list 'broken (error-message-string err))))
-              (setq waiting nil)))))
+                    (error (throw 'glm-gptel-auth--answer err)))
+                  (while (process-live-p process)
+                    (accept-process-output process 0.5 nil t))))
+            (setq waiting nil))))
     (when (process-get process 'glm-gptel-auth-alien)
       (signal 'glm-gptel-auth--broken '("another protocol")))
     (pcase answer

@@ -1,0 +1,46 @@
+/** The Emacs side, in every Emacs there is, with a real keychain and the real program. */
+
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { emacsen, evaluate, runErt } from '../support/emacs.ts';
+import { type Env, PROGRAM } from '../support/environment.ts';
+import { KeychainSession } from '../support/keychain.ts';
+import { glmToken } from '../support/program.ts';
+
+let session: KeychainSession;
+let env: Env;
+before(async () => {
+  session = await KeychainSession.start();
+  env = { ...session.env, GLM_TEST_NODE: process.execPath, GLM_TEST_SCRIPT: PROGRAM };
+  assert.equal((await glmToken(['store'], { env, input: 'id.secretsecret' })).status, 0);
+});
+after(() => session.stop());
+
+for (const { emacs, version } of await emacsen()) {
+  describe(`Emacs ${version}`, () => {
+    for (const gptel of [false, true]) {
+      test(`ERT, with gptel ${gptel ? 'present' : 'absent'}`, async () => {
+        assert.ok((await runErt(emacs, 'glm-gptel-auth-test.el', { gptel, env })) > 10);
+      });
+    }
+
+    test('when Emacs is killed with -9, its helper is gone within two seconds', async () => {
+      const command = `'("${process.execPath}" "${PROGRAM}")`;
+      const form = `(progn (setq glm-gptel-auth-command ${command}) (glm-gptel-auth-token)
+        (message "helper %d" (process-id glm-gptel-auth--helper)) (sleep-for 60))`;
+      let helper = 0;
+      await evaluate(emacs, form, {
+        env,
+        onSpawn: (child) =>
+          child.stderr?.on('data', (chunk) => {
+            helper = Number(/helper (\d+)/.exec(String(chunk))?.[1] ?? 0);
+            if (helper) child.kill('SIGKILL');
+          }),
+      });
+      assert.ok(helper > 0);
+      await delay(2000);
+      assert.throws(() => process.kill(helper, 0), { code: 'ESRCH' });
+    });
+  });
+}

@@ -1,0 +1,292 @@
+;;; glm-gptel-auth-test.el --- Tests that need no gptel  -*- lexical-binding: t; -*-
+
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;;; Commentary:
+
+;; Run by elisp.test.ts, in an environment with a real keychain that holds a
+;; key for open.bigmodel.cn and none for api.z.ai.
+
+;;; Code:
+
+(require 'ert)
+(require 'cl-lib)
+
+(defvar glm-test--load-time
+  (car (benchmark-run 1 (require 'glm-gptel-auth)))
+  "How long `require' took, in seconds.")
+
+(defvar glm-test--after-load (list (process-list)
+                                   (featurep 'jsonrpc) (featurep 'gptel))
+  "What `require' left behind.")
+
+(defconst glm-test--node (getenv "GLM_TEST_NODE"))
+(defconst glm-test--script (getenv "GLM_TEST_SCRIPT"))
+(defconst glm-test--fake
+  (expand-file-name "../support/fake-glm-token.sh"
+                    (file-name-directory (or load-file-name buffer-file-name))))
+(defconst glm-test--token-regexp
+  "\\`eyJ[-A-Za-z0-9_]+\\.[-A-Za-z0-9_]+\\.[-A-Za-z0-9_]+\\'")
+
+(defmacro glm-test--with (transport &rest body)
+  "Evaluate BODY with TRANSPORT, and end the helper after it."
+  (declare (indent 1) (debug t))
+  `(let ((glm-gptel-auth-transport ,transport)
+         (glm-gptel-auth-command (list glm-test--node glm-test--script)))
+     (unwind-protect (progn ,@body)
+       (glm-gptel-auth--stop-helper))))
+
+(defmacro glm-test--with-each (&rest body)
+  "Evaluate BODY with each transport."
+  (declare (indent 0) (debug t))
+  `(dolist (transport '(process helper))
+     (glm-test--with transport ,@body)))
+
+(defun glm-test--message (function &rest arguments)
+  "Return the message of the `user-error' that FUNCTION signals on ARGUMENTS."
+  (cadr (should-error (apply function arguments) :type 'user-error)))
+
+(defun glm-test--should-be-token (token)
+  "Check that TOKEN looks like one."
+  (should (string-match-p glm-test--token-regexp token)))
+
+(defun glm-test--buffers-with (regexp)
+  "Return the names of all buffers that hold a match for REGEXP."
+  (cl-loop for buffer in (buffer-list)
+           unless (string-match-p "\\` ?\\*load" (buffer-name buffer))
+           when (with-current-buffer buffer
+                  (save-excursion
+                    (save-restriction
+                      (widen)
+                      (goto-char (point-min))
+                      (re-search-forward regexp nil t))))
+           collect (buffer-name buffer)))
+
+(defmacro glm-test--answering (key &rest body)
+  "Evaluate BODY with KEY for each password and yes for each question."
+  (declare (indent 1) (debug t))
+  `(cl-letf (((symbol-function 'read-passwd)
+              (lambda (&rest _) (copy-sequence ,key)))
+             ((symbol-function 'y-or-n-p) #'always))
+     ,@body))
+
+;;;; Loading
+
+(ert-deftest glm-test-require-starts-nothing ()
+  (should (equal glm-test--after-load '(nil nil nil)))
+  (should (numberp glm-test--load-time)))
+
+(ert-deftest glm-test-finds-the-program-beside-this-file ()
+  (let ((glm-gptel-auth-command nil))
+    (should (equal (glm-gptel-auth--program)
+                   (list (executable-find "node")
+                         (expand-file-name
+                          "../dist/cli.cjs" glm-gptel-auth--directory))))))
+
+(ert-deftest glm-test-finds-node-on-a-short-path ()
+  "An Emacs that a desktop started finds node in the usual places."
+  (let* ((home (make-temp-file "glm-home" t))
+         (bin (expand-file-name ".nvm/versions/node/v20.0.0/bin/" home))
+         (process-environment (cons (concat "HOME=" home) process-environment))
+         (exec-path '("/nowhere")))
+    (make-directory bin t)
+    (make-symbolic-link glm-test--node (expand-file-name "node" bin))
+    (cl-letf ((glm-gptel-auth--node-places '("~/.nvm/versions/node/*/bin")))
+      (should (equal (glm-gptel-auth--find-node)
+                     (expand-file-name "node" bin))))
+    (delete-directory home t)))
+
+(ert-deftest glm-test-says-how-to-install-what-is-missing ()
+  (let ((glm-gptel-auth-command nil)
+        (glm-gptel-auth--directory "/nowhere/")
+        (exec-path '("/nowhere")))
+    (should (equal (glm-test--message #'glm-gptel-auth-token)
+                   "GLM: the program glm-token is not found; \
+install it with: npm install -g glm-token")))
+  (dolist (glm-gptel-auth-transport '(process helper))
+    (let ((glm-gptel-auth-command "/nowhere/glm-token"))
+      (should (string-match-p "cannot find /nowhere/glm-token"
+                              (glm-test--message #'glm-gptel-auth-token))))))
+
+;;;; Tokens
+
+(ert-deftest glm-test-token ()
+  (glm-test--with-each
+    (let ((first (glm-gptel-auth-token)))
+      (glm-test--should-be-token first)
+      (sleep-for 0.01)
+      (should-not (equal first (glm-gptel-auth-token))))))
+
+(ert-deftest glm-test-header-old-and-new-calling-convention ()
+  (glm-test--with-each
+    (dolist (arguments '(() (nil) ((:model glm-5.3))))
+      (pcase-let ((`((,name . ,value))
+                   (apply #'glm-gptel-auth-header arguments)))
+        (should (equal name "Authorization"))
+        (should (string-prefix-p "Bearer " value))
+        (glm-test--should-be-token (substring value 7))))))
+
+(ert-deftest glm-test-no-key-says-what-to-do ()
+  (glm-test--with-each
+    (should (equal (glm-test--message #'glm-gptel-auth-token "api.z.ai")
+                   "GLM: no key is stored for api.z.ai; \
+store it with M-x glm-gptel-auth-store"))
+    (let ((glm-gptel-auth-profile "工作"))
+      (should (equal (glm-test--message #'glm-gptel-auth-header)
+                     "GLM: no key is stored for open.bigmodel.cn (profile 工作); \
+store it with M-x glm-gptel-auth-store")))))
+
+(ert-deftest glm-test-works-from-any-folder ()
+  (glm-test--with-each
+    (dolist (default-directory '("/ssh:nobody@nowhere.invalid:/home/nobody/"
+                                 "/folder/that/is/gone/"))
+      (glm-gptel-auth--stop-helper)
+      (glm-test--should-be-token (glm-gptel-auth-token)))))
+
+(ert-deftest glm-test-no-buffer-holds-a-token ()
+  (glm-test--with-each
+    (let ((token (glm-gptel-auth-token)))
+      (should-not (glm-test--buffers-with (regexp-quote token)))
+      (should-not (glm-test--buffers-with "eyJhbGci")))))
+
+;;;; Time limits and C-g
+
+(ert-deftest glm-test-time-limit ()
+  "A program that never answers is given up, and leaves no process."
+  (dolist (glm-gptel-auth-transport '(process helper))
+    (let ((glm-gptel-auth-command '("sh" "-c" "exec sleep 60"))
+          (glm-gptel-auth-timeout 0.3)
+          (start (float-time)))
+      (should (string-match-p "did not answer within"
+                              (glm-test--message #'glm-gptel-auth-token)))
+      (should (< (- (float-time) start) 20))
+      (should-not (process-list)))))
+
+(ert-deftest glm-test-can-be-quit-out-of ()
+  (dolist (glm-gptel-auth-transport '(process helper))
+    (let ((glm-gptel-auth-command '("sh" "-c" "exec sleep 60"))
+          (glm-gptel-auth-timeout 30)
+          (start (float-time)))
+      (run-at-time 0.2 nil (lambda () (setq quit-flag t)))
+      (should (eq 'quit (condition-case nil (glm-gptel-auth-token)
+                          (quit 'quit))))
+      (should (< (- (float-time) start) 20))
+      (glm-gptel-auth--stop-helper)
+      (should-not (process-list)))))
+
+;;;; The helper in trouble
+
+(ert-deftest glm-test-helper-is-kept ()
+  (glm-test--with 'helper
+    (glm-gptel-auth-token)
+    (let ((helper glm-gptel-auth--helper))
+      (dotimes (_ 50) (glm-gptel-auth-token))
+      (should (eq helper glm-gptel-auth--helper))
+      (should-not (process-query-on-exit-flag helper))
+      (should (equal 1 (length (cl-remove-if-not
+                                (lambda (process)
+                                  (process-command process))
+                                (process-list))))))))
+
+(ert-deftest glm-test-helper-killed-is-replaced ()
+  (glm-test--with 'helper
+    (glm-gptel-auth-token)
+    (let ((pid (process-id glm-gptel-auth--helper)))
+      ;; Before a request, with Emacs not yet aware of it.
+      (signal-process pid 'SIGKILL)
+      (glm-test--should-be-token (glm-gptel-auth-token))
+      (should-not (equal pid (process-id glm-gptel-auth--helper)))
+      ;; After one, with Emacs aware.
+      (signal-process glm-gptel-auth--helper 'SIGKILL)
+      (while (process-live-p glm-gptel-auth--helper)
+        (accept-process-output nil 0.01))
+      (glm-test--should-be-token (glm-gptel-auth-token))
+      ;; During one: it is stopped, so that it cannot answer, and then killed.
+      (let ((helper glm-gptel-auth--helper))
+        (signal-process helper 'SIGSTOP)
+        (run-at-time 0.3 nil (lambda () (signal-process helper 'SIGKILL))))
+      (glm-test--should-be-token (glm-gptel-auth-token)))))
+
+(ert-deftest glm-test-helper-stopped-is-replaced ()
+  (glm-test--with 'helper
+    (glm-gptel-auth-token)
+    (let ((glm-gptel-auth-timeout 0.5)
+          (pid (process-id glm-gptel-auth--helper)))
+      (signal-process pid 'SIGSTOP)
+      (glm-test--should-be-token (glm-gptel-auth-token))
+      (should-not (equal pid (process-id glm-gptel-auth--helper)))
+      (with-timeout (2 (ert-fail "The stopped helper lives on"))
+        (while (process-attributes pid) (accept-process-output nil 0.05))))))
+
+(ert-deftest glm-test-bad-helper-is-replaced-once ()
+  "Then one call does without, and there is no loop of restarts."
+  (dolist (mode '("dies" "silent" "closed" "garbage" "half-frame" "wrong-id"
+                  "other-protocol"))
+    (let* ((log (make-temp-file "glm-fake"))
+           (process-environment (cons (concat "GLM_FAKE_LOG=" log)
+                                      process-environment))
+           (glm-gptel-auth-transport 'helper)
+           (glm-gptel-auth-command (list glm-test--fake mode))
+           (glm-gptel-auth-timeout 0.5))
+      (ert-info (mode :prefix "Helper: ")
+        (glm-test--should-be-token (glm-gptel-auth-token))
+        (should (equal "daemon\ndaemon\nprint\n"
+                       (with-temp-buffer (insert-file-contents log)
+                                         (buffer-string))))
+        (should-not (process-list)))
+      (delete-file log))))
+
+(ert-deftest glm-test-what-is-no-token-is-not-sent ()
+  (let* ((log (make-temp-file "glm-fake"))
+         (process-environment (cons (concat "GLM_FAKE_LOG=" log)
+                                    process-environment))
+         (glm-gptel-auth-command (list glm-test--fake "no-token")))
+    (should (string-match-p "printed no token"
+                            (glm-test--message #'glm-gptel-auth-token)))
+    (glm-gptel-auth--stop-helper)
+    (delete-file log)))
+
+;;;; Storing and deleting
+
+(ert-deftest glm-test-store-and-delete ()
+  (glm-test--with-each
+    (let ((host "api.z.ai") (profile "测试 1"))
+      (glm-test--answering "abcd.verysecretsecret"
+        (glm-gptel-auth-store host profile)
+        (should-not (glm-test--buffers-with "verysecret"))
+        (glm-test--should-be-token (glm-gptel-auth-token host profile))
+        (glm-gptel-auth-store host profile)
+        (glm-gptel-auth-delete host profile)
+        (should (string-match-p
+                 "no key is stored for api.z.ai (profile 测试 1)"
+                 (glm-test--message #'glm-gptel-auth-token host profile)))))))
+
+(ert-deftest glm-test-store-refuses-what-is-no-key ()
+  (glm-test--with-each
+    (glm-test--answering "nodotHUSH"
+      (let ((message (glm-test--message #'glm-gptel-auth-store
+                                        "api.z.ai" "default")))
+        (should (string-match-p "it has no dot" message))
+        (should-not (string-match-p "HUSH" message))))))
+
+(ert-deftest glm-test-store-asks-before-it-replaces ()
+  (glm-test--with 'helper
+    (cl-letf (((symbol-function 'y-or-n-p) #'ignore)
+              ((symbol-function 'read-passwd)
+               (lambda (&rest _) (error "Not to be asked"))))
+      (glm-gptel-auth-store "open.bigmodel.cn" "default"))))
+
+;;;; Commands
+
+(ert-deftest glm-test-restart ()
+  (glm-test--with 'helper
+    (glm-gptel-auth-token)
+    (let ((pid (process-id glm-gptel-auth--helper)))
+      (glm-gptel-auth-restart)
+      (should (process-live-p glm-gptel-auth--helper))
+      (should-not (equal pid (process-id glm-gptel-auth--helper)))
+      (glm-gptel-auth-lock)
+      (glm-test--should-be-token (glm-gptel-auth-token)))))
+
+(provide 'glm-gptel-auth-test)
+;;; glm-gptel-auth-test.el ends here

@@ -1,0 +1,88 @@
+/** The package as it will be published. */
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { BARE_ENV, found, ROOT } from './support/environment.ts';
+import { run } from './support/program.ts';
+
+let folder: string;
+let tarball: string;
+
+const npm = (args: string[], cwd: string) =>
+  // npm's own settings stay, since they say where its registry is.
+  run(['npm', ...args], { cwd, env: { ...(process.env as Record<string, string>) } });
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'glm-token-pack-'));
+  const { status, stdout, stderr } = await npm(
+    ['pack', '--json', '--pack-destination', folder],
+    ROOT,
+  );
+  assert.equal(status, 0, stderr);
+  assert.ok(stdout);
+  tarball = join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? '');
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+test('the tarball has the program, the Emacs side and the texts, and nothing else', async () => {
+  const { stdout } = await run(['tar', '-tzf', tarball]);
+  const names = stdout
+    .trim()
+    .split('\n')
+    .map((name) => name.replace(/^package\//, ''));
+  assert.deepEqual(names.filter((name) => !/^dist\/[\w-]+\.cjs$/.test(name)).sort(), [
+    'CHANGELOG.md',
+    'LICENSE',
+    'README.md',
+    'README.zh-CN.md',
+    'dist/THIRD-PARTY-LICENSES.txt',
+    'elisp/glm-gptel-auth.el',
+    'package.json',
+  ]);
+  assert.ok(names.includes('dist/cli.cjs'));
+});
+
+describe('installed with npm install -g into an empty prefix', () => {
+  for (const flags of [[], ['--ignore-scripts']]) {
+    test(`npm install -g ${flags.join(' ')}`, async () => {
+      const prefix = mkdtempSync(join(folder, 'prefix-'));
+      const installed = await npm(['install', '-g', '--prefix', prefix, ...flags, tarball], folder);
+      assert.equal(installed.status, 0, installed.stderr);
+
+      const path = `${dirname(process.execPath)}:${BARE_ENV.PATH}`;
+      const env = { ...BARE_ENV, PATH: path, GLM_API_KEY: 'id.secret' };
+      const command = join(prefix, 'bin/glm-token');
+      assert.match((await run([command, 'print'], { env })).stdout, /^eyJ/);
+
+      // The keychain's own library is there and loads: it gets as far as asking for a bus.
+      const { stderr } = await run([command, 'print', '--host', 'api.z.ai'], { env });
+      assert.match(stderr, /no keychain to talk to: .*D-Bus/);
+
+      const block = (await run([command, 'setup'], { env })).stdout.split('\n').slice(1).join('\n');
+      for (const emacs of found.emacs) {
+        const form = '(princ (cdar (glm-gptel-auth-header)))';
+        const elpa = found.elpa.flatMap((dir) => ['-L', dir]);
+        const printed = await run(
+          [emacs, '-Q', '--batch', ...elpa, '--eval', `(progn ${block}\n)`, '--eval', form],
+          { env: { ...env, HOME: folder } },
+        );
+        assert.match(printed.stdout, /^Bearer eyJ/, printed.stderr);
+      }
+
+      const byPath = await run(
+        [
+          ...[found.emacs[0] ?? '', '-Q', '--batch', '-L', `${ROOT}/elisp`, '-l', 'glm-gptel-auth'],
+          ...[
+            '--eval',
+            '(let ((glm-gptel-auth--directory "/nowhere/")) (prin1 (glm-gptel-auth--program)))',
+          ],
+        ],
+        { env: { ...env, PATH: `${prefix}/bin:${path}` } },
+      );
+      assert.match(byPath.stdout, /^\("\/.*\/node" "\/.*\/glm-token\/dist\/cli\.cjs"\)$/);
+    });
+  }
+});
