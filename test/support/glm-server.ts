@@ -32,6 +32,8 @@ export class GlmServer {
   readonly seen: Seen[] = [];
   /** Answer every request with this error of the service's, whatever its token. */
   failWith: { status: number; code: string; message: string } | undefined;
+  /** Called as a request comes in, while its client waits. */
+  onRequest: (() => void) | undefined;
   readonly #keys: ReadonlyMap<string, string>;
   readonly #server: Server = createServer(
     (request, response) => void this.#answer(request, response),
@@ -66,6 +68,8 @@ export class GlmServer {
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks).toString();
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    if (path === '/seen') return void response.end(String(this.seen.length));
+    this.onRequest?.();
     const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1];
     const { code, ageMs } = this.#judge(request.headers.authorization, Date.now());
     this.seen.push({ path, token, refused: code, ageMs, body });
