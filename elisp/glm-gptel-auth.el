@@ -46,6 +46,7 @@
 (require 'subr-x)
 
 (declare-function jsonrpc-async-request "jsonrpc")
+(declare-function jsonrpc-name "jsonrpc")
 (declare-function make-instance "eieio")
 (declare-function slot-exists-p "eieio")
 (declare-function gptel-backend-host "ext:gptel-request")
@@ -325,31 +326,42 @@ Return a plist, as the helper does."
 (defvar glm-gptel-auth--helper nil
   "The helper's process, or nil when there is none.")
 
+(defvar glm-gptel-auth--successor nil
+  "The process that will be the helper once it is ready, or nil.")
+
+(defvar glm-gptel-auth--launches 0
+  "How many helpers were started, which keeps their buffers apart.")
+
 (defvar glm-gptel-auth--latency nil
   "How long the last token took to come, in seconds, or nil.")
 
 (defun glm-gptel-auth--start-helper ()
-  "Start the helper and greet it, without waiting for either; return it."
-  (require 'jsonrpc)
+  "Make a new process the helper, without waiting for it, and return it."
   (glm-gptel-auth--stop-helper)
+  (setq glm-gptel-auth--helper (glm-gptel-auth--launch)))
+
+(defun glm-gptel-auth--launch ()
+  "Start a helper and greet it, without waiting for either; return it."
+  (require 'jsonrpc)
   (let* ((default-directory (glm-gptel-auth--local-directory))
          ;; With adaptive buffering a call takes 21 ms instead of 0.3.
          (process-adaptive-read-buffering nil)
          (command (append (glm-gptel-auth--program) '("daemon" "--stdio")))
+         (name (format "glm-token %d" (cl-incf glm-gptel-auth--launches)))
          process
          (connection
           (apply #'make-instance 'jsonrpc-process-connection
-                 :name "glm-token"
+                 :name name
                  :notification-dispatcher #'glm-gptel-auth--notified
                  :process (lambda ()
                             (setq process
                                   (make-process
-                                   :name "glm-token" :command command
+                                   :name name :command command
                                    :connection-type 'pipe :noquery t
                                    :coding 'utf-8-emacs-unix
                                    ;; The name that jsonrpc.el looks for.
                                    :stderr (get-buffer-create
-                                            "*glm-token stderr*"))))
+                                            (format "*%s stderr*" name)))))
                  ;; Else every reply, tokens included, goes into a buffer.
                  (if (slot-exists-p 'jsonrpc-process-connection
                                     '-events-buffer-config)
@@ -360,7 +372,6 @@ Return a plist, as the helper does."
     (when-let* ((pipe (get-buffer-process
                        (process-get process 'jsonrpc-stderr))))
       (set-process-query-on-exit-flag pipe nil))
-    (setq glm-gptel-auth--helper process)
     (ignore-errors                      ; It may be dead already.
       (jsonrpc-async-request
        connection 'initialize (list :protocol glm-gptel-auth--protocol)
@@ -381,32 +392,57 @@ take minutes on noise, and cannot be quit out of."
         (progn (delete-process process) nil))))
 
 (defun glm-gptel-auth--stop-helper ()
-  "End the helper, if there is one, and remove its buffers."
-  (when-let* ((process glm-gptel-auth--helper))
-    (setq glm-gptel-auth--helper nil)
-    (set-process-sentinel process #'ignore)
-    (delete-process process)
+  "End the helper and its successor, if there are any."
+  (dolist (process (list glm-gptel-auth--helper glm-gptel-auth--successor))
+    (when process (glm-gptel-auth--end process)))
+  (setq glm-gptel-auth--helper nil
+        glm-gptel-auth--successor nil))
+
+(defun glm-gptel-auth--end (process)
+  "End PROCESS, a helper, and remove its buffers."
+  (set-process-sentinel process #'ignore)
+  (delete-process process)
+  (let ((name (jsonrpc-name (process-get process 'jsonrpc-connection)))
+        (kill-buffer-query-functions nil))
     (dolist (buffer (list (process-buffer process)
                           (process-get process 'jsonrpc-stderr)
-                          (get-buffer "*glm-token events*")))
+                          (get-buffer (format "*%s events*" name))))
       (when (buffer-live-p buffer)
         (when-let* ((pipe (get-buffer-process buffer)))
           (set-process-sentinel pipe #'ignore)
           (delete-process pipe))
-        (let ((kill-buffer-query-functions nil))
-          (kill-buffer buffer))))))
+        (kill-buffer buffer)))))
 
 (defun glm-gptel-auth--notified (_connection method _params)
   "Take notification METHOD, a symbol, from the helper."
-  (when (eq method 'waiting)
-    (process-put glm-gptel-auth--helper 'glm-gptel-auth-deadline
-                 (+ (float-time) glm-gptel-auth--unlock-seconds))
-    (message "%s" glm-gptel-auth--waiting-message)))
+  (pcase method
+    ('waiting
+     (process-put glm-gptel-auth--helper 'glm-gptel-auth-deadline
+                  (+ (float-time) glm-gptel-auth--unlock-seconds))
+     (message "%s" glm-gptel-auth--waiting-message))
+    ('retire
+     ;; It answers until the other one is ready.
+     (unless glm-gptel-auth--successor
+       (setq glm-gptel-auth--successor (glm-gptel-auth--launch))))))
+
+(defun glm-gptel-auth--promote-successor ()
+  "Let the successor take over from the helper, once it has greeted us."
+  (let ((successor glm-gptel-auth--successor))
+    (accept-process-output successor 0 nil t)
+    (cond ((not (process-live-p successor))
+           (glm-gptel-auth--end successor)
+           (setq glm-gptel-auth--successor nil))
+          ((process-get successor 'glm-gptel-auth-greeting)
+           (glm-gptel-auth--end glm-gptel-auth--helper)
+           (setq glm-gptel-auth--helper successor
+                 glm-gptel-auth--successor nil)))))
 
 (defun glm-gptel-auth--ask-helper (method params)
   "Ask the helper to do METHOD, a symbol, with PARAMS, a plist.
 Return its answer, a plist.  Signal `glm-gptel-auth--failure' for what it
 refuses, and `glm-gptel-auth--broken' when there is no sensible answer."
+  (when glm-gptel-auth--successor
+    (glm-gptel-auth--promote-successor))
   (let* ((process (if (process-live-p glm-gptel-auth--helper)
                       glm-gptel-auth--helper
                     (glm-gptel-auth--start-helper)))

@@ -20,9 +20,11 @@ export const daemon: Command = {
       );
     }
     const { env, version, now, stdio } = context;
-    const methods = helperMethods({ env, stores: context.stores(), version, pid: stdio.pid, now });
-    const { done, notifyWaiting } = serve(stdio.input, stdio.output, methods);
-    context.onWaiting(notifyWaiting);
-    await Promise.race([done, context.untilSignal()]);
+    const stores = context.stores();
+    const onRetire = () => served.notify('retire');
+    const methods = helperMethods({ env, stores, version, pid: stdio.pid, now, onRetire });
+    const served = serve(stdio.input, stdio.output, methods);
+    context.onWaiting(() => served.notify('waiting'));
+    await Promise.race([served.done, context.untilSignal()]);
   },
 };

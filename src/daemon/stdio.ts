@@ -17,8 +17,11 @@ export const MAX_MESSAGE_BYTES = 1 << 20;
 export interface Served {
   /** Resolves at end of input; rejects with `ERR_DAEMON` when the client makes no sense. */
   readonly done: Promise<void>;
-  /** Tells the client that the keychain waits for a person. */
-  notifyWaiting(): void;
+  /**
+   * Tells the client something that it did not ask: `waiting`, the keychain waits for a person;
+   * `retire`, it is time for another helper.
+   */
+  notify(method: 'waiting' | 'retire'): void;
 }
 
 /** Answers the requests that come on `input` until it ends. */
@@ -53,15 +56,15 @@ export function serve(input: Readable, output: Writable, methods: Methods): Serv
       unread += chunk.length;
       if (unread > MAX_MESSAGE_BYTES) refuse('the client sent a message that is too long');
     });
-    connection.onError(() => refuse('the client does not speak JSON-RPC 2.0 in frames'));
-    for (const stream of [input, output]) {
-      for (const event of ['end', 'close', 'error']) stream.once(event, () => resolve());
+    stream.onError(() => refuse('the client does not speak JSON-RPC 2.0 in frames'));
+    for (const end of [input, output]) {
+      for (const event of ['end', 'close', 'error']) end.once(event, () => resolve());
     }
     connection.listen();
   });
 
   return {
     done,
-    notifyWaiting: () => void connection.sendNotification('waiting').catch(() => {}),
+    notify: (method) => void connection.sendNotification(method).catch(() => {}),
   };
 }

@@ -192,6 +192,19 @@ export function keychainError(message: string, cause?: unknown): GlmTokenError {
   );
 }
 
+/** How GLib words that the service, or the bus, which this process talked to before is gone. */
+const STALE_TEXTS = /^the name :\d+\.\d+ was not provided|^the connection is closed/i;
+
+/**
+ * Whether a store failed because the keychain's service was replaced under a long-lived process.
+ *
+ * libsecret keeps the address of the service that it found first, for as long as the process lives
+ * (measured, 0.20): only a new process talks to the new service.
+ */
+export function isStale({ cause }: GlmTokenError): boolean {
+  return cause instanceof Error && STALE_TEXTS.test(cause.message);
+}
+
 /** The process's open sockets, by file descriptor; empty where there is no /proc. */
 function openSockets(): string[] {
   try {

@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { emacsen, evaluate, runErt } from '../support/emacs.ts';
 import { type Env, PROGRAM } from '../support/environment.ts';
+import { hasEnded } from '../support/helper.ts';
 import { KeychainSession } from '../support/keychain.ts';
 import { glmToken } from '../support/program.ts';
 
@@ -40,7 +41,7 @@ for (const { emacs, version } of await emacsen()) {
       });
       assert.ok(helper > 0);
       await delay(2000);
-      assert.throws(() => process.kill(helper, 0), { code: 'ESRCH' });
+      assert.ok(hasEnded(helper));
     });
   });
 }

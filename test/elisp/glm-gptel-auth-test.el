@@ -246,6 +246,32 @@ store it with M-x glm-gptel-auth-store")))))
     (glm-gptel-auth--stop-helper)
     (delete-file log)))
 
+(ert-deftest glm-test-ten-thousand-tokens-and-no-more-memory ()
+  "A helper that has worked for long is replaced while it goes on working."
+  (glm-test--with 'helper
+    (cl-flet ((megabytes ()
+                (/ (alist-get 'rss (process-attributes
+                                    (process-id glm-gptel-auth--helper)))
+                   1024.0)))
+      (dotimes (_ 1000) (glm-gptel-auth-token))
+      (let ((first (process-id glm-gptel-auth--helper))
+            (memory (megabytes))
+            (processes (length (process-list)))
+            (buffers (length (buffer-list)))
+            (replaced 0)
+            pid)
+        (dotimes (_ 10000)
+          (glm-gptel-auth-token)
+          (unless (equal pid (process-id glm-gptel-auth--helper))
+            (setq pid (process-id glm-gptel-auth--helper)
+                  replaced (1+ replaced))))
+        (should-not (equal first pid))
+        (should (< 4 replaced 8))
+        (should (<= (length (process-list)) processes))
+        (should (<= (length (buffer-list)) (1+ buffers)))
+        (should (< (megabytes) (* 1.1 memory)))
+        (should (< (megabytes) 80))))))
+
 ;;;; Storing and deleting
 
 (ert-deftest glm-test-store-and-delete ()
