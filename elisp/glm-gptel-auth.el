@@ -46,15 +46,18 @@
 (require 'subr-x)
 
 (declare-function jsonrpc-async-request "jsonrpc")
-(declare-function jsonrpc-name "jsonrpc")
+(declare-function jsonrpc-name "jsonrpc" t t)
 (declare-function make-instance "eieio")
 (declare-function slot-exists-p "eieio")
-(declare-function gptel-backend-host "ext:gptel-request")
+(declare-function gptel-backend-host "ext:gptel-request" t t)
 (declare-function gptel-make-deepseek "ext:gptel-openai-extras")
 (declare-function gptel-make-openai "ext:gptel-openai")
 (defvar gptel-backend)
 
 ;;;; Options
+
+(defconst glm-gptel-auth-version "0.1.0"
+  "Version of this file; that of glm-token should be the same.")
 
 (defgroup glm-gptel-auth nil
   "Fresh GLM tokens for gptel and auth-source."
@@ -709,6 +712,75 @@ With a prefix argument, ask for these too."
     (let ((status (glm-gptel-auth--call 'status nil)))
       (message "GLM: helper restarted (glm-token %s, process %s)"
                (plist-get status :version) (plist-get status :pid)))))
+
+(defun glm-gptel-auth--try (function &rest arguments)
+  "Call FUNCTION with ARGUMENTS; return a failure's message instead of failing."
+  (condition-case failure
+      (apply function arguments)
+    (glm-gptel-auth--failure (nth 2 failure))))
+
+(defun glm-gptel-auth--status-lines ()
+  "Return what there is to say of the state of things, a list of pairs."
+  (let* ((helper-p (eq glm-gptel-auth-transport 'helper))
+         (status (and helper-p
+                      (glm-gptel-auth--try #'glm-gptel-auth--call 'status nil)))
+         (accounts (glm-gptel-auth--try #'glm-gptel-auth--call 'accounts nil))
+         (program (glm-gptel-auth--try #'glm-gptel-auth--program)))
+    `(("Transport" . ,(if helper-p "helper: one process for all tokens"
+                        "process: one process a token"))
+      ,@(when helper-p
+          `(("Helper"
+             . ,(if (stringp status) status
+                  (format "process %d, glm-token %s, up %s, %d tokens"
+                          (plist-get status :pid) (plist-get status :version)
+                          (format-seconds "%dd %hh %mm %z%ss"
+                                          (/ (plist-get status :uptime) 1000))
+                          (plist-get status :tokens))))
+            ("Store" . ,(if (stringp status) "unknown"
+                          (concat (plist-get status :store)
+                                  (if (eq t (plist-get status :environment))
+                                      "; GLM_API_KEY is set and wins" ""))))))
+      ("Last token" . ,(if glm-gptel-auth--latency
+                           (format "came in %.1f ms"
+                                   (* 1000 glm-gptel-auth--latency))
+                         "none yet"))
+      ("Accounts" . ,(cond
+                      ((stringp accounts) accounts)
+                      ((mapconcat
+                        (lambda (account)
+                          (format "%s (%s)"
+                                  (glm-gptel-auth--describe
+                                   (plist-get account :host)
+                                   (plist-get account :profile))
+                                  (plist-get account :store)))
+                        (plist-get accounts :accounts) "\n"))))
+      ("Program" . ,(if (stringp program) program (string-join program " ")))
+      ("Versions" . ,(format "glm-gptel-auth %s, Emacs %s"
+                             glm-gptel-auth-version emacs-version)))))
+
+(defun glm-gptel-auth--show (buffer title lines)
+  "Show TITLE and LINES, pairs of a name and a text, in the buffer named BUFFER."
+  (with-current-buffer (get-buffer-create buffer)
+    (special-mode)
+    (let ((inhibit-read-only t))
+      (erase-buffer)
+      (insert (propertize title 'face 'bold) "\n\n")
+      (pcase-dolist (`(,name . ,text) lines)
+        (let ((rows (split-string (if (equal text "") "none" text) "\n")))
+          (insert (propertize (format "%-12s" name) 'face 'shadow)
+                  (string-join rows (concat "\n" (make-string 12 ?\s))) "\n")))
+      (goto-char (point-min)))
+    (display-buffer (current-buffer))))
+
+;;;###autoload
+(defun glm-gptel-auth-status ()
+  "Show a summary of the helper and what it serves; no secret."
+  (interactive)
+  (glm-gptel-auth--show "*glm-token status*" "GLM token status"
+                        (glm-gptel-auth--status-lines))
+  (with-current-buffer "*glm-token status*"
+    (setq-local revert-buffer-function
+                (lambda (&rest _) (glm-gptel-auth-status)))))
 
 ;;;###autoload
 (defun glm-gptel-auth-lock ()

@@ -41,6 +41,9 @@ let pendingCalls = 0;
 /** Sockets that were open before keytar opened its own. */
 let socketsBefore: Set<string> | undefined;
 
+/** Whether a call was given up and still holds its thread. */
+export const hasPendingCalls = (): boolean => pendingCalls > 0;
+
 /** The OS keychain: macOS Keychain, Windows Credential Manager, or the Secret Service elsewhere. */
 export function keychainStore(options: KeychainOptions): Store {
   const { platform, env, timeoutMs = KEYCHAIN_TIMEOUT_MS, onWaiting } = options;

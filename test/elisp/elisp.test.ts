@@ -1,10 +1,11 @@
 /** The Emacs side, in every Emacs there is, with a real keychain and the real program. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { emacsen, evaluate, runErt } from '../support/emacs.ts';
-import { type Env, PROGRAM } from '../support/environment.ts';
+import { type Env, PROGRAM, ROOT } from '../support/environment.ts';
 import { hasEnded } from '../support/helper.ts';
 import { KeychainSession } from '../support/keychain.ts';
 import { glmToken } from '../support/program.ts';
@@ -17,6 +18,13 @@ before(async () => {
   assert.equal((await glmToken(['store'], { env, input: 'id.secretsecret' })).status, 0);
 });
 after(() => session.stop());
+
+test('the Emacs file has the version of the package', () => {
+  const text = readFileSync(`${ROOT}/elisp/glm-gptel-auth.el`, 'utf8');
+  const { version } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'));
+  assert.match(text, new RegExp(`^;; Version: ${version}$`, 'm'));
+  assert.ok(text.includes(`(defconst glm-gptel-auth-version "${version}"`));
+});
 
 for (const { emacs, version } of await emacsen()) {
   describe(`Emacs ${version}`, () => {

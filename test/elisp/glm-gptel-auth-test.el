@@ -304,6 +304,37 @@ store it with M-x glm-gptel-auth-store")))))
 
 ;;;; Commands
 
+(ert-deftest glm-test-status ()
+  (glm-test--with-each
+    (glm-gptel-auth-token)
+    (glm-gptel-auth-status)
+    (with-current-buffer "*glm-token status*"
+      (let ((text (buffer-string)))
+        (dolist (part `("Last token  came in [0-9.]+ ms"
+                        "Accounts    open\\.bigmodel\\.cn (keychain)"
+                        ,(regexp-quote glm-test--script)
+                        ,(if (eq transport 'helper)
+                             "Helper      process [0-9]+, glm-token 0\\.[0-9.]+, up 0s, 1 tokens"
+                           "Transport   process")))
+          (should (string-match-p part text)))
+        (should-not (string-match-p "secretsecret\\|eyJ" text)))
+      (revert-buffer))))
+
+(ert-deftest glm-test-waiting-for-the-keychain-is-said ()
+  "And the time limit grows meanwhile."
+  (let* ((log (make-temp-file "glm-fake"))
+         (process-environment (cons (concat "GLM_FAKE_LOG=" log)
+                                    process-environment))
+         (glm-gptel-auth-timeout 1)
+         (glm-gptel-auth-transport 'helper)
+         (glm-gptel-auth-command (list glm-test--fake "waiting")))
+    (should (equal (glm-gptel-auth-token) "a.b.c"))
+    (with-current-buffer "*Messages*"
+      (goto-char (point-max))
+      (should (search-backward "the keychain waits for you to unlock it" nil t)))
+    (glm-gptel-auth--stop-helper)
+    (delete-file log)))
+
 (ert-deftest glm-test-restart ()
   (glm-test--with 'helper
     (glm-gptel-auth-token)

@@ -23,6 +23,13 @@ case $mode in
     frame '{"jsonrpc":"2.0","id":999,"result":{"token":"a.b.c"}}'
     exec cat >/dev/null
     ;;
+  waiting)
+    frame '{"jsonrpc":"2.0","method":"waiting"}'
+    sleep 2
+    frame '{"jsonrpc":"2.0","id":1,"result":{}}'
+    frame '{"jsonrpc":"2.0","id":2,"result":{"token":"a.b.c"}}'
+    exec cat >/dev/null
+    ;;
   no-token)
     frame '{"jsonrpc":"2.0","id":1,"result":{}}'
     frame '{"jsonrpc":"2.0","id":2,"result":{"token":"not a token"}}'
