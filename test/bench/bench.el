@@ -29,11 +29,11 @@
   (lambda () (with-temp-buffer
                (apply #'call-process (car command) nil t nil (cdr command)))))
 
-(defun glm-bench-echo ()
-  "Return a function that sends a frame through a pipe and waits for it."
+(defun glm-bench-echo (command)
+  "Return a function that sends a frame to COMMAND, a list, and waits for one."
   (let* ((process-adaptive-read-buffering nil)
          (frame (make-string 300 ?x))
-         (process (make-process :name "echo" :command '("cat") :noquery t
+         (process (make-process :name "echo" :command command :noquery t
                                 :connection-type 'pipe
                                 :filter (lambda (_ _) (throw 'echo t)))))
     (lambda ()
@@ -47,7 +47,12 @@
        (header (lambda () (glm-gptel-auth-header))))
   (dotimes (_ 200) (funcall header))
   (let ((fast (glm-bench-rounds
-               1500 (list (cons 'header header) (cons 'echo (glm-bench-echo)))))
+               1500
+               `((header . ,header)
+                 (echo . ,(glm-bench-echo '("cat")))
+                 (floors . ,(glm-bench-echo
+                             (list node (getenv "GLM_TEST_KEYCHAIN_READ")
+                                   "pipe"))))))
         (slow (glm-bench-rounds
                30
                `((true . ,(glm-bench-call '("true")))
