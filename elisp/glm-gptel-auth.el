@@ -52,7 +52,14 @@
 (declare-function gptel-backend-host "ext:gptel-request" t t)
 (declare-function gptel-make-deepseek "ext:gptel-openai-extras")
 (declare-function gptel-make-openai "ext:gptel-openai")
+(declare-function gptel-fsm-info "ext:gptel-request" t t)
+(declare-function auth-source-backend-parse-parameters "auth-source")
+(declare-function auth-source-forget-all-cached "auth-source")
+(declare-function auth-source-search "auth-source")
+(declare-function lm-header "lisp-mnt")
 (defvar gptel-backend)
+(defvar gptel-log-level)
+(defvar auth-sources)
 
 ;;;; Options
 
@@ -74,6 +81,12 @@ With nil, it is the host of the backend that makes the request.  Set
 this only when requests go through a proxy or gateway of your own, for
 then a token of this host is sent to wherever the backend points."
   :type '(choice (const :tag "That of the backend" nil) string))
+
+(defcustom glm-gptel-auth-hosts '("open.bigmodel.cn" "api.z.ai")
+  "Hosts whose keys glm-token keeps, a list of strings.
+`auth-source-search' for any other host costs nothing; hosts of backends
+made with `glm-gptel-auth-make-backend' count too."
+  :type '(repeat string))
 
 (defcustom glm-gptel-auth-command nil
   "How to call glm-token, a string, a list of strings, or nil.
@@ -564,20 +577,24 @@ them it would wait forever."
     (let ((kill-buffer-query-functions nil))
       (kill-buffer (current-buffer)))))
 
-(defun glm-gptel-auth--header (info profile)
-  "Return the header for the request that INFO, a plist or nil, is about.
-PROFILE is a string, or nil for `glm-gptel-auth-profile'."
+(defun glm-gptel-auth--token-for-request (host profile)
+  "Return a fresh token for HOST and PROFILE, strings or nil.
+When there is none, remove the request that gptel has begun."
   (condition-case err
-      (glm-gptel-auth--with-user-errors
-        (let* ((backend (or (plist-get info :backend)
-                            (bound-and-true-p gptel-backend)))
-               (host (or glm-gptel-auth-host
-                         (and backend (gptel-backend-host backend)))))
-          `(("Authorization"
-             . ,(concat "Bearer " (glm-gptel-auth--token host profile))))))
+      (glm-gptel-auth--with-user-errors (glm-gptel-auth--token host profile))
     ((error quit)
      (glm-gptel-auth--drop-parked-request)
      (signal (car err) (cdr err)))))
+
+(defun glm-gptel-auth--header (info profile)
+  "Return the header for the request that INFO, a plist or nil, is about.
+PROFILE is a string, or nil for `glm-gptel-auth-profile'."
+  (let* ((backend (or (plist-get info :backend)
+                      (bound-and-true-p gptel-backend)))
+         (host (or glm-gptel-auth-host
+                   (and backend (gptel-backend-host backend))))
+         (token (glm-gptel-auth--token-for-request host profile)))
+    `(("Authorization" . ,(concat "Bearer " token)))))
 
 ;;;###autoload
 (defun glm-gptel-auth-header (&optional info)
@@ -615,15 +632,96 @@ glm-5.3 and glm-5.3-flash of https://docs.z.ai/guides/llm/glm-5.3 as
 https://vercel.com/ai-gateway/models repeats it.  Prices are left out:
 they differ by host and change.")
 
+(defvar glm-gptel-auth--backend-hosts nil
+  "Hosts of the backends that `glm-gptel-auth-make-backend' made.")
+
+(defun glm-gptel-auth--our-host-p (host)
+  "Return non-nil when HOST, a string, is one that glm-token is for."
+  (or (member host glm-gptel-auth-hosts)
+      (member host glm-gptel-auth--backend-hosts)))
+
+(defconst glm-gptel-auth--service-errors
+  '(("1000\\|401" "the service could not authenticate the request; check the \
+key with M-x glm-gptel-auth-status, or store it again"
+     "服务无法验证身份；请用 M-x glm-gptel-auth-status 检查 key，或重新保存")
+    ("1001" "the service saw no token; a proxy may have removed the \
+Authorization header"
+     "服务没有收到令牌；Authorization 头可能被代理去掉了")
+    ("1002" "the service could not read the token; check that the backend's \
+:header is glm-gptel-auth-header"
+     "服务读不懂令牌；请检查 backend 的 :header 是否为 glm-gptel-auth-header")
+    ("1003" "the service says that the token has expired, though it was just \
+made; this machine's clock is off: set it right"
+     "服务说令牌已过期，可它刚刚签发；本机时钟不准，请校准")
+    ("1004" "the service refuses the key; it was revoked or mistyped: make a \
+new one and M-x glm-gptel-auth-store"
+     "服务拒绝这个 key；它已被吊销或输错了：请新建一个并 M-x glm-gptel-auth-store")
+    ("1113" "the account has no balance left; recharge it, or, with a Coding \
+Plan key, see :coding-plan in glm-gptel-auth-make-backend"
+     "账户余额不足；请充值；若是 Coding Plan 的 key，见 glm-gptel-auth-make-backend 的 :coding-plan")
+    ("1301" "the service takes the prompt or the answer for unsafe; word it \
+differently"
+     "服务认为提问或回答含敏感内容；请换个说法")
+    ("130[235]\\|1312" "too many requests, or the model is busy; wait a little \
+and send again"
+     "请求太多或模型繁忙；请稍后再试")
+    ("1304\\|1308\\|1310" "the quota of the day or of the plan is used up; wait \
+until it is renewed, or take another key"
+     "当日或套餐额度已用完；请等额度恢复，或换一个 key")
+    ("1309" "the Coding Plan has expired; renew it, or use the general endpoint"
+     "Coding Plan 套餐已过期；请续费，或改用通用端点")
+    ("1311" "the plan does not include this model; take another model"
+     "套餐不包含这个模型；请换一个模型")
+    ("13[01][0-9]" "the service's policy for the account or plan stands against \
+the request; see its console"
+     "账户或套餐的策略不允许这个请求；请查看控制台"))
+  "What to say of the service's error codes, in English and in Chinese.
+Each is a regexp for codes and the two texts.  Source of the codes:
+https://docs.z.ai/api-reference/api-code; 401 is undocumented.")
+
+(defun glm-gptel-auth--chinese-p ()
+  "Return non-nil when this Emacs is set up for Chinese."
+  (or (string-prefix-p "Chinese" current-language-environment)
+      (string-prefix-p "zh" (or (getenv "LC_ALL") (getenv "LC_MESSAGES")
+                                (getenv "LANG") ""))))
+
+(defun glm-gptel-auth--explain-error (info)
+  "Say cause and cure when INFO, gptel's plist, has an error of the service."
+  (when-let* ((err (plist-get info :error))
+              ((consp err))
+              (code (format "%s" (or (plist-get err :code) "")))
+              (texts (cdr (cl-find code glm-gptel-auth--service-errors
+                                   :test (lambda (code row)
+                                           (string-match-p
+                                            (format "\\`\\(?:%s\\)\\'" (car row))
+                                            code))))))
+    (message "GLM %s: %s" code
+             (if (glm-gptel-auth--chinese-p) (cadr texts) (car texts)))))
+
+(defun glm-gptel-auth--explain-errors-of (fsm)
+  "Have errors explained when FSM is a gptel request to a host of ours.
+For `gptel-prompt-transform-functions', the hook that sees each request
+before it is sent."
+  (let ((info (gptel-fsm-info fsm)))
+    (when-let* ((backend (or (plist-get info :backend)
+                             (bound-and-true-p gptel-backend)))
+                ((glm-gptel-auth--our-host-p (gptel-backend-host backend))))
+      (plist-put info :post (cons #'glm-gptel-auth--explain-error
+                                  (plist-get info :post))))))
+
 ;;;###autoload
 (cl-defun glm-gptel-auth-make-backend
     (name &rest args &key profile (host glm-gptel-auth--default-host)
-          &allow-other-keys)
+          coding-plan &allow-other-keys)
   "Register a GLM backend for gptel with NAME, a string, and return it.
 
 HOST is open.bigmodel.cn by default; api.z.ai is the service abroad.
 PROFILE, a string, fixes the profile whose key signs for this backend; by
 default it is `glm-gptel-auth-profile' at the time of the request.
+
+CODING-PLAN non-nil takes the endpoint of the GLM Coding Plan.  Beware:
+the plan's terms name the tools that it may be used with, and gptel may
+not be one of them; a key of the plan can be suspended for other use.
 
 ARGS are any other keywords of `gptel-make-openai', such as `:stream',
 `:models', `:endpoint' and `:request-params', and go before the defaults:
@@ -633,19 +731,136 @@ streaming, `glm-gptel-auth-models', and the general endpoint."
     (user-error "GLM: gptel is not installed; M-x package-install RET gptel"))
   (require 'gptel-openai-extras nil t)
   (let ((options (cl-loop for (key value) on args by #'cddr
-                          unless (memq key '(:profile :host))
+                          unless (memq key '(:profile :host :coding-plan))
                           append (list key value))))
+    (cl-pushnew host glm-gptel-auth--backend-hosts :test #'equal)
+    (add-hook 'gptel-prompt-transform-functions
+              #'glm-gptel-auth--explain-errors-of)
     (apply (if (fboundp 'gptel-make-deepseek)
                #'gptel-make-deepseek    ; As gptel's NEWS says of GLM.
              #'gptel-make-openai)
            name
            (append options
                    (list :host host
-                         :endpoint "/api/paas/v4/chat/completions"
+                         :endpoint (if coding-plan
+                                       "/api/coding/paas/v4/chat/completions"
+                                     "/api/paas/v4/chat/completions")
                          :stream t
                          :models glm-gptel-auth-models
                          :header (lambda (&optional info)
                                    (glm-gptel-auth--header info profile)))))))
+
+;;;; auth-source
+
+(defun glm-gptel-auth--accounts ()
+  "Return what accounts there are, a list of plists."
+  (append (plist-get (glm-gptel-auth--call 'accounts nil) :accounts) nil))
+
+(defun glm-gptel-auth--forget ()
+  "Make auth-source forget what it found, and what it did not find."
+  (when (featurep 'auth-source) (auth-source-forget-all-cached)))
+
+(defun glm-gptel-auth--as-list (value)
+  "Return VALUE of a search as a list of strings; nil for any."
+  (cond ((memq value '(t nil)) nil)
+        ((listp value) (mapcar (lambda (item) (format "%s" item)) value))
+        (t (list (format "%s" value)))))
+
+(defun glm-gptel-auth--matches (hosts users)
+  "Return pairs of host and profile that have a key and match HOSTS and USERS.
+Both are lists of strings, or nil for any; the user \"apikey\" is the
+default profile.  The default profile comes first."
+  (let ((default glm-gptel-auth-profile) found)
+    (dolist (account (glm-gptel-auth--accounts))
+      (let ((host (plist-get account :host))
+            (profile (plist-get account :profile)))
+        (when (and (or (null hosts) (member host hosts))
+                   (glm-gptel-auth--our-host-p host)
+                   (or (null users)
+                       (member profile users)
+                       (and (member "apikey" users) (equal profile default))))
+          (cl-pushnew (cons host profile) found :test #'equal))))
+    (sort (nreverse found)
+          (lambda (a b) (and (equal (cdr a) default)
+                             (not (equal (cdr b) default)))))))
+
+(defun glm-gptel-auth--entry (host profile users port)
+  "Return an entry of auth-source for HOST and PROFILE.
+USERS and PORT are what was asked for."
+  (append (list :host host
+                :user (if (or (member profile users) (not (member "apikey" users)))
+                          profile
+                        "apikey"))
+          (when-let* ((ports (glm-gptel-auth--as-list port)))
+            (list :port (car ports)))
+          (list :secret (lambda ()
+                          (glm-gptel-auth--token-for-request host profile)))))
+
+(cl-defun glm-gptel-auth--search
+    (&key host user port max require create delete &allow-other-keys)
+  "Answer a search of auth-source.
+HOST, USER, PORT, MAX, REQUIRE, CREATE and DELETE are as in
+`auth-source-search'.  The secret is a function that makes a token."
+  (let* ((asked (glm-gptel-auth--as-list host))
+         (hosts (cl-remove-if-not #'glm-gptel-auth--our-host-p asked))
+         (users (glm-gptel-auth--as-list user)))
+    ;; For a host that is not ours, nothing is started and nothing is asked.
+    (when (and (or hosts (null asked))
+               (cl-subsetp (mapcar #'intern (mapcar (lambda (key) (format "%s" key))
+                                                    require))
+                           (if port '(:host :user :port :secret)
+                             '(:host :user :secret))))
+      (let ((matches (condition-case nil
+                         (glm-gptel-auth--matches hosts users)
+                       ;; What is wrong is said when the secret is asked for:
+                       ;; a search that fails would keep other sources from
+                       ;; being searched, and looks like "not found".
+                       (glm-gptel-auth--failure
+                        (list (cons (or (car hosts) glm-gptel-auth--default-host)
+                                    (if (member (car users) '(nil "apikey"))
+                                        glm-gptel-auth-profile
+                                      (car users))))))))
+        (when (and create (null matches) hosts)
+          (let ((profile (if (member (car users) '(nil "apikey"))
+                             glm-gptel-auth-profile
+                           (car users))))
+            (glm-gptel-auth-store (car hosts) profile)
+            (setq matches (list (cons (car hosts) profile)))))
+        (setq matches (seq-take matches (max 1 (or max 1))))
+        (when delete
+          (pcase-dolist (`(,host . ,profile) matches)
+            (glm-gptel-auth--with-user-errors
+              (glm-gptel-auth--call 'delete
+                                    (list :host host :profile profile)))))
+        (mapcar (pcase-lambda (`(,host . ,profile))
+                  (glm-gptel-auth--entry host profile users port))
+                matches)))))
+
+(defun glm-gptel-auth--parse (entry)
+  "Return our backend when ENTRY of `auth-sources' is the symbol `glm-token'."
+  (when (eq entry 'glm-token)
+    (auth-source-backend-parse-parameters
+     entry
+     (make-instance 'auth-source-backend :source "glm-token" :type 'glm-token
+                    :search-function #'glm-gptel-auth--search
+                    :create-function #'glm-gptel-auth--search))))
+
+;;;###autoload
+(defun glm-gptel-auth-source-enable ()
+  "Have auth-source hand out fresh GLM tokens to every package that asks it."
+  (interactive)
+  (require 'auth-source)
+  (add-hook 'auth-source-backend-parser-functions #'glm-gptel-auth--parse)
+  (add-to-list 'auth-sources 'glm-token)
+  (auth-source-forget-all-cached))
+
+(defun glm-gptel-auth-source-disable ()
+  "Undo what `glm-gptel-auth-source-enable' did."
+  (interactive)
+  (require 'auth-source)
+  (setq auth-sources (remq 'glm-token auth-sources))
+  (remove-hook 'auth-source-backend-parser-functions #'glm-gptel-auth--parse)
+  (auth-source-forget-all-cached))
 
 ;;;; Commands
 
@@ -669,7 +884,7 @@ Return a list of the two."
               (and (equal (plist-get account :host) host)
                    (equal (plist-get account :profile) profile)
                    (not (equal (plist-get account :store) "environment"))))
-            (plist-get (glm-gptel-auth--call 'accounts nil) :accounts)))
+            (glm-gptel-auth--accounts)))
 
 ;;;###autoload
 (defun glm-gptel-auth-store (host profile)
@@ -685,6 +900,7 @@ With a prefix argument, ask for these too."
               (glm-gptel-auth--call
                'store (list :host host :profile profile :key key))
             (clear-string key)))
+        (glm-gptel-auth--forget)
         (message "GLM: stored the key for %s" owner)))))
 
 ;;;###autoload
@@ -695,13 +911,13 @@ With a prefix argument, ask for these too."
   (glm-gptel-auth--with-user-errors
     (let ((owner (glm-gptel-auth--describe host profile)))
       (when (y-or-n-p (format "Delete the key stored for %s? " owner))
-        (message
-         (if (eq t (plist-get (glm-gptel-auth--call
-                               'delete (list :host host :profile profile))
-                              :deleted))
-             "GLM: deleted the key for %s"
-           "GLM: no key is stored for %s")
-         owner)))))
+        (let ((deleted (plist-get (glm-gptel-auth--call
+                                   'delete (list :host host :profile profile))
+                                  :deleted)))
+          (glm-gptel-auth--forget)
+          (message (if (eq t deleted) "GLM: deleted the key for %s"
+                     "GLM: no key is stored for %s")
+                   owner))))))
 
 ;;;###autoload
 (defun glm-gptel-auth-restart ()
@@ -724,7 +940,7 @@ With a prefix argument, ask for these too."
   (let* ((helper-p (eq glm-gptel-auth-transport 'helper))
          (status (and helper-p
                       (glm-gptel-auth--try #'glm-gptel-auth--call 'status nil)))
-         (accounts (glm-gptel-auth--try #'glm-gptel-auth--call 'accounts nil))
+         (accounts (glm-gptel-auth--try #'glm-gptel-auth--accounts))
          (program (glm-gptel-auth--try #'glm-gptel-auth--program)))
     `(("Transport" . ,(if helper-p "helper: one process for all tokens"
                         "process: one process a token"))
@@ -753,7 +969,7 @@ With a prefix argument, ask for these too."
                                    (plist-get account :host)
                                    (plist-get account :profile))
                                   (plist-get account :store)))
-                        (plist-get accounts :accounts) "\n"))))
+                        accounts "\n"))))
       ("Program" . ,(if (stringp program) program (string-join program " ")))
       ("Versions" . ,(format "glm-gptel-auth %s, Emacs %s"
                              glm-gptel-auth-version emacs-version)))))
@@ -790,6 +1006,167 @@ The OS keychain is not touched: lock it with its own program."
   (when (process-live-p glm-gptel-auth--helper)
     (glm-gptel-auth--with-user-errors (glm-gptel-auth--call 'lock nil)))
   (message "GLM: locked"))
+
+;;;; Bringing over what there is
+
+(defun glm-gptel-auth--lines-with (secret)
+  "Return where SECRET is in the files of `auth-sources', a list of strings."
+  (cl-loop
+   for source in auth-sources
+   for file = (if (listp source) (plist-get source :source) source)
+   when (and (stringp file) (file-readable-p file))
+   append (with-temp-buffer
+            (insert-file-contents file)
+            (goto-char (point-min))
+            (cl-loop while (search-forward secret nil t)
+                     collect (format "line %d of %s" (line-number-at-pos)
+                                     (abbreviate-file-name file))
+                     do (forward-line)))))
+
+;;;###autoload
+(defun glm-gptel-auth-import ()
+  "Move GLM keys from your other auth-sources into the store of glm-token.
+Ask about each, and then say which line of which file to remove; no file
+of yours is edited."
+  (interactive)
+  (require 'auth-source)
+  (let ((auth-sources (remq 'glm-token auth-sources))
+        (auth-source-do-cache nil)
+        (told nil))
+    (dolist (entry (auth-source-search :host glm-gptel-auth-hosts :max 50
+                                       :require '(:secret)))
+      (let* ((secret (plist-get entry :secret))
+             (key (if (functionp secret) (funcall secret) secret))
+             (host (plist-get entry :host))
+             (user (plist-get entry :user))
+             (profile (if (member user '(nil "" "apikey"))
+                          glm-gptel-auth-profile
+                        user)))
+        (when (and (stringp key)
+                   (string-match-p "\\`[^. \t\n]+\\.[^. \t\n]+\\'" key)
+                   (y-or-n-p
+                    (format "Move the key of %s into the store of glm-token? "
+                            (glm-gptel-auth--describe host profile)))
+                   (or (not (glm-gptel-auth--with-user-errors
+                              (glm-gptel-auth--stored-p host profile)))
+                       (y-or-n-p "There is one already; replace it? ")))
+          (glm-gptel-auth--with-user-errors
+            (glm-gptel-auth--call
+             'store (list :host host :profile profile :key key)))
+          (push (format "stored the key of %s; now remove %s"
+                        (glm-gptel-auth--describe host profile)
+                        (string-join
+                         (or (glm-gptel-auth--lines-with key)
+                             (list (format "the entry for %s from your password \
+store" host)))
+                         " and "))
+                told))))
+    (glm-gptel-auth--forget)
+    (message "GLM: %s" (if told (string-join (nreverse told) "\n     ")
+                         "no key was moved"))))
+
+;;;; Finding what is wrong
+
+(defun glm-gptel-auth--node-version (node)
+  "Return the version of NODE, a file name, or nil."
+  (with-temp-buffer
+    (let ((default-directory (glm-gptel-auth--local-directory)))
+      (when (eql 0 (ignore-errors (call-process node nil t nil "--version")))
+        (string-trim (buffer-string) "v" "\n")))))
+
+(defun glm-gptel-auth--gptel-version ()
+  "Return the version of gptel, a string, or nil when there is none."
+  (require 'lisp-mnt)
+  (when-let* ((file (locate-library "gptel.el" t)))
+    (with-temp-buffer
+      (insert-file-contents file nil 0 4000)
+      (lm-header "version"))))
+
+(defun glm-gptel-auth--doctor-program ()
+  "Return findings on the program and on node."
+  (let ((program (glm-gptel-auth--try #'glm-gptel-auth--program)))
+    (if (stringp program) `((failure "Program" ,program))
+      (let* ((node (car program))
+             (version (glm-gptel-auth--node-version node)))
+        `((ok "Program" ,(format "%s (%s)" (or (cadr program) node)
+                                 (if glm-gptel-auth-command
+                                     "from `glm-gptel-auth-command'"
+                                   "found by itself")))
+          ,(cond
+            ((null (cdr program)) `(ok "Node" "called by the program itself"))
+            ((null version) `(failure "Node" ,(format "%s does not run; check \
+`glm-gptel-auth-command'" node)))
+            ((version< version "20.19")
+             `(failure "Node" ,(format "%s is version %s; install 20.19 or later"
+                                       node version)))
+            (t `(ok "Node" ,(format "%s, version %s" node version))))
+          ,(if (executable-find "node")
+               `(ok "PATH" "has node in it")
+             `(warning "PATH" "Emacs has no node on its own path, as when a \
+desktop starts it; keep `glm-gptel-auth-command' as glm-token setup printed \
+it")))))))
+
+(defun glm-gptel-auth--doctor-helper ()
+  "Return findings on the helper, the store and the accounts."
+  (let ((status (glm-gptel-auth--try #'glm-gptel-auth--ask-status))
+        (accounts (glm-gptel-auth--try #'glm-gptel-auth--accounts)))
+    `(,@(if (stringp status) `((failure "Helper" ,status))
+          (let ((version (plist-get status :version)))
+            `(,(if (equal version glm-gptel-auth-version)
+                   `(ok "Helper" ,(format "answers, version %s" version))
+                 `(warning "Helper"
+                           ,(format "is version %s and this file %s; update \
+both and M-x glm-gptel-auth-restart" version glm-gptel-auth-version)))
+              (ok "Store" ,(plist-get status :store)))))
+      ,(cond ((stringp accounts) `(failure "Accounts" ,accounts))
+             ((null accounts) `(failure "Accounts" "no key is stored yet; \
+M-x glm-gptel-auth-store"))
+             (t `(ok "Accounts"
+                     ,(mapconcat (lambda (account)
+                                   (glm-gptel-auth--describe
+                                    (plist-get account :host)
+                                    (plist-get account :profile)))
+                                 accounts ", ")))))))
+
+(defun glm-gptel-auth--ask-status ()
+  "Return the helper's status, whatever the transport."
+  (let ((glm-gptel-auth-transport 'helper))
+    (glm-gptel-auth--call 'status nil)))
+
+(defun glm-gptel-auth--doctor-gptel ()
+  "Return findings on gptel."
+  (let ((version (glm-gptel-auth--gptel-version)))
+    `(,(cond ((null version) '(warning "gptel" "is not installed; other \
+packages are served through M-x glm-gptel-auth-source-enable"))
+             ((version< version "0.9.9.5")
+              `(warning "gptel" ,(format "version %s shows the header in the \
+process list; update to 0.9.9.5 or later" version)))
+             (t `(ok "gptel" ,(format "version %s" version))))
+      ,(if (eq (bound-and-true-p gptel-log-level) 'debug)
+           '(warning "Log" "`gptel-log-level' is debug, which writes headers, \
+tokens included, to a buffer; set it to nil or info")
+         '(ok "Log" "no headers are written")))))
+
+;;;###autoload
+(defun glm-gptel-auth-doctor ()
+  "Check all that a token depends on, and show what is wrong and its cure."
+  (interactive)
+  (let ((findings (append (glm-gptel-auth--doctor-program)
+                          (glm-gptel-auth--doctor-helper)
+                          (glm-gptel-auth--doctor-gptel))))
+    (glm-gptel-auth--show
+     "*glm-token doctor*"
+     (pcase (cl-count 'ok findings :key #'car :test-not #'eq)
+       (0 "GLM token doctor: all is well")
+       (count (format "GLM token doctor: %d to look at" count)))
+     (mapcar (pcase-lambda (`(,level ,name ,text))
+               (cons name (concat (propertize (format "%-9s" level)
+                                              'face (pcase level
+                                                      ('ok 'success)
+                                                      ('warning 'warning)
+                                                      (_ 'error)))
+                                  text)))
+             findings))))
 
 (provide 'glm-gptel-auth)
 ;;; glm-gptel-auth.el ends here

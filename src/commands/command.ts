@@ -18,6 +18,8 @@ export interface Command {
   readonly name: string;
   readonly summary: string;
   readonly options: Readonly<Record<string, Option>>;
+  /** A word that may follow the name; it is given to run as the argument `operand`. */
+  readonly operand?: string;
   readonly examples?: readonly (readonly [line: string, meaning: string])[];
   /** Resolves when done; every failure is thrown, as a GlmTokenError where it is no bug. */
   run(context: Context, args: Args): Promise<void>;

@@ -52,10 +52,12 @@ export async function parseFully(argv: readonly string[], version: string): Prom
       'parse-numbers': false,
       'parse-positional-numbers': false,
     });
-  for (const { name, summary, options, examples = [] } of COMMANDS) {
+  for (const { name, summary, options, operand, examples = [] } of COMMANDS) {
     parser.command(name, summary, (sub) => {
       const sentence = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
-      sub.usage(`Usage: $0 ${name} [OPTIONS]\n\n${sentence}`).epilogue('');
+      sub
+        .usage(`Usage: $0 ${name}${operand ? ` [${operand}]` : ''} [OPTIONS]\n\n${sentence}`)
+        .epilogue('');
       for (const [option, { type, describe, choices, value }] of Object.entries(options)) {
         const shown = value ? `${value}: ${describe}` : describe;
         sub.option(option, {
@@ -106,6 +108,7 @@ export async function parseFully(argv: readonly string[], version: string): Prom
     }
     args[name] = value as string | boolean;
   }
+  if (strays.length === 1 && strays[0] === command.operand) args.operand = strays.shift() ?? '';
   if (strays[0] !== undefined) {
     // Not repeated: it may be a key, from someone who did not expect to be asked for one.
     throw usage(

@@ -13,7 +13,10 @@ export const setup: Command = {
     ...ACCOUNT_OPTIONS,
     force: { type: 'boolean', describe: 'replace a stored key without asking' },
   },
+  operand: 'emacs',
+  examples: [['glm-token setup emacs', 'print the lines for init.el again']],
   async run(context, args) {
+    if (args.operand === 'emacs') return context.print(initBlock(context, args));
     await takeKeyUnlessThere(context, args);
     const account = context.account(args);
     const key = await findKey(context.stores(), account);

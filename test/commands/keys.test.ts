@@ -279,6 +279,14 @@ describe('setup', () => {
     assert.doesNotMatch(stdout + stderr, /TopSecret/);
   });
 
+  test('setup emacs prints the lines alone, and asks nothing', async () => {
+    const { status, stdout, stderr } = await glm(['setup', 'emacs']);
+    assert.deepEqual([status, stderr], [0, '']);
+    assert.match(stdout, /^;; GLM for gptel/);
+    assert.ok(stdout.includes(`("${process.execPath}" "${PROGRAM}")`));
+    assert.equal((await glm(['setup', 'vim'])).status, 2);
+  });
+
   test('with GLM_API_KEY and no keychain at all', async () => {
     const bare = { PATH: env.PATH ?? '', GLM_API_KEY: KEY };
     const { status, stdout, stderr } = await glmToken(['setup'], { env: bare });
