@@ -60,6 +60,7 @@
 (defvar gptel-backend)
 (defvar gptel-log-level)
 (defvar auth-sources)
+(defvar auth-source-do-cache)
 
 ;;;; Options
 

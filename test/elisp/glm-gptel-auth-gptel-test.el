@@ -140,6 +140,73 @@
     (let ((glm-gptel-auth-host glm-test--host))
       (should (glm-gptel-auth-header (list :backend elsewhere))))))
 
+(ert-deftest glm-test-key-from-auth-source ()
+  "With gptel's own default `:key' and a plain backend, and fail closed."
+  (let ((auth-sources nil))
+    (glm-gptel-auth-source-enable)
+    (let ((glm-gptel-auth-hosts (cons glm-test--host glm-gptel-auth-hosts))
+          (plain (lambda (host)
+                   (gptel-make-openai "Plain"
+                     :host host :protocol "http" :stream t
+                     :endpoint "/api/paas/v4/chat/completions"
+                     :key #'gptel-api-key-from-auth-source
+                     :models '(glm-5.3)))))
+      (glm-test--send (glm-test--chat (funcall plain glm-test--host)))
+      (let ((entry (car (auth-source-search :host glm-test--host :user "apikey")))
+            (glm-gptel-auth-command '("/nowhere/glm-token"))
+            (before (glm-test--requests)))
+        (glm-gptel-auth--stop-helper)
+        (should entry)
+        (with-current-buffer (glm-test--chat (funcall plain glm-test--host))
+          (should (string-match-p
+                   "cannot find /nowhere/glm-token"
+                   (cadr (should-error (gptel-send) :type 'user-error)))))
+        (should-not (glm-test--curl-processes))
+        (should (equal before (glm-test--requests)))))
+    (glm-gptel-auth-source-disable)))
+
+(defun glm-test--get (path)
+  "Get PATH from the stand-in."
+  (let ((url-show-status nil))
+    (kill-buffer (url-retrieve-synchronously
+                  (format "http://%s%s" glm-test--host path) t))))
+
+(defun glm-test--said-p (regexp)
+  "Return non-nil when a message matched REGEXP."
+  (with-current-buffer "*Messages*"
+    (goto-char (point-max))
+    (re-search-backward regexp nil t)))
+
+(ert-deftest glm-test-service-errors-are-explained ()
+  "With curl and without, streaming and not, in English and in Chinese."
+  (let ((n 0))
+    (dolist (code '("1000" "1001" "1002" "1003" "1004" "1113" "1301" "1302"
+                    "1303" "1304" "1305" "1308" "1309" "1310" "1311" "1312"
+                    "1313" "401"))
+      (let* ((gptel-use-curl (cl-evenp (setq n (1+ n))))
+             (chinese (zerop (mod n 3)))
+             (current-language-environment (if chinese "Chinese-GB" "English"))
+             (buffer (glm-test--chat
+                      (glm-test--backend "GLM" :stream (zerop (mod n 4))))))
+        (glm-test--get (concat "/fail/429/" code))
+        (with-current-buffer buffer
+          (unwind-protect
+              (progn
+                (gptel-send)
+                (with-timeout (10 (ert-fail (list "Not explained" code)))
+                  (while (not (glm-test--said-p
+                               (format "^GLM %s: .*%s" code
+                                       (if chinese "；" "[a-z]; "))))
+                    (accept-process-output nil 0.05))))
+            (glm-test--get "/fail/200/none")))))))
+
+(ert-deftest glm-test-errors-of-others-are-not-ours ()
+  (let ((backend (gptel-make-openai "Other" :host "other.example"
+                                    :models '(x))))
+    (let* ((fsm (gptel-make-fsm :info (list :backend backend :post nil))))
+      (glm-gptel-auth--explain-errors-of fsm)
+      (should-not (plist-get (gptel-fsm-info fsm) :post)))))
+
 (ert-deftest glm-test-make-backend ()
   (let ((backend (glm-gptel-auth-make-backend "GLM")))
     (should (equal (gptel-backend-host backend) "open.bigmodel.cn"))
@@ -153,6 +220,9 @@
     (should (equal (get 'glm-5.3 :context-window) 1000))
     (should (eq backend (gptel-get-backend "GLM")))
     (should (eq (type-of backend) 'gptel-deepseek)))
+  (should (equal (gptel-backend-url
+                  (glm-gptel-auth-make-backend "Plan" :coding-plan t))
+                 "https://open.bigmodel.cn/api/coding/paas/v4/chat/completions"))
   (let ((backend (glm-gptel-auth-make-backend "Abroad"
                    :host "api.z.ai" :stream nil :models '(my-model)
                    :endpoint "/x" :request-params '(:temperature 1))))

@@ -20,6 +20,9 @@
                                    (featurep 'jsonrpc) (featurep 'gptel))
   "What `require' left behind.")
 
+(require 'auth-source)
+(defvar gptel-log-level)
+
 (defconst glm-test--node (getenv "GLM_TEST_NODE"))
 (defconst glm-test--script (getenv "GLM_TEST_SCRIPT"))
 (defconst glm-test--fake
@@ -302,7 +305,131 @@ store it with M-x glm-gptel-auth-store")))))
                (lambda (&rest _) (error "Not to be asked"))))
       (glm-gptel-auth-store "open.bigmodel.cn" "default"))))
 
+;;;; auth-source
+
+(defmacro glm-test--with-auth-source (&rest body)
+  "Evaluate BODY with our backend in auth-source."
+  (declare (indent 0) (debug t))
+  `(let ((auth-sources nil))
+     (glm-gptel-auth-source-enable)
+     (glm-test--with 'helper
+       (unwind-protect (progn ,@body)
+         (glm-gptel-auth-source-disable)))))
+
+(ert-deftest glm-test-auth-source-search ()
+  (glm-test--with-auth-source
+    (should (equal auth-sources '(glm-token)))
+    (dolist (spec '((:host "open.bigmodel.cn")
+                    (:host "open.bigmodel.cn" :user "apikey")
+                    (:host "open.bigmodel.cn" :user "default" :port 443)
+                    (:host ("api.z.ai" "open.bigmodel.cn") :max 5)
+                    (:host "open.bigmodel.cn" :user t :require (:user :secret))
+                    (:host "open.bigmodel.cn" :user ("apikey" "x") :port ("https"))
+                    (:host t :max 3)))
+      (let* ((found (apply #'auth-source-search spec))
+             (secret (plist-get (car found) :secret)))
+        (ert-info ((format "%S" spec))
+          (should (equal 1 (length found)))
+          (should (equal "open.bigmodel.cn" (plist-get (car found) :host)))
+          (should (member (plist-get (car found) :user) '("apikey" "default")))
+          (should (functionp secret))
+          (let ((first (funcall secret)))
+            (glm-test--should-be-token first)
+            (sleep-for 0.003)
+            (should-not (equal first (funcall secret)))))))
+    (should (equal "apikey" (plist-get (car (auth-source-search
+                                             :host "open.bigmodel.cn"
+                                             :user "apikey"))
+                                       :user)))
+    (should-not (auth-source-search :host "open.bigmodel.cn" :user "nobody"))
+    (should-not (auth-source-search :host "open.bigmodel.cn" :require '(:pin)))
+    (should (eq t (auth-source-search :host "open.bigmodel.cn" :max 0)))
+    (should-not (auth-source-search :host "api.z.ai"))
+    (glm-test--should-be-token
+     (auth-source-pick-first-password :host "open.bigmodel.cn"))))
+
+(ert-deftest glm-test-auth-source-costs-others-nothing ()
+  (glm-test--with-auth-source
+    (glm-gptel-auth--stop-helper)
+    (cl-letf (((symbol-function 'glm-gptel-auth--call)
+               (lambda (&rest _) (error "Nothing is to be asked"))))
+      (should-not (auth-source-search :host "smtp.example.org" :user "me"))
+      (should-not (auth-source-search :host '("a.example" "b.example"))))
+    (should-not (process-list)))
+  (should-not (memq 'glm-token auth-sources)))
+
+(ert-deftest glm-test-auth-source-create-and-delete ()
+  "And what it remembered, the nothing too, is forgotten."
+  (glm-test--with-auth-source
+    (let ((spec '(:host "api.z.ai" :user "apikey")))
+      (should-not (apply #'auth-source-search spec))
+      (glm-test--answering "zai.secret"
+        (should (apply #'auth-source-search :create t spec)))
+      (glm-test--should-be-token (apply #'auth-source-pick-first-password spec))
+      (should (apply #'auth-source-delete spec))
+      (glm-gptel-auth--forget)
+      (should-not (apply #'auth-source-search spec))
+      (glm-test--answering "zai.secret"
+        (glm-gptel-auth-store "api.z.ai" "default")
+        (should (apply #'auth-source-search spec))
+        (glm-gptel-auth-delete "api.z.ai" "default"))
+      (should-not (apply #'auth-source-search spec)))))
+
+(ert-deftest glm-test-auth-source-says-what-is-wrong-when-asked ()
+  "Not while searching: other sources are to be searched all the same."
+  (glm-test--with-auth-source
+    (let* ((glm-gptel-auth-command '("/nowhere/glm-token"))
+           (glm-gptel-auth--helper nil)
+           (found (auth-source-search :host "open.bigmodel.cn")))
+      (should (string-match-p "cannot find /nowhere/glm-token"
+                              (glm-test--message
+                               (plist-get (car found) :secret)))))
+    (auth-source-forget-all-cached)))
+
+(ert-deftest glm-test-import ()
+  (glm-test--with 'helper
+    (let* ((file (make-temp-file "authinfo" nil nil "\
+machine smtp.example.org login me password hushhush
+machine api.z.ai login apikey password importedid.importedsecret
+machine open.bigmodel.cn login other password not-a-key
+"))
+           (text (with-temp-buffer (insert-file-contents file) (buffer-string)))
+           (auth-sources (list file)))
+      (glm-test--answering "unused"
+        (glm-gptel-auth-import)
+        (should (equal (format "GLM: stored the key of api.z.ai; now remove \
+line 2 of %s" (abbreviate-file-name file))
+                       (with-current-buffer "*Messages*"
+                         (goto-char (point-max))
+                         (re-search-backward "^GLM: .*")
+                         (match-string 0))))
+        (glm-test--should-be-token (glm-gptel-auth-token "api.z.ai"))
+        (should (equal text (with-temp-buffer (insert-file-contents file)
+                                              (buffer-string))))
+        (should-not (glm-test--buffers-with "importedsecret"))
+        (glm-gptel-auth-delete "api.z.ai" "default"))
+      (delete-file file))))
+
 ;;;; Commands
+
+(ert-deftest glm-test-doctor ()
+  (glm-test--with 'helper
+    (glm-gptel-auth-doctor)
+    (with-current-buffer "*glm-token doctor*"
+      (let ((text (buffer-string)))
+        (dolist (part '("Program +ok " "Node +ok .*, version [0-9.]+$"
+                        "Helper +ok +answers, version" "Store +ok "
+                        "Accounts +ok +open\\.bigmodel\\.cn" "PATH +ok" "Log +ok"))
+          (should (string-match-p part text)))
+        (should-not (string-match-p "failure" text))))
+    (let ((glm-gptel-auth-command '("/nowhere/x")) (gptel-log-level 'debug))
+      (glm-gptel-auth--stop-helper)
+      (glm-gptel-auth-doctor))
+    (with-current-buffer "*glm-token doctor*"
+      (should (string-match-p "Program +failure +cannot find /nowhere/x; check"
+                              (buffer-string)))
+      (should (string-match-p "[0-9] to look at" (buffer-string)))
+      (should (string-match-p "Log +warning" (buffer-string))))))
 
 (ert-deftest glm-test-status ()
   (glm-test--with-each

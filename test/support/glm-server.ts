@@ -30,7 +30,7 @@ export interface Seen {
 
 export class GlmServer {
   readonly seen: Seen[] = [];
-  /** Answer every request with this error of the service's, whatever its token. */
+  /** Answer every request with this error, whatever its token; /fail/STATUS/CODE sets it. */
   failWith: { status: number; code: string; message: string } | undefined;
   /** Called as a request comes in, while its client waits. */
   onRequest: (() => void) | undefined;
@@ -68,6 +68,12 @@ export class GlmServer {
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks).toString();
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    const fail = /^\/fail\/(\d+)\/(\w+)$/.exec(path);
+    if (fail) {
+      const [, status, code = ''] = fail;
+      this.failWith = status === '200' ? undefined : { status: Number(status), code, message: 'x' };
+      return void response.end('ok');
+    }
     if (path === '/seen') return void response.end(String(this.seen.length));
     this.onRequest?.();
     const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1];
