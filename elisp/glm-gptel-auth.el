@@ -926,9 +926,14 @@ With a prefix argument, ask for these too."
   (interactive)
   (glm-gptel-auth--stop-helper)
   (glm-gptel-auth--with-user-errors
-    (let ((status (glm-gptel-auth--call 'status nil)))
+    (let ((status (glm-gptel-auth--ask-status)))
       (message "GLM: helper restarted (glm-token %s, process %s)"
                (plist-get status :version) (plist-get status :pid)))))
+
+(defun glm-gptel-auth--ask-status ()
+  "Return the helper's status, a plist, whatever the transport."
+  (let ((glm-gptel-auth-transport 'helper))
+    (glm-gptel-auth--call 'status nil)))
 
 (defun glm-gptel-auth--try (function &rest arguments)
   "Call FUNCTION with ARGUMENTS; return a failure's message instead of failing."
@@ -940,7 +945,7 @@ With a prefix argument, ask for these too."
   "Return what there is to say of the state of things, a list of pairs."
   (let* ((helper-p (eq glm-gptel-auth-transport 'helper))
          (status (and helper-p
-                      (glm-gptel-auth--try #'glm-gptel-auth--call 'status nil)))
+                      (glm-gptel-auth--try #'glm-gptel-auth--ask-status)))
          (accounts (glm-gptel-auth--try #'glm-gptel-auth--accounts))
          (program (glm-gptel-auth--try #'glm-gptel-auth--program)))
     `(("Transport" . ,(if helper-p "helper: one process for all tokens"
@@ -1004,8 +1009,8 @@ With a prefix argument, ask for these too."
   "Make the helper forget the passphrase of the encrypted key file.
 The OS keychain is not touched: lock it with its own program."
   (interactive)
-  (when (process-live-p glm-gptel-auth--helper)
-    (glm-gptel-auth--with-user-errors (glm-gptel-auth--call 'lock nil)))
+  ;; It ends, since one that hangs could not be told to forget.
+  (glm-gptel-auth--stop-helper)
   (message "GLM: locked"))
 
 ;;;; Bringing over what there is
@@ -1128,11 +1133,6 @@ M-x glm-gptel-auth-store"))
                                     (plist-get account :host)
                                     (plist-get account :profile)))
                                  accounts ", ")))))))
-
-(defun glm-gptel-auth--ask-status ()
-  "Return the helper's status, whatever the transport."
-  (let ((glm-gptel-auth-transport 'helper))
-    (glm-gptel-auth--call 'status nil)))
 
 (defun glm-gptel-auth--doctor-gptel ()
   "Return findings on gptel."

@@ -22,6 +22,7 @@
 
 (require 'auth-source)
 (defvar gptel-log-level)
+(defvar gptel-mode-hook)
 
 (defconst glm-test--node (getenv "GLM_TEST_NODE"))
 (defconst glm-test--script (getenv "GLM_TEST_SCRIPT"))
@@ -190,6 +191,22 @@ store it with M-x glm-gptel-auth-store")))))
                                 (lambda (process)
                                   (process-command process))
                                 (process-list))))))))
+
+(ert-deftest glm-test-warm-up ()
+  "The first request finds a helper that was started before it."
+  (glm-test--with 'helper
+    (should (memq #'glm-gptel-auth--warm-up gptel-mode-hook))
+    (let ((noninteractive nil))
+      (glm-gptel-auth--warm-up)
+      (let ((helper glm-gptel-auth--helper))
+        (should (process-live-p helper))
+        (glm-gptel-auth--warm-up)
+        (glm-gptel-auth-token)
+        (should (eq helper glm-gptel-auth--helper)))
+      (glm-gptel-auth--stop-helper)
+      (let ((glm-gptel-auth-transport 'process))
+        (glm-gptel-auth--warm-up)
+        (should-not glm-gptel-auth--helper)))))
 
 (ert-deftest glm-test-helper-killed-is-replaced ()
   (glm-test--with 'helper
