@@ -6,7 +6,7 @@ import { found, PROGRAM, ROOT } from '../support/environment.ts';
 import { KeychainSession } from '../support/keychain.ts';
 import { glmToken, run } from '../support/program.ts';
 
-const PYTHON_SAMPLE = `${ROOT}/test/bench/python_sample.py`;
+const PYTHON_SAMPLE = `${ROOT}/test/support/python_sample.py`;
 const KEYCHAIN_READ = `${ROOT}/test/bench/keychain-read.cjs`;
 const ROUNDS = 40;
 

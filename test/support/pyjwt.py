@@ -9,28 +9,7 @@ import sys
 import time
 
 import jwt
-
-
-# https://docs.bigmodel.cn/cn/api/introduction, the sample for JWT authentication
-def generate_token(apikey: str, exp_seconds: int):
-    try:
-        id, secret = apikey.split(".")
-    except Exception as e:
-        raise Exception("invalid apikey", e)
-
-    payload = {
-        "api_key": id,
-        "exp": int(round(time.time() * 1000)) + exp_seconds * 1000,
-        "timestamp": int(round(time.time() * 1000)),
-    }
-
-    return jwt.encode(
-        payload,
-        secret,
-        algorithm="HS256",
-        headers={"alg": "HS256", "sign_type": "SIGN"},
-    )
-
+from python_sample import generate_token
 
 asked = json.load(sys.stdin)
 time.time = lambda: asked["nowMs"] / 1000

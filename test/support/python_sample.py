@@ -1,4 +1,7 @@
-"""What people paste today: the GLM service's own Python sample, with PyJWT, for a made-up key."""
+"""What people paste today: the GLM service's own Python sample, with PyJWT.
+
+https://docs.bigmodel.cn/cn/api/introduction. Run by itself, it signs with a made-up key.
+"""
 
 import time
 
@@ -25,4 +28,5 @@ def generate_token(apikey: str, exp_seconds: int):
     )
 
 
-print(generate_token("0123456789abcdef.MadeUpSecret", 180))
+if __name__ == "__main__":
+    print(generate_token("0123456789abcdef.MadeUpSecret", 180))
