@@ -767,6 +767,10 @@ streaming, `glm-gptel-auth-models', and the general endpoint."
         ((listp value) (mapcar (lambda (item) (format "%s" item)) value))
         (t (list (format "%s" value)))))
 
+(defun glm-gptel-auth--profile-of (user)
+  "Return the profile that USER of auth-source, a string or nil, stands for."
+  (if (member user '(nil "" "apikey")) glm-gptel-auth-profile user))
+
 (defun glm-gptel-auth--matches (hosts users)
   "Return pairs of host and profile that have a key and match HOSTS and USERS.
 Both are lists of strings, or nil for any; the user \"apikey\" is the
@@ -807,10 +811,8 @@ HOST, USER, PORT, MAX, REQUIRE, CREATE and DELETE are as in
          (users (glm-gptel-auth--as-list user)))
     ;; For a host that is not ours, nothing is started and nothing is asked.
     (when (and (or hosts (null asked))
-               (cl-subsetp (mapcar #'intern (mapcar (lambda (key) (format "%s" key))
-                                                    require))
-                           (if port '(:host :user :port :secret)
-                             '(:host :user :secret))))
+               (cl-subsetp require (if port '(:host :user :port :secret)
+                                     '(:host :user :secret))))
       (let ((matches (condition-case nil
                          (glm-gptel-auth--matches hosts users)
                        ;; What is wrong is said when the secret is asked for:
@@ -818,13 +820,9 @@ HOST, USER, PORT, MAX, REQUIRE, CREATE and DELETE are as in
                        ;; being searched, and looks like "not found".
                        (glm-gptel-auth--failure
                         (list (cons (or (car hosts) glm-gptel-auth--default-host)
-                                    (if (member (car users) '(nil "apikey"))
-                                        glm-gptel-auth-profile
-                                      (car users))))))))
+                                    (glm-gptel-auth--profile-of (car users))))))))
         (when (and create (null matches) hosts)
-          (let ((profile (if (member (car users) '(nil "apikey"))
-                             glm-gptel-auth-profile
-                           (car users))))
+          (let ((profile (glm-gptel-auth--profile-of (car users))))
             (glm-gptel-auth-store (car hosts) profile)
             (setq matches (list (cons (car hosts) profile)))))
         (setq matches (seq-take matches (max 1 (or max 1))))
@@ -832,7 +830,8 @@ HOST, USER, PORT, MAX, REQUIRE, CREATE and DELETE are as in
           (pcase-dolist (`(,host . ,profile) matches)
             (glm-gptel-auth--with-user-errors
               (glm-gptel-auth--call 'delete
-                                    (list :host host :profile profile)))))
+                                    (list :host host :profile profile))))
+          (glm-gptel-auth--forget))
         (mapcar (pcase-lambda (`(,host . ,profile))
                   (glm-gptel-auth--entry host profile users port))
                 matches)))))
@@ -1044,10 +1043,7 @@ of yours is edited."
       (let* ((secret (plist-get entry :secret))
              (key (if (functionp secret) (funcall secret) secret))
              (host (plist-get entry :host))
-             (user (plist-get entry :user))
-             (profile (if (member user '(nil "" "apikey"))
-                          glm-gptel-auth-profile
-                        user)))
+             (profile (glm-gptel-auth--profile-of (plist-get entry :user))))
         (when (and (stringp key)
                    (string-match-p "\\`[^. \t\n]+\\.[^. \t\n]+\\'" key)
                    (y-or-n-p

@@ -50,11 +50,8 @@ export function keychainStore(options: KeychainOptions): Store {
   const usesSecretService = !(platform in TITLES);
   const ask = async (account?: Account) => {
     const { askSecretService } = await import('./secret-service.ts');
-    const attributes = { service: SERVICE };
-    return askSecretService(
-      env,
-      account ? { ...attributes, account: accountName(account) } : attributes,
-    );
+    const owner = account && { account: accountName(account) };
+    return askSecretService(env, { service: SERVICE, ...owner });
   };
 
   const call = async <T>(act: (keytar: Keytar) => Promise<T>): Promise<T> => {

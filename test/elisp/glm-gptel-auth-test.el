@@ -383,8 +383,7 @@ store it with M-x glm-gptel-auth-store")))))
       (glm-test--answering "zai.secret"
         (should (apply #'auth-source-search :create t spec)))
       (glm-test--should-be-token (apply #'auth-source-pick-first-password spec))
-      (should (apply #'auth-source-delete spec))
-      (glm-gptel-auth--forget)
+      (should (apply #'auth-source-delete (copy-sequence spec)))
       (should-not (apply #'auth-source-search spec))
       (glm-test--answering "zai.secret"
         (glm-gptel-auth-store "api.z.ai" "default")
