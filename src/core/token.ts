@@ -1,6 +1,6 @@
 /** The token: its lifetime, its claims and its signature. */
 
-import { SignJWT } from 'jose';
+import { SignJWT } from 'jose/jwt/sign';
 import { quote } from './account.ts';
 import { GlmTokenError } from './errors.ts';
 import type { ApiKey } from './key.ts';

@@ -92,6 +92,14 @@ export function keychainStore(options: KeychainOptions): Store {
 
   return {
     name: 'keychain',
+    async perishes() {
+      if (!usesSecretService) return undefined;
+      const { keepsForSession } = await import('./secret-service.ts');
+      const forSession = await keepsForSession(env);
+      return forSession
+        ? 'its default keyring is that of the session, and ends with it'
+        : undefined;
+    },
     title: TITLES[platform] ?? 'the keychain (Secret Service)',
     async get(account) {
       const text = await call((keytar) => keytar.getPassword(SERVICE, accountName(account)));
@@ -134,7 +142,7 @@ async function loadKeytar(platform: NodeJS.Platform): Promise<Keytar> {
   }
 }
 
-const WITHOUT_KEYCHAIN = 'set GLM_API_KEY for a machine with no keychain';
+const WITHOUT_KEYCHAIN = 'keep the key in an encrypted file: glm-token store --store file';
 
 const UNLOCK = 'unlock it (log in to the desktop, or open it in its own program) and try again';
 
@@ -193,7 +201,8 @@ export function keychainError(message: string, cause?: unknown): GlmTokenError {
 }
 
 /** How GLib words that the service, or the bus, which this process talked to before is gone. */
-const STALE_TEXTS = /^the name :\d+\.\d+ was not provided|^the connection is closed/i;
+const STALE_TEXTS =
+  /^the name :\d+\.\d+ was not provided|^the connection is closed|^message recipient disconnected/i;
 
 /**
  * Whether a store failed because the keychain's service was replaced under a long-lived process.

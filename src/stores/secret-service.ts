@@ -1,4 +1,4 @@
-/** One question to the Secret Service over D-Bus: is it locked? */
+/** Questions to the Secret Service over D-Bus: is it locked, and does it last? */
 
 import { createClient, type MessageBus } from '@homebridge/dbus-native';
 
@@ -16,9 +16,13 @@ declare module '@homebridge/dbus-native' {
  */
 export type SecretServiceAnswer = 'locked' | 'open' | 'silent' | 'absent';
 
+type Env = Readonly<Record<string, string | undefined>>;
+
 /** A service that is alive answers in milliseconds. */
 const ANSWER_WITHIN_MS = 2000;
 
+const SERVICE = 'org.freedesktop.Secret.Service';
+const SESSION_COLLECTION = '/org/freedesktop/secrets/collection/session';
 const SECRETS = { destination: 'org.freedesktop.secrets', path: '/org/freedesktop/secrets' };
 
 /**
@@ -29,10 +33,23 @@ const SECRETS = { destination: 'org.freedesktop.secrets', path: '/org/freedeskto
  *   default collection is asked about
  * @see https://specifications.freedesktop.org/secret-service/latest/
  */
-export async function askSecretService(
-  env: Readonly<Record<string, string | undefined>>,
+export const askSecretService = (
+  env: Env,
   attributes?: Readonly<Record<string, string>>,
-): Promise<SecretServiceAnswer> {
+): Promise<SecretServiceAnswer> =>
+  ask(env, async (call) => ((await isLocked(call, attributes)) ? 'locked' : 'open'));
+
+/** Whether keys are kept in the collection that ends with the session; `undefined` when not known. */
+export async function keepsForSession(env: Env): Promise<boolean | undefined> {
+  const answer = await ask(env, defaultCollection);
+  return answer.startsWith('/') ? answer === SESSION_COLLECTION : undefined;
+}
+
+/** Asks the service a question; `silent` when it does not answer, `absent` when it is not there. */
+async function ask<T>(
+  env: Env,
+  question: (call: Call) => Promise<T>,
+): Promise<T | 'silent' | 'absent'> {
   const busAddress =
     env.DBUS_SESSION_BUS_ADDRESS || (env.XDG_RUNTIME_DIR && `unix:path=${env.XDG_RUNTIME_DIR}/bus`);
   if (!busAddress) return 'absent';
@@ -43,9 +60,7 @@ export async function askSecretService(
     const client = createClient({ busAddress });
     bus = client;
     return await Promise.race([
-      isLocked(client, attributes).then(
-        (locked): SecretServiceAnswer => (locked ? 'locked' : 'open'),
-      ),
+      question(callerOn(client)),
       new Promise<never>((_resolve, reject) => client.connection.on('error', reject)),
       new Promise<'silent'>((resolve) => {
         limit = setTimeout(resolve, ANSWER_WITHIN_MS, 'silent');
@@ -59,36 +74,44 @@ export async function askSecretService(
   }
 }
 
-async function isLocked(
-  bus: MessageBus,
-  attributes: Readonly<Record<string, string>> | undefined,
-): Promise<boolean> {
-  const call = (path: string, iface: string, member: string, signature: string, body: unknown[]) =>
-    new Promise<unknown[]>((resolve, reject) => {
+type Call = (
+  path: string,
+  iface: string,
+  member: string,
+  signature: string,
+  body: unknown[],
+) => Promise<unknown[]>;
+
+const callerOn =
+  (bus: MessageBus): Call =>
+  (path, iface, member, signature, body) =>
+    new Promise((resolve, reject) => {
       const message = { ...SECRETS, path, interface: iface, member, signature, body };
       bus.invoke(message, (error: unknown, ...answer: unknown[]) =>
         error ? reject(error) : resolve(answer),
       );
     });
-  const service = 'org.freedesktop.Secret.Service';
 
+async function defaultCollection(call: Call): Promise<string> {
+  const [collection] = await call(SECRETS.path, SERVICE, 'ReadAlias', 's', ['default']);
+  return String(collection);
+}
+
+async function isLocked(
+  call: Call,
+  attributes: Readonly<Record<string, string>> | undefined,
+): Promise<boolean> {
   if (attributes) {
     const pairs = Object.entries(attributes);
-    const found = await call(SECRETS.path, service, 'SearchItems', 'a{ss}', [pairs]);
+    const found = await call(SECRETS.path, SERVICE, 'SearchItems', 'a{ss}', [pairs]);
     const [unlocked, locked] = found as [string[], string[]];
     if (locked.length > 0) return true;
     if (unlocked.length > 0) return false;
   }
-  const [collection] = await call(SECRETS.path, service, 'ReadAlias', 's', ['default']);
+  const collection = await defaultCollection(call);
   if (collection === '/') return false;
   const asked = ['org.freedesktop.Secret.Collection', 'Locked'];
-  const answer = await call(
-    String(collection),
-    'org.freedesktop.DBus.Properties',
-    'Get',
-    'ss',
-    asked,
-  );
+  const answer = await call(collection, 'org.freedesktop.DBus.Properties', 'Get', 'ss', asked);
   const [[_signature, [locked]]] = answer as [[unknown, [boolean]]];
   return locked;
 }

@@ -25,8 +25,17 @@ export interface Store {
   /** Whether there was a key to delete. */
   delete(account: Account): Promise<boolean>;
   list(): Promise<StoredKey[]>;
-  /** Opens a store that has a passphrase of its own; throws `ERR_PASSPHRASE` on a wrong one. */
-  unlock?(passphrase: string): Promise<void>;
+  /**
+   * Opens a store that has a passphrase of its own with the one given, else with one that it sees to
+   * itself; throws `ERR_PASSPHRASE` on a wrong one, or where there is none to be had.
+   */
+  unlock?(passphrase?: string): Promise<void>;
   /** Forgets what {@link unlock} was given. */
   lock?(): void;
+  /** What stands against its keys being there after a reboot, if anything is known to. */
+  perishes?(): Promise<string | undefined>;
+  /** `new`: the next {@link unlock} chooses the passphrase. */
+  lockState?(): LockState;
 }
+
+export type LockState = 'new' | 'locked' | 'unlocked';

@@ -1,9 +1,14 @@
 /** One contract, run against every adapter; the keychain is a real gnome-keyring. */
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { parseAccount } from '../../src/core/account.ts';
 import { environmentStore } from '../../src/stores/environment.ts';
+import { fileStore } from '../../src/stores/file.ts';
+import { privateFolder } from '../../src/stores/folder.ts';
 import { keychainStore } from '../../src/stores/keychain.ts';
 import type { Store } from '../../src/stores/store.ts';
 import { KeychainSession } from '../support/keychain.ts';
@@ -68,6 +73,15 @@ describe('keychain', () => {
   });
   after(() => session.stop());
   storeContract(() => keychainStore({ platform: 'linux', env: session.env }));
+});
+
+describe('file', () => {
+  const home = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
+  after(() => rmSync(home, { recursive: true }));
+  const note = (line: string) => assert.fail(line);
+  const folder = privateFolder({ path: join(home, 'keys'), uid: process.getuid?.(), note });
+  const askPassphrase = async () => 'the passphrase';
+  storeContract(() => fileStore({ folder, askPassphrase, now: Date.now }));
 });
 
 describe('environment', () => {

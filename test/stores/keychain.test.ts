@@ -73,7 +73,7 @@ test('without D-Bus there is no keychain: exit 5 with a cure', async () => {
   assert.equal(stdout, '');
   assert.match(
     stderr,
-    /^glm-token: there is no keychain to talk to: .*D-Bus.*\nhint: .*GLM_API_KEY/,
+    /^glm-token: there is no keychain to talk to: .*D-Bus.*\nhint: .*glm-token store --store file/,
   );
 });
 

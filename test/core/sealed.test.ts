@@ -1,0 +1,113 @@
+/** The sealed form: what opens it, and that no damage goes unseen. */
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { FlattenedEncrypt, flattenedDecrypt } from 'jose';
+import { seal, unseal } from '../../src/core/sealed.ts';
+
+const KEYS = new Map([
+  ['default@open.bigmodel.cn', 'id.secret'],
+  ['工作@api.z.ai', 'id2.sécrèt'],
+]);
+const passphrase = new TextEncoder().encode('correct horse 电池');
+const sealed = await seal(KEYS, passphrase);
+const open = (text: string, secret = passphrase) => unseal(text, secret, '/x/keys-1.jwe');
+
+/** A sealed text with another header, and a checksum that fits, as another version might have it. */
+async function sealedWith(header: object, p2c = 1000): Promise<string> {
+  const jwe = await new FlattenedEncrypt(new TextEncoder().encode('{"keys":{}}'))
+    .setProtectedHeader({ alg: 'PBES2-HS512+A256KW', enc: 'A256GCM', typ: 'glm-token', ...header })
+    .setKeyManagementParameters({ p2c })
+    .encrypt(passphrase);
+  const { protected: protectedHeader, encrypted_key, iv, ciphertext, tag } = jwe;
+  const ours = { protected: protectedHeader, encrypted_key, iv, ciphertext, tag };
+  const checksum = createHash('sha256').update(JSON.stringify(ours)).digest('base64url');
+  return `${JSON.stringify({ ...ours, checksum })}\n`;
+}
+
+test('what was sealed is opened with the passphrase, as it was', async () => {
+  assert.deepEqual(await open(sealed), KEYS);
+  assert.doesNotMatch(sealed, /secret|bigmodel/);
+});
+
+test('it is a JWE that any library reads, with 210 000 rounds or more', async () => {
+  const jwe = JSON.parse(sealed);
+  const { protectedHeader, plaintext } = await flattenedDecrypt(jwe, passphrase, {
+    maxPBES2Count: 10_000_000,
+    keyManagementAlgorithms: ['PBES2-HS512+A256KW'],
+  });
+  assert.equal(protectedHeader?.alg, 'PBES2-HS512+A256KW');
+  assert.equal(protectedHeader?.enc, 'A256GCM');
+  assert.ok(Number(protectedHeader?.p2c) >= 210_000);
+  assert.deepEqual(JSON.parse(new TextDecoder().decode(plaintext)), {
+    keys: Object.fromEntries(KEYS),
+  });
+});
+
+test('no two are alike: salt, key and nonce are made anew', async () => {
+  const [a, b] = [JSON.parse(sealed), JSON.parse(await seal(KEYS, passphrase))];
+  for (const part of ['protected', 'encrypted_key', 'iv', 'ciphertext', 'tag']) {
+    assert.notEqual(a[part], b[part], part);
+  }
+});
+
+test('other parameters in the header are honoured, so that they can be raised', async () => {
+  assert.equal((await open(await sealedWith({ version: 1 }, 300_000))).size, 0);
+});
+
+test('a wrong passphrase is that, and not damage', async () => {
+  for (const wrong of ['correct horse', '', 'Correct horse 电池']) {
+    await assert.rejects(open(sealed, new TextEncoder().encode(wrong)), {
+      code: 'ERR_PASSPHRASE',
+      message: 'that is not the passphrase of the key file (/x/keys-1.jwe)',
+    });
+  }
+});
+
+describe('damage is told from a wrong passphrase, and before any work is done', () => {
+  const damaged = {
+    code: 'ERR_STORE_CORRUPT',
+    message: 'the key file (/x/keys-1.jwe) is damaged',
+    hint: /restore it from a backup/,
+  };
+
+  test('any bit flipped', async () => {
+    const bytes = Buffer.from(sealed);
+    for (let bit = 0; bit < bytes.length * 8; bit += 1) {
+      const flipped = Buffer.from(bytes);
+      flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      await assert.rejects(open(flipped.toString()), damaged, `bit ${bit}`);
+    }
+  });
+
+  test('cut off anywhere', async () => {
+    for (let length = 0; length < sealed.length; length += 1) {
+      await assert.rejects(open(sealed.slice(0, length)), damaged, `${length} characters`);
+    }
+  });
+
+  test('something else altogether', async () => {
+    for (const text of ['\n', '{}', 'null', '[]', '"x"', 'id.secret\n', `${sealed}${sealed}`]) {
+      await assert.rejects(open(text), damaged, text);
+    }
+  });
+
+  test('rounds that would keep the machine busy for hours', async () => {
+    const text = await sealedWith({ version: 1 }, 1000);
+    const jwe = JSON.parse(text);
+    const header = JSON.parse(Buffer.from(jwe.protected, 'base64url').toString());
+    const forged = Buffer.from(JSON.stringify({ ...header, p2c: 2 ** 31 })).toString('base64url');
+    const { checksum: _, ...rest } = { ...jwe, protected: forged };
+    const checksum = createHash('sha256').update(JSON.stringify(rest)).digest('base64url');
+    await assert.rejects(open(`${JSON.stringify({ ...rest, checksum })}\n`), damaged);
+  });
+});
+
+test('a file from a newer version is that, and says what to do', async () => {
+  await assert.rejects(open(await sealedWith({ version: 2 })), {
+    code: 'ERR_STORE_CORRUPT',
+    message: /\(\/x\/keys-1\.jwe\) was made by a newer glm-token/,
+    hint: /update glm-token/,
+  });
+});
