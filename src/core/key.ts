@@ -32,6 +32,15 @@ export function parseKey(text: string): ApiKey {
   return { id: key.slice(0, dot), secret: key.slice(dot + 1) };
 }
 
+/** The key in `text`, or `undefined` when that is none. */
+export function tryParseKey(text: string): ApiKey | undefined {
+  try {
+    return parseKey(text);
+  } catch {
+    return undefined;
+  }
+}
+
 function complaintAbout(key: string): string | undefined {
   if (key === '') return 'no API key was given';
   if (key.length > MAX_KEY_CHARACTERS) return 'that is too long for an API key (id.secret)';
