@@ -134,13 +134,26 @@ export async function findKey(stores: Stores, account: Account): Promise<ApiKey>
   }
 }
 
-/** Every key there is, the environment's first, and the store that each is in. */
-export async function listKeys(stores: Stores): Promise<(StoredKey & { store: Store })[]> {
-  const { environment } = stores;
-  const primary = await stores.primary();
-  const lists = [];
-  for (const store of environment ? [environment, primary] : [primary]) {
-    lists.push((await store.list()).map((key) => ({ ...key, store })));
+/** A key, and the store that it is in. */
+export type ListedKey = StoredKey & { readonly store: Store };
+
+/** The keys that can be listed, the environment's first, and what kept the others from it, if so. */
+export async function surveyKeys(
+  stores: Stores,
+): Promise<{ keys: readonly ListedKey[]; error?: unknown }> {
+  const listed = async (store: Store) =>
+    (await store.list()).map((key): ListedKey => ({ ...key, store }));
+  const given = stores.environment ? await listed(stores.environment) : [];
+  try {
+    return { keys: [...given, ...(await listed(await stores.primary()))] };
+  } catch (error) {
+    return { keys: given, error };
   }
-  return lists.flat();
+}
+
+/** Every key there is, the environment's first. */
+export async function listKeys(stores: Stores): Promise<readonly ListedKey[]> {
+  const { keys, error } = await surveyKeys(stores);
+  if (error !== undefined) throw error;
+  return keys;
 }
