@@ -4,6 +4,7 @@ import { type Account, accountName, parseAccount } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey, parseKey } from '../core/key.ts';
 import { DEFAULT_TTL, parseTtl, signToken } from '../core/token.ts';
+import type { Clock } from '../stores/clock.ts';
 import { isStale } from '../stores/keychain.ts';
 import { defaultAccount, findKey, listKeys, type Stores } from '../stores/stores.ts';
 import {
@@ -27,7 +28,7 @@ export interface HelperOptions {
   readonly stores: Stores;
   readonly version: string;
   readonly pid: number;
-  now(): number;
+  readonly clock: Clock;
   /** Called once, after {@link RETIRE_AFTER_TOKENS}; the helper goes on until its client lets it go. */
   readonly onRetire?: () => void;
 }
@@ -36,8 +37,8 @@ export interface HelperOptions {
 export type Methods = Readonly<Record<string, (params: unknown) => Promise<object>>>;
 
 export function helperMethods(options: HelperOptions): Methods {
-  const { env, stores, version, pid, now } = options;
-  const startedAtMs = now();
+  const { env, stores, version, pid, clock } = options;
+  const startedAtMs = clock.uncorrected();
   const reads = new Map<string, Promise<ApiKey>>();
   let tokens = 0;
 
@@ -93,9 +94,11 @@ export function helperMethods(options: HelperOptions): Methods {
     async token(params): Promise<TokenResult> {
       const account = accountOf(params);
       const ttlMs = parseTtl(stringParam(params, 'ttl', DEFAULT_TTL));
-      const { token, expiresAtMs } = await signToken(await readKey(account), now(), ttlMs);
+      const { token, expiresAtMs } = await signToken(await readKey(account), clock.now(), ttlMs);
       tokens += 1;
-      if (tokens === RETIRE_AFTER_TOKENS) options.onRetire?.();
+      if (tokens === RETIRE_AFTER_TOKENS && (await stores.primary()).name === 'keychain') {
+        options.onRetire?.();
+      }
       return { token, expiresAt: expiresAtMs };
     },
     async accounts(): Promise<AccountsResult> {
@@ -105,28 +108,35 @@ export function helperMethods(options: HelperOptions): Methods {
     async store(params) {
       const account = accountOf(params);
       const key = parseKey(stringParam(params, 'key'));
-      await stores.primary.set(account, formatKey(key));
-      return { store: stores.primary.title };
+      const primary = await stores.primary();
+      await primary.unlock?.();
+      await primary.set(account, formatKey(key));
+      return { store: primary.title };
     },
     async delete(params) {
-      return { deleted: await stores.primary.delete(accountOf(params)) };
+      const primary = await stores.primary();
+      return { deleted: await primary.delete(accountOf(params)) };
     },
     async unlock(params) {
       const passphrase = stringParam(params, 'passphrase');
-      await stores.primary.unlock?.(passphrase);
+      await (await stores.primary()).unlock?.(passphrase);
       return {};
     },
     async lock() {
-      stores.primary.lock?.();
+      (await stores.primary('file')).lock?.();
       return {};
     },
     async status(): Promise<StatusResult> {
+      const primary = await stores.primary();
+      const saved = clock.saved();
       return {
         ...identity(),
-        uptime: now() - startedAtMs,
+        uptime: clock.uncorrected() - startedAtMs,
         tokens,
-        store: stores.primary.title,
+        store: primary.title,
+        lock: primary.lockState?.() ?? null,
         environment: stores.environment !== undefined,
+        clock: saved ? { offset: saved.offsetMs, until: saved.untilMs, host: saved.host } : null,
       };
     },
   };

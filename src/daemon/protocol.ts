@@ -2,6 +2,7 @@
 
 import { ErrorCodes, ResponseError } from 'vscode-jsonrpc/node';
 import { asGlmTokenError, EXIT_STATUS, GlmTokenError } from '../core/errors.ts';
+import type { LockState } from '../stores/store.ts';
 
 /** Version of the protocol; raised when a client of the old one would misunderstand. */
 export const PROTOCOL = 1;
@@ -31,7 +32,12 @@ export interface StatusResult extends InitializeResult {
   /** Tokens given out so far. */
   readonly tokens: number;
   readonly store: string;
+  /** Of a store with a passphrase of its own. */
+  readonly lock: LockState | null;
+  /** Whether `GLM_API_KEY` is set. */
   readonly environment: boolean;
+  /** The saved offset that tokens are signed with, and until when it holds, in milliseconds. */
+  readonly clock: { readonly offset: number; readonly until: number; readonly host: string } | null;
 }
 
 export interface ErrorData {
