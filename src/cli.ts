@@ -1,12 +1,17 @@
 /** The program: the only file that touches the process, its streams, arguments and exit status. */
 
-import { realpathSync, writeSync } from 'node:fs';
+import { openSync, realpathSync, writeSync } from 'node:fs';
+import { constants, uptime } from 'node:os';
 import { dirname } from 'node:path';
-import type { Args, Command, Context } from './commands/command.ts';
+import type { Readable, Writable } from 'node:stream';
+import envPaths from 'env-paths';
+import type { Args, Command, Context, ExitStatus } from './commands/command.ts';
 import { parseQuickly } from './commands/grammar.ts';
 import { print } from './commands/print.ts';
 import { parseAccount } from './core/account.ts';
 import { asGlmTokenError, EXIT_STATUS, GlmTokenError } from './core/errors.ts';
+import { openClock } from './stores/clock.ts';
+import { privateFolder } from './stores/folder.ts';
 import { abandonPendingCalls, hasPendingCalls } from './stores/keychain.ts';
 import { defaultAccount, openStores, type Stores } from './stores/stores.ts';
 
@@ -16,6 +21,9 @@ declare const GLM_TOKEN_VERSION: string;
 /** What a program that SIGPIPE or SIGINT ended reports, as shells count it: 128 and the signal. */
 const EXIT_SIGINT = 130;
 const EXIT_SIGPIPE = 141;
+
+/** Signals that would end the process, and that can be caught. */
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 
 /** Commands that are worth starting without yargs, which takes 30 ms to load. */
 const QUICK: Record<string, () => Promise<Command>> = {
@@ -31,30 +39,34 @@ function makeContext(): Context {
   let stores: Stores | undefined;
   let onWaiting = (): void => note('glm-token: waiting for the keychain to be unlocked …');
   const note = (line: string): void => writeAll(2, `${line}\n`);
+  const { now } = Date;
+  const path = envPaths('glm-token', { suffix: '' }).data;
+  const folder = privateFolder({ path, uid: process.getuid?.(), note });
+  const surroundings = { env, platform, folder, now, onWaiting: () => onWaiting() };
   return {
     env,
     platform,
     paths: { node: process.execPath, script, root: dirname(dirname(script)) },
     version: GLM_TOKEN_VERSION,
-    now: Date.now,
+    nodeVersion: process.versions.node,
+    clock: openClock(folder, { now, uptimeMs: () => uptime() * 1000 }),
     get interactive() {
       return process.stdin.isTTY === true; // A getter, since the stream costs 3 ms to make.
     },
     stores: () => {
-      stores ??= openStores({ env, platform, onWaiting: () => onWaiting() });
+      stores ??= openStores({ ...surroundings, askPassphrase });
       return stores;
     },
+    helperStores: (lockAfterMs) => openStores({ ...surroundings, lockAfterMs }),
     onWaiting: (callback) => {
       onWaiting = callback;
     },
     get stdio() {
       return { pid: process.pid, input: process.stdin, output: process.stdout };
     },
-    untilSignal: () =>
-      new Promise((resolve) => {
-        for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
-          process.once(signal, () => resolve());
-      }),
+    onSignal: (callback) => {
+      for (const signal of SIGNALS) process.on(signal, () => callback(signal));
+    },
     account: (args: Args) => {
       const { host, profile } = defaultAccount(env);
       return parseAccount(String(args.host ?? host), String(args.profile ?? profile));
@@ -87,15 +99,63 @@ function writeAll(fd: 1 | 2, text: string): void {
   }
 }
 
-async function ask(question: string, { secret = false } = {}): Promise<string> {
+interface Terminal {
+  readonly input: Readable;
+  readonly output: Writable;
+}
+
+async function ask(
+  question: string,
+  { secret = false } = {},
+  { input, output }: Terminal = { input: process.stdin, output: process.stderr },
+): Promise<string> {
   const { read } = await import('read');
-  const { stdin: input, stderr: output } = process;
   try {
     return await read({ prompt: question, silent: secret, input, output, terminal: true });
   } catch (error) {
     throw (error as Error).message === 'canceled' ? new Canceled() : error;
   } finally {
     if (secret) output.write('\n');
+  }
+}
+
+/**
+ * Asks for the passphrase of the key file at the terminal, be standard input another thing (the key
+ * that is to be stored, say); `undefined` when there is no terminal.
+ */
+async function askPassphrase(fresh: boolean): Promise<string | undefined> {
+  const { terminal, close } = await openTerminal();
+  if (!terminal) return undefined;
+  try {
+    if (!fresh) return await ask('Passphrase of the key file: ', { secret: true }, terminal);
+    const first = await ask('New passphrase for the key file: ', { secret: true }, terminal);
+    const again = await ask('The same again: ', { secret: true }, terminal);
+    if (first !== '' && first === again) return first;
+    throw new GlmTokenError(
+      'ERR_PASSPHRASE',
+      first === again ? 'an empty passphrase protects nothing' : 'these were two passphrases',
+      'try again; nothing was stored',
+    );
+  } finally {
+    close();
+  }
+}
+
+async function openTerminal(): Promise<{ terminal?: Terminal; close: () => void }> {
+  if (process.stdin.isTTY) {
+    return { terminal: { input: process.stdin, output: process.stderr }, close: () => {} };
+  }
+  const { ReadStream, WriteStream } = await import('node:tty');
+  try {
+    const input = new ReadStream(openSync('/dev/tty', 'r'));
+    const output = new WriteStream(openSync('/dev/tty', 'w'));
+    const close = () => {
+      input.destroy();
+      output.destroy();
+    };
+    return { terminal: { input, output }, close };
+  } catch {
+    return { close: () => {} };
   }
 }
 
@@ -112,16 +172,19 @@ async function readInput(maxBytes: number): Promise<string> {
   return text;
 }
 
-async function run(argv: readonly string[]): Promise<void> {
+async function run(argv: readonly string[]): Promise<ExitStatus | undefined> {
   const [word = '', ...rest] = argv;
   const command = await QUICK[word]?.();
-  const args = command && parseQuickly(command, rest);
-  if (command && args) return command.run(makeContext(), args);
+  const line = command && parseQuickly(command, rest);
+  if (command && line) return command.run(makeContext(), line.args, line.operands);
 
   const { parseFully } = await import('./commands/parse-fully.ts');
   const parsed = await parseFully(argv, GLM_TOKEN_VERSION);
-  if ('output' in parsed) return writeAll(1, `${parsed.output}\n`);
-  return parsed.command.run(makeContext(), parsed.args);
+  if (!('output' in parsed)) {
+    return parsed.command.run(makeContext(), parsed.args, parsed.operands);
+  }
+  writeAll(1, `${parsed.output}\n`);
+  return undefined;
 }
 
 /** The exit status for what a run threw, after telling the person. */
@@ -133,15 +196,18 @@ function report(thrown: unknown): number {
   return EXIT_STATUS[code];
 }
 
-async function exit(status: number): Promise<never> {
+async function exit(status: ExitStatus): Promise<never> {
   if (hasPendingCalls()) {
     process.on('SIGTERM', () => {}); // See abandonPendingCalls.
     if (!(await abandonPendingCalls())) process.kill(process.pid, 'SIGKILL');
   }
-  process.exit(status);
+  if (typeof status === 'number') process.exit(status);
+  process.removeAllListeners(status);
+  process.kill(process.pid, status);
+  process.exit(128 + constants.signals[status]); // Should the signal not end it.
 }
 
 run(process.argv.slice(2)).then(
-  () => exit(0),
+  (status) => exit(status ?? 0),
   (thrown) => exit(report(thrown)),
 );

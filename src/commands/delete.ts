@@ -15,7 +15,7 @@ export const deleteCommand: Command = {
   async run(context, args) {
     const account = context.account(args);
     const owner = describeAccount(account);
-    const { primary } = context.stores();
+    const primary = await context.stores().primary();
     const missing = new GlmTokenError(
       'ERR_KEY_NOT_FOUND',
       `no key is stored for ${owner}`,

@@ -3,26 +3,53 @@
 import { parseArgs } from 'node:util';
 import type { Args, Command } from './command.ts';
 
+/** A line of a known subcommand, understood. */
+export interface Line {
+  readonly args: Args;
+  readonly operands: readonly string[];
+}
+
 /**
  * Reads the arguments of a known subcommand when nothing about them is in doubt.
  *
  * Returns `undefined` on any doubt (help, an unknown flag, a missing value, a stray argument), and
  * then {@link parseFully} decides: it knows more, and yargs takes 30 ms to load.
  */
-export function parseQuickly(command: Command, argv: readonly string[]): Args | undefined {
+export function parseQuickly(command: Command, argv: readonly string[]): Line | undefined {
   try {
+    const { options: own, operands } = splitOperands(command, argv);
     const options = Object.fromEntries(
       Object.entries(command.options).map(([name, { type }]) => [name, { type }]),
     );
-    const { values } = parseArgs({ args: [...argv], options, strict: true });
+    const { values } = parseArgs({ args: [...own], options, strict: true });
     const args = { ...values } as Args;
     const valid = Object.entries(command.options).every(
       ([name, { choices }]) => args[name] === undefined || isChoice(args[name], choices),
     );
-    return valid ? args : undefined;
+    return valid ? { args, operands } : undefined;
   } catch {
     return undefined;
   }
+}
+
+/**
+ * For a command that takes another one: its own options, and the rest, which is left as it is. For
+ * others all of the line may be options.
+ */
+export function splitOperands(
+  { options, operands }: Command,
+  argv: readonly string[],
+): { options: readonly string[]; operands: readonly string[] } {
+  if (!operands?.verbatim) return { options: argv, operands: [] };
+  let end = 0;
+  for (let word = argv[end]; word?.startsWith('-') && word !== '--'; word = argv[end]) {
+    const takesNext = options[word.slice(2)]?.type === 'string';
+    end += takesNext ? 2 : 1;
+  }
+  return {
+    options: argv.slice(0, end),
+    operands: argv.slice(argv[end] === '--' ? end + 1 : end),
+  };
 }
 
 export function isChoice(value: unknown, choices: readonly string[] | undefined): boolean {

@@ -1,6 +1,6 @@
 /** `glm-token list`: the accounts that have a key, and never a secret. */
 
-import { parseKey, shortenId } from '../core/key.ts';
+import { shortenId, tryParseKey } from '../core/key.ts';
 import { listKeys } from '../stores/stores.ts';
 import type { Command } from './command.ts';
 
@@ -36,9 +36,6 @@ export const list: Command = {
 };
 
 function shownId(text: string): string {
-  try {
-    return shortenId(parseKey(text).id);
-  } catch {
-    return '(not a key)';
-  }
+  const key = tryParseKey(text);
+  return key ? shortenId(key.id) : '(not a key)';
 }

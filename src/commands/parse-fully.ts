@@ -4,12 +4,12 @@ import { closestMatch } from 'leven';
 import yargs from 'yargs';
 import { quote } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
-import type { Args, Command } from './command.ts';
-import { isChoice } from './grammar.ts';
+import type { Command } from './command.ts';
+import { isChoice, type Line, splitOperands } from './grammar.ts';
 import { COMMANDS } from './index.ts';
 
 /** Either a command to run, or text to print and be done. */
-export type Parsed = { command: Command; args: Args } | { output: string };
+export type Parsed = ({ command: Command } & Line) | { output: string };
 
 /** How the completion script asks for words to offer. */
 const COMPLETE = '--get-yargs-completions';
@@ -52,12 +52,13 @@ export async function parseFully(argv: readonly string[], version: string): Prom
       'parse-numbers': false,
       'parse-positional-numbers': false,
     });
-  for (const { name, summary, options, operand, examples = [] } of COMMANDS) {
+  for (const { name, summary, options, operands, examples = [] } of COMMANDS) {
     parser.command(name, summary, (sub) => {
+      const usage = operands?.verbatim
+        ? `[OPTIONS] ${operands.usage}`
+        : `${operands ? `${operands.usage} ` : ''}[OPTIONS]`;
       const sentence = `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
-      sub
-        .usage(`Usage: $0 ${name}${operand ? ` [${operand}]` : ''} [OPTIONS]\n\n${sentence}`)
-        .epilogue('');
+      sub.usage(`Usage: $0 ${name} ${usage}\n\n${sentence}`).epilogue('');
       for (const [option, { type, describe, choices, value }] of Object.entries(options)) {
         const shown = value ? `${value}: ${describe}` : describe;
         sub.option(option, {
@@ -73,9 +74,14 @@ export async function parseFully(argv: readonly string[], version: string): Prom
 
   parser.completion('completion', 'print a completion script for bash or zsh');
 
+  const verbatim = COMMANDS.find(({ name, operands }) => name === argv[0] && operands?.verbatim);
+  const line = verbatim
+    ? splitOperands(verbatim, argv.slice(1))
+    : { options: argv.slice(1), operands: [] };
+
   type Outcome = { parsed: Record<string, unknown>; error: Error | undefined; output: string };
   const { parsed, error, output } = await new Promise<Outcome>((resolve) => {
-    parser.parse([...argv], {}, (error, parsed, output) =>
+    parser.parse([...argv.slice(0, 1), ...line.options], {}, (error, parsed, output) =>
       resolve({ parsed: parsed as Record<string, unknown>, error: error ?? undefined, output }),
     );
   });
@@ -108,7 +114,10 @@ export async function parseFully(argv: readonly string[], version: string): Prom
     }
     args[name] = value as string | boolean;
   }
-  if (strays.length === 1 && strays[0] === command.operand) args.operand = strays.shift() ?? '';
+  const known = command.operands?.words;
+  if (!error && command.operands && (!known || strays.every((stray) => known.includes(stray)))) {
+    return { command, args, operands: [...line.operands, ...strays] };
+  }
   if (strays[0] !== undefined) {
     // Not repeated: it may be a key, from someone who did not expect to be asked for one.
     throw usage(
@@ -117,7 +126,7 @@ export async function parseFully(argv: readonly string[], version: string): Prom
     );
   }
   if (error) throw usage(error.message.replace(/\.$/, ''), help);
-  return { command, args };
+  return { command, args, operands: [] };
 }
 
 /** What can stand in place of the last word of a line. yargs itself offers no command's options. */

@@ -50,7 +50,7 @@ export const print: Command = {
     const format = FORMATS[String(args.format ?? 'token')];
     const pendingKey = findKey(context.stores(), account);
     setImmediate(warmUp); // After the keychain was asked, and while it answers.
-    const token = await signToken(await pendingKey, context.now(), ttlMs);
+    const token = await signToken(await pendingKey, context.clock.now(), ttlMs);
     if (format) context.print(format(token, account));
   },
 };

@@ -1,10 +1,12 @@
 /** `glm-token setup`: the guided first run. */
 
-import { DEFAULT_HOST, DEFAULT_PROFILE, describeAccount } from '../core/account.ts';
+import { type Account, DEFAULT_HOST, DEFAULT_PROFILE, describeAccount } from '../core/account.ts';
+import { GlmTokenError } from '../core/errors.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
+import type { Store } from '../stores/store.ts';
 import { findKey } from '../stores/stores.ts';
 import { ACCOUNT_OPTIONS, type Args, type Command, type Context } from './command.ts';
-import { MAX_INPUT_BYTES, storeKey, takeKey } from './take-key.ts';
+import { confirm, MAX_INPUT_BYTES, storeKey, takeKey } from './take-key.ts';
 
 export const setup: Command = {
   name: 'setup',
@@ -13,39 +15,66 @@ export const setup: Command = {
     ...ACCOUNT_OPTIONS,
     force: { type: 'boolean', describe: 'replace a stored key without asking' },
   },
-  operand: 'emacs',
+  operands: { usage: '[emacs]', words: ['emacs'] },
   examples: [['glm-token setup emacs', 'print the lines for init.el again']],
-  async run(context, args) {
-    if (args.operand === 'emacs') return context.print(initBlock(context, args));
+  async run(context, args, operands) {
+    const block = initBlock(context, args);
+    if (operands.includes('emacs')) {
+      context.print(block);
+      return;
+    }
     await takeKeyUnlessThere(context, args);
     const account = context.account(args);
     const key = await findKey(context.stores(), account);
-    const { token } = await signToken(key, context.now(), DEFAULT_TTL_MS);
+    const { token } = await signToken(key, context.clock.now(), DEFAULT_TTL_MS);
     context.note(`glm-token: it works; this token for ${describeAccount(account)} lives 3 minutes`);
     context.print(token);
     context.note('glm-token: and this goes into your init.el');
-    context.print(initBlock(context, args));
+    context.print(block);
   },
 };
 
 async function takeKeyUnlessThere(context: Context, args: Args): Promise<void> {
   const account = context.account(args);
-  const { environment, primary } = context.stores();
-  if (await environment?.get(account)) {
+  const stores = context.stores();
+  if (await stores.environment?.get(account)) {
     context.note(
       'glm-token: GLM_API_KEY is set, so the key comes from the environment; nothing is stored',
     );
     return;
   }
-  context.note(`glm-token: the key will be kept in ${primary.title}`);
-  const kept = await primary.get(account);
-  if (kept === undefined || args.force === true) {
-    await takeKey(context, account, args.force === true);
+  const store = await chooseStore(context, account);
+  const destination = { account, store, force: args.force === true };
+  context.note(`glm-token: the key will be kept in ${store.title}`);
+  const kept = await store.get(account);
+  if (kept === undefined || destination.force) {
+    await takeKey(context, destination);
     return;
   }
   const given = context.interactive ? '' : await context.readInput(MAX_INPUT_BYTES);
-  if (given.trim() !== '') await storeKey(context, account, given, false);
+  if (given.trim() !== '') await storeKey(context, given, destination);
   else context.note(`glm-token: the key for ${describeAccount(account)} is there already`);
+}
+
+/** The store in use, or, where no keychain answers, the encrypted file, if that is what is wanted. */
+async function chooseStore(context: Context, account: Account): Promise<Store> {
+  const stores = context.stores();
+  const inUse = await stores.primary();
+  try {
+    await inUse.get(account);
+    return inUse;
+  } catch (error) {
+    if (!(error instanceof GlmTokenError)) throw error;
+    if (inUse.name !== 'keychain' || error.code !== 'ERR_STORE_UNAVAILABLE') throw error;
+    if (context.env.GLM_TOKEN_STORE) throw error; // The keychain was chosen.
+    const file = await stores.primary('file');
+    context.note(`glm-token: ${error.message}`);
+    // Whoever set this has chosen the file: it has no other use.
+    if (!context.env.GLM_TOKEN_PASSPHRASE_FILE) {
+      await confirm(context, `keep the key in ${file.title} instead?`, error);
+    }
+    return file;
+  }
 }
 
 /** The lines for init.el, with absolute paths, so that they work as pasted. */

@@ -1,5 +1,6 @@
 /** `glm-token store`: saves a key. */
 
+import { PRIMARY_STORES, type PrimaryName } from '../stores/stores.ts';
 import { ACCOUNT_OPTIONS, type Command } from './command.ts';
 import { takeKey } from './take-key.ts';
 
@@ -8,6 +9,11 @@ export const store: Command = {
   summary: 'save the API key, typed in or from standard input',
   options: {
     ...ACCOUNT_OPTIONS,
+    store: {
+      type: 'string',
+      choices: PRIMARY_STORES,
+      describe: 'where: the OS keychain, or an encrypted file for a machine without one',
+    },
     force: { type: 'boolean', describe: 'replace a stored key without asking' },
   },
   examples: [
@@ -16,8 +22,18 @@ export const store: Command = {
   ],
   async run(context, args) {
     const account = context.account(args);
-    await takeKey(context, account, args.force === true);
-    if (await context.stores().environment?.get(account)) {
+    const stores = context.stores();
+    const store = await stores.primary(args.store as PrimaryName | undefined);
+    await takeKey(context, { account, store, force: args.force === true });
+    const inUse = await stores.primary();
+    if (inUse.name !== store.name) {
+      context.note(
+        `glm-token: but keys are read from ${inUse.title}\nhint: to use this one: export GLM_TOKEN_STORE=${store.name}${
+          inUse.name === 'file' ? ', or remove that file' : ''
+        }`,
+      );
+    }
+    if (await stores.environment?.get(account)) {
       context.note('glm-token: GLM_API_KEY is set too, and wins while it is');
     }
   },

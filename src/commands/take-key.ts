@@ -1,28 +1,35 @@
-/** Takes a key from a person or from standard input and puts it into the store in use. */
+/** Takes a key from a person or from standard input and puts it into a store. */
 
 import { type Account, accountFlags, describeAccount } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { formatKey, MAX_KEY_CHARACTERS, parseKey, shortenId } from '../core/key.ts';
+import type { Store } from '../stores/store.ts';
 import type { Context } from './command.ts';
 
 /** Room for a key in UTF-8 with what a paste brings along, in bytes. */
 export const MAX_INPUT_BYTES = 4 * MAX_KEY_CHARACTERS + 1024;
 
-/**
- * Reads a key and stores it, as {@link storeKey} does.
- *
- * @param force replace a key that is there without asking
- */
-export async function takeKey(context: Context, account: Account, force: boolean): Promise<void> {
-  const { primary } = context.stores();
-  await primary.get(account); // Before a key is typed, so that a store which fails says so first.
+/** What a key is taken for. */
+export interface Destination {
+  readonly account: Account;
+  readonly store: Store;
+  /** Replace a key that is there without asking. */
+  readonly force: boolean;
+}
+
+/** Reads a key and stores it, as {@link storeKey} does. */
+export async function takeKey(context: Context, destination: Destination): Promise<void> {
+  const { account, store } = destination;
+  // Before a key is typed, so that a store which fails says so first.
+  await store.unlock?.();
+  await store.get(account);
   if (context.interactive) {
-    context.note(`glm-token: the key for ${describeAccount(account)} goes to ${primary.title}`);
+    context.note(`glm-token: the key for ${describeAccount(account)} goes to ${store.title}`);
   }
   const text = context.interactive
     ? await context.ask('API key (id.secret, not shown): ', { secret: true })
     : await context.readInput(MAX_INPUT_BYTES);
-  await storeKey(context, account, text, force);
+  await storeKey(context, text, destination);
 }
 
 /**
@@ -33,14 +40,12 @@ export async function takeKey(context: Context, account: Account, force: boolean
  */
 export async function storeKey(
   context: Context,
-  account: Account,
   text: string,
-  force: boolean,
+  { account, store, force }: Destination,
 ): Promise<void> {
   const key = parseKey(text);
-  const { primary } = context.stores();
   const owner = describeAccount(account);
-  const kept = await primary.get(account);
+  const kept = await store.get(account);
   if (kept !== undefined && kept !== formatKey(key) && !force) {
     await confirm(
       context,
@@ -52,8 +57,8 @@ export async function storeKey(
       ),
     );
   }
-  await primary.set(account, formatKey(key));
-  context.note(`glm-token: stored the key ${shortenId(key.id)} for ${owner} in ${primary.title}`);
+  await store.set(account, formatKey(key));
+  context.note(`glm-token: stored the key ${shortenId(key.id)} for ${owner} in ${store.title}`);
 }
 
 /** Asks a yes-or-no question; without a person there, or on no, throws what `refusal` is. */

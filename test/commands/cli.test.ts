@@ -130,7 +130,7 @@ test('the quick reading of a line and the whole grammar agree', async () => {
     const quick = parseQuickly(print, line);
     const full = await parseFully(['print', ...line], version);
     assert.ok('args' in full);
-    assert.deepEqual(quick, full.args, line.join(' '));
+    assert.deepEqual(quick, { args: full.args, operands: full.operands }, line.join(' '));
   }
   const doubtful = [['--help'], ['x'], ['--tll'], ['--ttl'], ['--format', 'x'], ['--ttl', '-5']];
   for (const line of doubtful) assert.equal(parseQuickly(print, line), undefined, line.join(' '));

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { type Env, found, PROGRAM, ROOT } from '../support/environment.ts';
+import { BARE_ENV, type Env, PROGRAM, ROOT } from '../support/environment.ts';
 import { KeychainSession } from '../support/keychain.ts';
-import { glmToken, run } from '../support/program.ts';
+import { type Answers, glmToken, run, runOnTerminal } from '../support/program.ts';
 
 const KEY = '0123456789abcdef0123456789abcdef.TopSecretSecret1';
 const OTHER = 'fedcba9876543210fedcba9876543210.OtherSecretSecret';
@@ -22,19 +22,8 @@ const glm = (args: string[], input = '') => glmToken(args, { env, input });
 const idOf = (token: string) =>
   JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).api_key;
 
-/** Runs glm-token on a terminal; answers are pairs of what to wait for and what to type. */
-const onTerminal = (args: string[], answers: [string, string][]) =>
-  run(
-    [
-      found.python,
-      `${ROOT}/test/support/terminal.py`,
-      JSON.stringify(answers),
-      process.execPath,
-      PROGRAM,
-      ...args,
-    ],
-    { env: { ...env, TERM: 'xterm' } },
-  );
+const onTerminal = (args: string[], answers: Answers) =>
+  runOnTerminal([process.execPath, PROGRAM, ...args], answers, env);
 
 async function clear() {
   const { accounts } = JSON.parse((await glm(['list', '--json'])).stdout);
@@ -288,7 +277,7 @@ describe('setup', () => {
   });
 
   test('with GLM_API_KEY and no keychain at all', async () => {
-    const bare = { PATH: env.PATH ?? '', GLM_API_KEY: KEY };
+    const bare = { ...BARE_ENV, GLM_API_KEY: KEY };
     const { status, stdout, stderr } = await glmToken(['setup'], { env: bare });
     assert.equal(status, 0, stderr);
     assert.match(stdout, /^eyJ/);
@@ -297,11 +286,11 @@ describe('setup', () => {
 
   test('with neither: exit 5 and the cure', async () => {
     const { status, stderr } = await glmToken(['setup'], {
-      env: { PATH: env.PATH ?? '' },
+      env: BARE_ENV,
       input: KEY,
     });
     assert.equal(status, 5);
-    assert.match(stderr, /hint: .*GLM_API_KEY/);
+    assert.match(stderr, /hint: .*glm-token store --store file/);
   });
 
   test('a key that is there already is kept, unless another is piped in', async () => {

@@ -15,4 +15,9 @@ export const PROGRAM = join(ROOT, 'dist/cli.cjs');
 export type Env = Record<string, string>;
 
 /** The little of our own environment that programs under test get, so that nothing leaks in. */
-export const BARE_ENV: Env = { PATH: process.env.PATH ?? '', LANG: 'C.UTF-8', TZ: 'UTC' };
+export const BARE_ENV: Env = {
+  PATH: process.env.PATH ?? '',
+  HOME: '/nonexistent',
+  LANG: 'C.UTF-8',
+  TZ: 'UTC',
+};

@@ -2,6 +2,7 @@
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /** Oldest token taken, in milliseconds; the service documents none, and ours are made to order. */
@@ -19,6 +20,7 @@ const MESSAGES: Record<string, string> = {
 
 /** A request as the stand-in saw it. */
 export interface Seen {
+  readonly method: string;
   readonly path: string;
   readonly token: string | undefined;
   /** The service's error code, or `undefined` when the token was taken. */
@@ -28,6 +30,13 @@ export interface Seen {
   readonly body: string;
 }
 
+export interface GlmOptions {
+  /** Served over HTTPS with these, in PEM. */
+  readonly tls?: { readonly key: string; readonly cert: string };
+  /** How far the service's clock is ahead of this machine's, in milliseconds. */
+  readonly skewMs?: number;
+}
+
 export class GlmServer {
   readonly seen: Seen[] = [];
   /** Answer every request with this error, whatever its token; /fail/STATUS/CODE sets it. */
@@ -35,17 +44,20 @@ export class GlmServer {
   /** Called as a request comes in, while its client waits. */
   onRequest: (() => void) | undefined;
   readonly #keys: ReadonlyMap<string, string>;
-  readonly #server: Server = createServer(
-    (request, response) => void this.#answer(request, response),
-  );
+  readonly #server: Server;
+  skewMs: number;
 
-  private constructor(keys: Record<string, string>) {
+  private constructor(keys: Record<string, string>, { tls, skewMs = 0 }: GlmOptions) {
     this.#keys = new Map(Object.entries(keys));
+    this.skewMs = skewMs;
+    const answer = (request: IncomingMessage, response: ServerResponse) =>
+      void this.#answer(request, response);
+    this.#server = tls ? createTlsServer(tls, answer) : createServer(answer);
   }
 
   /** @param keys the secrets of the accounts that the service knows, by id */
-  static async start(keys: Record<string, string>): Promise<GlmServer> {
-    const glm = new GlmServer(keys);
+  static async start(keys: Record<string, string>, options: GlmOptions = {}): Promise<GlmServer> {
+    const glm = new GlmServer(keys, options);
     await new Promise<void>((resolve) => glm.#server.listen(0, '127.0.0.1', resolve));
     return glm;
   }
@@ -77,8 +89,11 @@ export class GlmServer {
     if (path === '/seen') return void response.end(String(this.seen.length));
     this.onRequest?.();
     const token = /^Bearer (\S+)$/.exec(request.headers.authorization ?? '')?.[1];
-    const { code, ageMs } = this.#judge(request.headers.authorization, Date.now());
-    this.seen.push({ path, token, refused: code, ageMs, body });
+    const nowMs = Date.now() + this.skewMs;
+    response.setHeader('Date', new Date(nowMs).toUTCString());
+    const { code, ageMs } = this.#judge(request.headers.authorization, nowMs);
+    const method = request.method ?? '';
+    this.seen.push({ method, path, token, refused: code, ageMs, body });
 
     const json = (status: number, value: object) => {
       response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8' });

@@ -23,6 +23,8 @@ command -v gnome-keyring-daemon|gnome-keyring|gnome-keyring
 ldconfig -p 2>/dev/null | grep libsecret-1|libsecret-1-0|libsecret
 find_python|python3-jwt|PyJWT for python3 (python3-jwt)
 command -v zsh|zsh|zsh (its completion is tested)
+command -v openssl|openssl|openssl (it makes a certificate for a test)
+command -v unshare|util-linux|util-linux (unshare, for a full disk)
 '
 find_python() {
   for python in python3 /usr/bin/python3; do

@@ -1,7 +1,7 @@
 /** Runs programs as children and collects what they say. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { BARE_ENV, type Env, PROGRAM } from './environment.ts';
+import { BARE_ENV, type Env, found, PROGRAM, ROOT } from './environment.ts';
 
 export interface Outcome {
   readonly status: number | null;
@@ -23,7 +23,8 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
   const [file = '', ...args] = command;
   const { env = BARE_ENV, input = '', cwd, onSpawn } = options;
   return new Promise((resolve, reject) => {
-    const child = spawn(file, args, { env, cwd, stdio: 'pipe' });
+    // Detached, so that it has no terminal to ask at, be there one under the tests.
+    const child = spawn(file, args, { env, cwd, stdio: 'pipe', detached: true });
     const chunks: Record<'stdout' | 'stderr', Buffer[]> = { stdout: [], stderr: [] };
     child.stdout.on('data', (chunk) => chunks.stdout.push(chunk));
     child.stderr.on('data', (chunk) => chunks.stderr.push(chunk));
@@ -45,4 +46,17 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
 /** Runs the built glm-token. */
 export function glmToken(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   return run([process.execPath, PROGRAM, ...args], options);
+}
+
+/** Pairs of what to wait for and what to type then. */
+export type Answers = readonly (readonly [shown: string, typed: string])[];
+
+/** Runs a command on a terminal of its own; what that showed is its standard output. */
+export function runOnTerminal(
+  command: readonly string[],
+  answers: Answers,
+  env: Env,
+): Promise<Outcome> {
+  const terminal = [found.python, `${ROOT}/test/support/terminal.py`, JSON.stringify(answers)];
+  return run([...terminal, ...command], { env: { ...env, TERM: 'xterm' } });
 }

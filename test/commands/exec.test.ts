@@ -1,0 +1,149 @@
+/** exec: what the command gets, and that signals and its exit status pass through. */
+
+import assert from 'node:assert/strict';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { BARE_ENV, PROGRAM } from '../support/environment.ts';
+import { GlmServer } from '../support/glm-server.ts';
+import { glmToken, run, runOnTerminal } from '../support/program.ts';
+
+const KEY = '0123456789abcdef.TopSecretSecret1';
+const env = { ...BARE_ENV, GLM_API_KEY: KEY, ZHIPUAI_API_KEY: KEY, MINE: 'kept' };
+const glm = (...args: string[]) => glmToken(['exec', ...args], { env });
+
+const environmentOf = async (...args: string[]) => {
+  const { stdout } = await glm(
+    ...args,
+    '--',
+    process.execPath,
+    '-p',
+    'JSON.stringify(process.env)',
+  );
+  return JSON.parse(stdout) as Record<string, string>;
+};
+const claimsOf = (token = '') =>
+  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+
+describe('the environment of the command', () => {
+  test('has a token that lives for an hour in OPENAI_API_KEY and ZAI_API_KEY, and never the key', async () => {
+    const seen = await environmentOf();
+    assert.equal(seen.OPENAI_API_KEY, seen.ZAI_API_KEY);
+    const { api_key, exp, timestamp } = claimsOf(seen.OPENAI_API_KEY);
+    assert.deepEqual([api_key, exp - timestamp], ['0123456789abcdef', 3_600_000]);
+    assert.equal(seen.MINE, 'kept');
+    assert.deepEqual(
+      Object.entries(seen).filter(
+        ([name, value]) => name === 'GLM_API_KEY' || value.includes('TopSecret'),
+      ),
+      [],
+    );
+  });
+
+  test('--env names another variable, and that one alone', async () => {
+    const seen = await environmentOf('--env', 'ANTHROPIC_AUTH_TOKEN', '--ttl=5m');
+    const { exp, timestamp } = claimsOf(seen.ANTHROPIC_AUTH_TOKEN);
+    assert.equal(exp - timestamp, 300_000);
+    assert.deepEqual([seen.OPENAI_API_KEY, seen.ZAI_API_KEY], [undefined, undefined]);
+    const { GLM_API_KEY } = await environmentOf('--env=GLM_API_KEY');
+    assert.match(GLM_API_KEY ?? '', /^eyJ/, 'a token, be it in that variable');
+  });
+
+  test('--env that is no name: exit 2', async () => {
+    for (const name of ['A=B', '1A', 'a b']) {
+      assert.equal((await glm(`--env=${name}`, 'true')).status, 2, name);
+    }
+  });
+});
+
+describe('the command line', () => {
+  test('after the command, or after --, all is left as it is', async () => {
+    const echo = ['sh', '-c', 'echo "$@"', 'sh'];
+    const rest = ['--ttl', '9', '--help', '-x', '--', '', 'a  b'];
+    const expected = '--ttl 9 --help -x --  a  b\n';
+    assert.equal((await glm(...echo, ...rest)).stdout, expected);
+    assert.equal((await glm('--', ...echo, ...rest)).stdout, expected);
+    assert.equal((await glm('--ttl', '5m', '--', ...echo, ...rest)).stdout, expected);
+  });
+
+  test('mistakes of our own are ours: exit 2, and nothing is run', async () => {
+    for (const args of [[], ['--'], ['--tll', '3m', 'echo', 'x'], ['--ttl', '3', 'echo', 'x']]) {
+      const { status, stdout, stderr } = await glm(...args);
+      assert.deepEqual([status, stdout], [2, ''], args.join(' '));
+      assert.match(stderr, /^glm-token: .*\nhint: /);
+    }
+  });
+
+  test('without a key nothing is run: exit 3', async () => {
+    const { status, stdout } = await glm('--host', 'api.z.ai', 'echo', 'x');
+    assert.deepEqual([status, stdout], [5, ''], 'there is no keychain here, so 5');
+  });
+});
+
+describe('the end', () => {
+  test('its exit status passes through', async () => {
+    for (const status of [0, 1, 7, 255]) {
+      assert.equal((await glm('sh', '-c', `exit ${status}`)).status, status);
+    }
+  });
+
+  test('standard input, output and error are its own', async () => {
+    const script = 'cat; echo oops >&2';
+    const { stdout, stderr } = await glmToken(['exec', 'sh', '-c', script], { env, input: 'in' });
+    assert.deepEqual([stdout, stderr], ['in', 'oops\n']);
+  });
+
+  test('a command that cannot be run: 127 and 126, as env and nohup have it', async () => {
+    const missing = await glm('no-such-command', 'x');
+    assert.equal(missing.status, 127);
+    assert.equal(
+      missing.stderr,
+      'glm-token: there is no command no-such-command\nhint: check its name and PATH\n',
+    );
+    const folder = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
+    const file = join(folder, 'script');
+    writeFileSync(file, 'x');
+    chmodSync(file, 0o644);
+    assert.equal((await glm(file)).status, 126);
+    rmSync(folder, { recursive: true });
+  });
+
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const) {
+    test(`${signal} reaches the command, which decides`, async () => {
+      const script = `trap 'echo got; exit 9' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`;
+      const { status, stdout } = await glmToken(['exec', 'sh', '-c', script], {
+        env,
+        onSpawn: (child) => child.stdout?.once('data', () => child.kill(signal)),
+      });
+      assert.deepEqual([status, stdout], [9, 'ready\ngot\n']);
+    });
+  }
+
+  test('a command that a signal ended: the same ends it, as the shell sees it', async () => {
+    for (const signal of ['SIGTERM', 'SIGKILL', 'SIGINT'] as const) {
+      const outcome = await glm('sh', '-c', `kill -${constants.signals[signal]} $$`);
+      assert.deepEqual([outcome.status, outcome.signal], [null, signal]);
+    }
+  });
+
+  test('Ctrl-C on a terminal reaches the command once', async () => {
+    const script = `trap 'n=$((n + 1)); sleep 0.3; echo "got $n"; exit 5' INT; echo ready; while :; do sleep 0.05; done`;
+    const { status, stdout } = await runOnTerminal(
+      [process.execPath, PROGRAM, 'exec', 'sh', '-c', script],
+      [['ready', '^C']],
+      env,
+    );
+    assert.match(stdout, /got 1\r\n$/);
+    assert.equal(status, 5);
+  });
+});
+
+test('print is a credential helper for others: curl, as the README has it', async () => {
+  const glm = await GlmServer.start({ '0123456789abcdef': 'TopSecretSecret1' });
+  const script = 'curl -sSf -H "$("$0" "$1" print --format header)" "$2/api/paas/v4/models"';
+  const command = ['sh', '-c', script, process.execPath, PROGRAM, `http://${glm.host}`];
+  const { stdout, stderr } = await run(command, { env });
+  await glm.stop();
+  assert.match(stdout, /"glm-5\.3"/, stderr);
+});
