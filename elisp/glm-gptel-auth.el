@@ -105,6 +105,13 @@ looked for beside this file and on variable `exec-path'."
   :type '(choice (const :tag "One helper for all" helper)
                  (const :tag "One process a token" process)))
 
+(defcustom glm-gptel-auth-lock-after nil
+  "When the helper locks the encrypted key file, a string, or nil.
+It is how long nobody asks for a token, such as \"15m\", \"2h\" or \"1d\";
+with nil, 15 minutes.  It takes effect with the next helper.  The OS
+keychain has a lock of its own."
+  :type '(choice (const :tag "After 15 minutes" nil) string))
+
 (defcustom glm-gptel-auth-timeout 5
   "How long to wait for an answer, in seconds.
 While the keychain waits for you to unlock it, the wait is longer."
@@ -363,7 +370,10 @@ Return a plist, as the helper does."
   (let* ((default-directory (glm-gptel-auth--local-directory))
          ;; With adaptive buffering a call takes 21 ms instead of 0.3.
          (process-adaptive-read-buffering nil)
-         (command (append (glm-gptel-auth--program) '("daemon" "--stdio")))
+         (command (append (glm-gptel-auth--program) '("daemon" "--stdio")
+                          (when glm-gptel-auth-lock-after
+                            (list (concat "--lock-after="
+                                          glm-gptel-auth-lock-after)))))
          (name (format "glm-token %d" (cl-incf glm-gptel-auth--launches)))
          process
          (connection
@@ -499,18 +509,8 @@ refuses, and `glm-gptel-auth--broken' when there is no sensible answer."
                                       (plist-get (plist-get err :data) :hint)))
       (_ (signal 'glm-gptel-auth--broken (list answer))))))
 
-(defun glm-gptel-auth--call (method params)
-  "Have glm-token do METHOD, a symbol, with PARAMS, a plist.
-Return a plist.  A helper that does not answer is replaced once, and then
-the work is done without one."
-  (unwind-protect
-      (glm-gptel-auth--call-1 method params)
-    ;; What processes sent and got last stays in the buffer that Emacs
-    ;; converts text in, until the next conversion that is not trivial.
-    (decode-coding-string "\xc3\xa4" 'utf-8)))
-
-(defun glm-gptel-auth--call-1 (method params)
-  "Do what `glm-gptel-auth--call' does with METHOD and PARAMS, but clean up."
+(defun glm-gptel-auth--call-surely (method params)
+  "Do METHOD with PARAMS, whatever becomes of the helper."
   (if (eq glm-gptel-auth-transport 'process)
       (glm-gptel-auth--call-process method params)
     (condition-case nil
@@ -532,6 +532,79 @@ the work is done without one."
 
 (add-hook 'gptel-mode-hook #'glm-gptel-auth--warm-up)
 (run-with-idle-timer 2 nil #'glm-gptel-auth--warm-up)
+
+;;;; Calls, and the passphrase that they may need
+
+(defconst glm-gptel-auth--passphrase-tries 3
+  "How often a wrong passphrase may be typed.")
+
+(defvar glm-gptel-auth--may-ask t
+  "Whether the passphrase may be asked for now.")
+
+(defvar glm-gptel-auth--asking nil
+  "Non-nil while the passphrase is being asked for.")
+
+(defun glm-gptel-auth--unlock ()
+  "Ask for the passphrase of the key file and have the helper unlock it."
+  (when glm-gptel-auth--asking
+    (glm-gptel-auth--fail "ERR_PASSPHRASE"
+                          "the passphrase is being asked for already"
+                          "type it in the minibuffer, and then try again"))
+  (let* ((glm-gptel-auth--asking t)
+         (status (glm-gptel-auth--call-surely 'status nil))
+         (new (equal (plist-get status :lock) "new"))
+         (tries glm-gptel-auth--passphrase-tries)
+         (prompt (if new "New passphrase for the GLM key file: "
+                   "Passphrase of the GLM key file: ")))
+    (while (> tries 0)
+      (let ((passphrase (condition-case nil
+                            (read-passwd prompt new)
+                          ;; In batch mode, with nobody there.
+                          (end-of-file
+                           (glm-gptel-auth--fail
+                            "ERR_PASSPHRASE" "the key file needs its passphrase"
+                            "set GLM_TOKEN_PASSPHRASE_FILE")))))
+        (unwind-protect
+            (condition-case failure
+                (progn
+                  (glm-gptel-auth--call-surely
+                   'unlock (list :passphrase passphrase))
+                  (setq tries 0))
+              (glm-gptel-auth--failure
+               (cl-decf tries)
+               (unless (and (> tries 0)
+                            (equal (nth 1 failure) "ERR_PASSPHRASE"))
+                 (signal (car failure) (cdr failure)))
+               (setq prompt "Not that; passphrase of the GLM key file: ")))
+          (clear-string passphrase))))))
+
+(defun glm-gptel-auth--call-unlocking (method params)
+  "Do METHOD with PARAMS; unlock the key file first when that is locked."
+  (condition-case failure
+      (glm-gptel-auth--call-surely method params)
+    (glm-gptel-auth--failure
+     (cond ((not (equal (nth 1 failure) "ERR_PASSPHRASE"))
+            (signal (car failure) (cdr failure)))
+           ((eq glm-gptel-auth-transport 'process)
+            (glm-gptel-auth--fail
+             "ERR_PASSPHRASE" "the key file needs its passphrase"
+             "set `glm-gptel-auth-transport' to helper, which asks for it"))
+           (glm-gptel-auth--may-ask
+            (glm-gptel-auth--unlock)
+            (glm-gptel-auth--call-surely method params))
+           (t (glm-gptel-auth--fail "ERR_PASSPHRASE" "the key file is locked"
+                                    "the next request asks for its passphrase"))))))
+
+(defun glm-gptel-auth--call (method params)
+  "Have glm-token do METHOD, a symbol, with PARAMS, a plist.
+Return a plist.  A helper that does not answer is replaced once, and then
+the work is done without one.  The passphrase of an encrypted key file is
+asked for when it is needed."
+  (unwind-protect
+      (glm-gptel-auth--call-unlocking method params)
+    ;; What processes sent and got last stays in the buffer that Emacs
+    ;; converts text in, until the next conversion that is not trivial.
+    (decode-coding-string "\xc3\xa4" 'utf-8)))
 
 ;;;; Tokens
 
@@ -652,8 +725,8 @@ Authorization header"
 :header is glm-gptel-auth-header"
      "服务读不懂令牌；请检查 backend 的 :header 是否为 glm-gptel-auth-header")
     ("1003" "the service says that the token has expired, though it was just \
-made; this machine's clock is off: set it right"
-     "服务说令牌已过期，可它刚刚签发；本机时钟不准，请校准")
+made; this machine's clock is off: set it right, or see glm-token doctor"
+     "服务说令牌已过期，可它刚刚签发；本机时钟不准，请校准，或运行 glm-token doctor")
     ("1004" "the service refuses the key; it was revoked or mistyped: make a \
 new one and M-x glm-gptel-auth-store"
      "服务拒绝这个 key；它已被吊销或输错了：请新建一个并 M-x glm-gptel-auth-store")
@@ -814,10 +887,12 @@ HOST, USER, PORT, MAX, REQUIRE, CREATE and DELETE are as in
                (cl-subsetp require (if port '(:host :user :port :secret)
                                      '(:host :user :secret))))
       (let ((matches (condition-case nil
-                         (glm-gptel-auth--matches hosts users)
-                       ;; What is wrong is said when the secret is asked for:
-                       ;; a search that fails would keep other sources from
-                       ;; being searched, and looks like "not found".
+                         (let ((glm-gptel-auth--may-ask nil))
+                           (glm-gptel-auth--matches hosts users))
+                       ;; What is wrong is said, and a passphrase asked for,
+                       ;; when the secret is: a search that fails would keep
+                       ;; other sources from being searched, and looks like
+                       ;; "not found".
                        (glm-gptel-auth--failure
                         (list (cons (or (car hosts) glm-gptel-auth--default-host)
                                     (glm-gptel-auth--profile-of (car users))))))))
@@ -935,10 +1010,27 @@ With a prefix argument, ask for these too."
     (glm-gptel-auth--call 'status nil)))
 
 (defun glm-gptel-auth--try (function &rest arguments)
-  "Call FUNCTION with ARGUMENTS; return a failure's message instead of failing."
+  "Call FUNCTION with ARGUMENTS; return a failure's message instead of failing.
+Do not ask for a passphrase."
   (condition-case failure
-      (apply function arguments)
+      (let ((glm-gptel-auth--may-ask nil))
+        (apply function arguments))
     (glm-gptel-auth--failure (nth 2 failure))))
+
+(defun glm-gptel-auth--describe-store (status)
+  "Return a description, a string, of the store in STATUS, the helper's plist."
+  (concat (plist-get status :store)
+          (pcase (plist-get status :lock)
+            ("locked" ", locked: the next request asks for its passphrase")
+            ("unlocked" ", unlocked")
+            ("new" ", which is yet to be made"))))
+
+(defun glm-gptel-auth--describe-clock (clock)
+  "Return a description, a string, of CLOCK, a plist of the helper's status."
+  (format "tokens are signed on the time of %s, %+d s from this clock's, until %s"
+          (plist-get clock :host)
+          (round (plist-get clock :offset) 1000)
+          (format-time-string "%F %R" (/ (plist-get clock :until) 1000))))
 
 (defun glm-gptel-auth--status-lines ()
   "Return what there is to say of the state of things, a list of pairs."
@@ -958,9 +1050,12 @@ With a prefix argument, ask for these too."
                                           (/ (plist-get status :uptime) 1000))
                           (plist-get status :tokens))))
             ("Store" . ,(if (stringp status) "unknown"
-                          (concat (plist-get status :store)
+                          (concat (glm-gptel-auth--describe-store status)
                                   (if (eq t (plist-get status :environment))
-                                      "; GLM_API_KEY is set and wins" ""))))))
+                                      "; GLM_API_KEY is set and wins" ""))))
+            ,@(when-let* (((consp status))
+                          (clock (plist-get status :clock)))
+                `(("Clock" . ,(glm-gptel-auth--describe-clock clock))))))
       ("Last token" . ,(if glm-gptel-auth--latency
                            (format "came in %.1f ms"
                                    (* 1000 glm-gptel-auth--latency))
@@ -1119,7 +1214,9 @@ it")))))))
                  `(warning "Helper"
                            ,(format "is version %s and this file %s; update \
 both and M-x glm-gptel-auth-restart" version glm-gptel-auth-version)))
-              (ok "Store" ,(plist-get status :store)))))
+              (ok "Store" ,(glm-gptel-auth--describe-store status))
+              ,@(when-let* ((clock (plist-get status :clock)))
+                  `((warning "Clock" ,(glm-gptel-auth--describe-clock clock)))))))
       ,(cond ((stringp accounts) `(failure "Accounts" ,accounts))
              ((null accounts) `(failure "Accounts" "no key is stored yet; \
 M-x glm-gptel-auth-store"))

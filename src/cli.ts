@@ -130,10 +130,10 @@ async function askPassphrase(fresh: boolean): Promise<string | undefined> {
     if (!fresh) return await ask('Passphrase of the key file: ', { secret: true }, terminal);
     const first = await ask('New passphrase for the key file: ', { secret: true }, terminal);
     const again = await ask('The same again: ', { secret: true }, terminal);
-    if (first !== '' && first === again) return first;
+    if (first === again) return first;
     throw new GlmTokenError(
       'ERR_PASSPHRASE',
-      first === again ? 'an empty passphrase protects nothing' : 'these were two passphrases',
+      'these were two different passphrases',
       'try again; nothing was stored',
     );
   } finally {

@@ -42,7 +42,7 @@ export const print: Command = {
   },
   examples: [
     ['glm-token print --ttl 1h', 'a token that lives for an hour'],
-    ['curl -H "$(glm-token print --format header)" URL', 'a header for curl'],
+    ['glm-token print --format header | curl -H @- URL', 'a header for curl'],
   ],
   async run(context, args) {
     const account = context.account(args);

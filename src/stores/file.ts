@@ -88,6 +88,13 @@ export function fileStore(options: FileOptions): Store {
   };
 
   const open = async ({ generation, text }: Newest, passphrase: Uint8Array): Promise<Keys> => {
+    if (text === undefined && passphrase.length === 0) {
+      throw new GlmTokenError(
+        'ERR_PASSPHRASE',
+        'an empty passphrase protects nothing',
+        'try again with another; nothing was stored',
+      );
+    }
     const path = join(folder.path, keyFileName(generation));
     const keys = text === undefined ? new Map() : await unseal(text, passphrase, path);
     return hold({ passphrase, text, keys });

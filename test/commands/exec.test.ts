@@ -141,7 +141,7 @@ describe('the end', () => {
 
 test('print is a credential helper for others: curl, as the README has it', async () => {
   const glm = await GlmServer.start({ '0123456789abcdef': 'TopSecretSecret1' });
-  const script = 'curl -sSf -H "$("$0" "$1" print --format header)" "$2/api/paas/v4/models"';
+  const script = '"$0" "$1" print --format header | curl -sSf -H @- "$2/api/paas/v4/models"';
   const command = ['sh', '-c', script, process.execPath, PROGRAM, `http://${glm.host}`];
   const { stdout, stderr } = await run(command, { env });
   await glm.stop();

@@ -130,6 +130,43 @@
     (should-not (glm-test--curl-processes))
     (glm-gptel-auth--stop-helper)))
 
+(ert-deftest glm-test-a-request-unlocks-the-key-file ()
+  "It asks for the passphrase and goes on; two of them ask once."
+  (let* ((home (make-temp-file "glm-home" t))
+         (passphrase (expand-file-name "passphrase" home))
+         (process-environment (append (list (concat "HOME=" home)
+                                            "GLM_TOKEN_STORE=file")
+                                      process-environment))
+         (gptel-use-curl t)
+         (asked 0)
+         (typed "wrong"))
+    (with-temp-file passphrase (insert "correct horse"))
+    (let ((process-environment
+           (cons (concat "GLM_TOKEN_PASSPHRASE_FILE=" passphrase)
+                 process-environment)))
+      (glm-gptel-auth--run (list "store" "--host" glm-test--host)
+                           "idinfile.anothersecret"))
+    (glm-gptel-auth--stop-helper)
+    (cl-letf (((symbol-function 'read-passwd)
+               (lambda (&rest _) (cl-incf asked) (copy-sequence typed))))
+      (let ((buffer (glm-test--chat (glm-test--backend "GLM")))
+            (before (glm-test--requests)))
+        (with-current-buffer buffer
+          (should (string-match-p "\\`GLM: that is not the passphrase"
+                                  (cadr (should-error (gptel-send)
+                                                      :type 'user-error))))
+          (should (equal (buffer-string) "Hi")))
+        (should (equal asked 3))
+        (should-not (glm-test--curl-processes))
+        (should (equal before (glm-test--requests)))
+        (setq asked 0
+              typed "correct horse")
+        (glm-test--send buffer)
+        (glm-test--send (glm-test--chat (glm-test--backend "GLM")))
+        (should (equal asked 1))))
+    (glm-gptel-auth--stop-helper)
+    (delete-directory home t)))
+
 (ert-deftest glm-test-a-token-goes-only-to-the-host-it-is-for ()
   "The backend's host decides; only `glm-gptel-auth-host' overrides it."
   (let ((gptel-backend (glm-test--backend "GLM"))

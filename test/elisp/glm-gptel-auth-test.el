@@ -488,5 +488,160 @@ line 2 of %s" (abbreviate-file-name file))
       (glm-gptel-auth-lock)
       (glm-test--should-be-token (glm-gptel-auth-token)))))
 
+;;;; The encrypted key file
+
+(defvar glm-test--asked nil
+  "The prompts for a passphrase that were shown, the last one first.")
+
+(defmacro glm-test--with-key-file (answers &rest body)
+  "Evaluate BODY with a key in an encrypted file in place of the keychain.
+ANSWERS, a list of strings, are typed when the passphrase is asked for.
+It is \"correct horse\"."
+  (declare (indent 1) (debug t))
+  `(let* ((home (make-temp-file "glm-home" t))
+          (process-environment (append (list (concat "HOME=" home)
+                                             "GLM_TOKEN_STORE=file")
+                                       process-environment))
+          (passphrase (expand-file-name "passphrase" home))
+          (answers ,answers)
+          (glm-test--asked nil))
+     (with-temp-file passphrase (insert "correct horse"))
+     (cl-letf (((symbol-function 'read-passwd)
+                (lambda (prompt &rest _)
+                  (push prompt glm-test--asked)
+                  (let ((answer (pop answers)))
+                    (if (eq answer 'quit) (signal 'quit nil)
+                      (copy-sequence answer))))))
+       (unwind-protect
+           (glm-test--with 'helper
+             (let ((process-environment
+                    (cons (concat "GLM_TOKEN_PASSPHRASE_FILE=" passphrase)
+                          process-environment)))
+               (glm-gptel-auth--run '("store") "id.secretsecret"))
+             ,@body)
+         (delete-directory home t)))))
+
+(ert-deftest glm-test-passphrase-is-asked-for-once ()
+  (glm-test--with-key-file '("correct horse")
+    (dotimes (_ 3) (glm-test--should-be-token (glm-gptel-auth-token)))
+    (should (equal glm-test--asked '("Passphrase of the GLM key file: ")))
+    (should-not (glm-test--buffers-with "correct horse"))))
+
+(ert-deftest glm-test-lock-forgets-the-passphrase ()
+  (glm-test--with-key-file '("correct horse" "correct horse")
+    (glm-gptel-auth-token)
+    (glm-gptel-auth-lock)
+    (glm-test--should-be-token (glm-gptel-auth-token))
+    (should (length= glm-test--asked 2))))
+
+(ert-deftest glm-test-lock-after ()
+  (glm-test--with-key-file '("correct horse" "correct horse")
+    (let ((glm-gptel-auth-lock-after "1s"))
+      (glm-gptel-auth-token)
+      (sleep-for 1.5)
+      (glm-test--should-be-token (glm-gptel-auth-token))
+      (should (length= glm-test--asked 2)))))
+
+(ert-deftest glm-test-wrong-passphrase-is-asked-for-again-three-times ()
+  (glm-test--with-key-file '("wrong" "wrong" "correct horse")
+    (glm-test--should-be-token (glm-gptel-auth-token))
+    (should (equal glm-test--asked
+                   '("Not that; passphrase of the GLM key file: "
+                     "Not that; passphrase of the GLM key file: "
+                     "Passphrase of the GLM key file: "))))
+  (glm-test--with-key-file '("wrong" "wrong" "wrong" "correct horse")
+    (should (string-match-p
+             "\\`GLM: that is not the passphrase of the key file (.*); try again, "
+             (glm-test--message #'glm-gptel-auth-token)))
+    (should (length= glm-test--asked 3))))
+
+(ert-deftest glm-test-two-requests-at-once-ask-once ()
+  "The second one comes while the first one asks."
+  (glm-test--with-key-file nil
+    (let (second)
+      (cl-letf (((symbol-function 'read-passwd)
+                 (lambda (prompt &rest _)
+                   (push prompt glm-test--asked)
+                   (run-at-time 0 nil
+                                (lambda ()
+                                  (setq second (glm-test--message
+                                                #'glm-gptel-auth-token))))
+                   (sleep-for 0.3)
+                   (copy-sequence "correct horse"))))
+        (glm-test--should-be-token (glm-gptel-auth-token))
+        (should (equal second "GLM: the passphrase is being asked for already; \
+type it in the minibuffer, and then try again"))
+        (glm-test--should-be-token (glm-gptel-auth-token))
+        (should (length= glm-test--asked 1))))))
+
+(ert-deftest glm-test-passphrase-can-be-quit-out-of ()
+  (glm-test--with-key-file '(quit "correct horse")
+    (should (eq 'quit (condition-case nil (glm-gptel-auth-token) (quit 'quit))))
+    (glm-test--should-be-token (glm-gptel-auth-token))))
+
+(ert-deftest glm-test-passphrase-of-a-new-file ()
+  "It is asked for when there is none yet, with a confirmation."
+  (glm-test--with-key-file nil
+    (delete-directory (expand-file-name ".local" home) t)
+    (let (confirmed)
+      (cl-letf (((symbol-function 'read-passwd)
+                 (lambda (prompt &optional confirm _)
+                   (push (cons prompt confirm) confirmed)
+                   (copy-sequence (if confirm "battery staple" "id2.secret")))))
+        (glm-gptel-auth-store "open.bigmodel.cn" "default")
+        (glm-test--should-be-token (glm-gptel-auth-token))
+        (should (equal confirmed
+                       '(("New passphrase for the GLM key file: " . t)
+                         ("API key for open.bigmodel.cn (id.secret): "))))))))
+
+(ert-deftest glm-test-looking-does-not-ask-for-the-passphrase ()
+  (glm-test--with-key-file '("correct horse")
+    (glm-gptel-auth-status)
+    (with-current-buffer "*glm-token status*"
+      (dolist (part '("Store       the encrypted file (.*), locked: the next"
+                      "Accounts    the key file is locked; the next request asks"))
+        (should (string-match-p part (buffer-string)))))
+    (glm-gptel-auth-doctor)
+    (let* ((auth-sources '(glm-token))
+           (auth-source-do-cache nil)
+           (auth-source-backend-parser-functions
+            (cons #'glm-gptel-auth--parse auth-source-backend-parser-functions))
+           (entry (car (auth-source-search :host "open.bigmodel.cn"))))
+      (should entry)
+      (should-not glm-test--asked)
+      (glm-test--should-be-token (funcall (plist-get entry :secret)))
+      (should (length= glm-test--asked 1)))
+    (glm-gptel-auth-status)
+    (with-current-buffer "*glm-token status*"
+      (should (string-match-p "the encrypted file (.*), unlocked"
+                              (buffer-string))))))
+
+(ert-deftest glm-test-one-process-a-token-cannot-ask ()
+  (glm-test--with-key-file nil
+    (let ((glm-gptel-auth-transport 'process))
+      (should (equal (glm-test--message #'glm-gptel-auth-token)
+                     "GLM: the key file needs its passphrase; set \
+`glm-gptel-auth-transport' to helper, which asks for it"))
+      (setenv "GLM_TOKEN_PASSPHRASE_FILE" passphrase)
+      (glm-test--should-be-token (glm-gptel-auth-token)))))
+
+(ert-deftest glm-test-saved-clock-is-shown ()
+  (glm-test--with-key-file '("correct horse")
+    (let* ((now (truncate (* 1000 (float-time))))
+           (up (with-temp-buffer (insert-file-contents "/proc/uptime")
+                                 (read (current-buffer))))
+           (file (expand-file-name ".local/share/glm-token/clock.json" home)))
+      (with-temp-file file
+        (insert (json-encode
+                 `((offsetMs . 3600000) (measuredAtMs . ,now)
+                   (bootedAtMs . ,(- now (truncate (* 1000 up))))
+                   (host . "api.z.ai") (untilMs . ,(+ now 86400000))))))
+      (set-file-modes file #o600)
+      (glm-gptel-auth-status)
+      (with-current-buffer "*glm-token status*"
+        (should (string-match-p "Clock       tokens are signed on the time of \
+api.z.ai, \\+3600 s from this clock's, until 20"
+                                (buffer-string)))))))
+
 (provide 'glm-gptel-auth-test)
 ;;; glm-gptel-auth-test.el ends here

@@ -36,7 +36,7 @@ for (const { emacs, version } of await emacsen()) {
     const leaks: string[] = [];
     before(async () => {
       session = await KeychainSession.start();
-      glm = await GlmServer.start({ [ID]: SECRET });
+      glm = await GlmServer.start({ [ID]: SECRET, idinfile: 'anothersecret' });
       glm.onRequest = () => leaks.push(...processesWith(SECRET));
       env = {
         ...session.env,
