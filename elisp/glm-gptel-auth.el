@@ -1021,7 +1021,7 @@ Do not ask for a passphrase."
   "Return a description, a string, of the store in STATUS, the helper's plist."
   (concat (plist-get status :store)
           (pcase (plist-get status :lock)
-            ("locked" ", locked: the next request asks for its passphrase")
+            ("locked" ", locked")
             ("unlocked" ", unlocked")
             ("new" ", which is yet to be made"))))
 
@@ -1217,7 +1217,9 @@ both and M-x glm-gptel-auth-restart" version glm-gptel-auth-version)))
               (ok "Store" ,(glm-gptel-auth--describe-store status))
               ,@(when-let* ((clock (plist-get status :clock)))
                   `((warning "Clock" ,(glm-gptel-auth--describe-clock clock)))))))
-      ,(cond ((stringp accounts) `(failure "Accounts" ,accounts))
+      ,(cond ((and (consp status) (equal (plist-get status :lock) "locked"))
+              `(ok "Accounts" ,accounts))
+             ((stringp accounts) `(failure "Accounts" ,accounts))
              ((null accounts) `(failure "Accounts" "no key is stored yet; \
 M-x glm-gptel-auth-store"))
              (t `(ok "Accounts"

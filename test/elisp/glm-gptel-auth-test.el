@@ -598,10 +598,12 @@ type it in the minibuffer, and then try again"))
   (glm-test--with-key-file '("correct horse")
     (glm-gptel-auth-status)
     (with-current-buffer "*glm-token status*"
-      (dolist (part '("Store       the encrypted file (.*), locked: the next"
+      (dolist (part '("Store       the encrypted file (.*), locked$"
                       "Accounts    the key file is locked; the next request asks"))
         (should (string-match-p part (buffer-string)))))
     (glm-gptel-auth-doctor)
+    (with-current-buffer "*glm-token doctor*"
+      (should-not (string-match-p "failure" (buffer-string))))
     (let* ((auth-sources '(glm-token))
            (auth-source-do-cache nil)
            (auth-source-backend-parser-functions
