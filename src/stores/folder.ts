@@ -80,6 +80,13 @@ export function privateFolder({ path, uid: user, note }: FolderOptions): Folder 
     note(`glm-token: others could get at ${file}; its mode is ${wanted.toString(8)} now`);
   };
 
+  /** Whether it is there, and private. Asked for each token, so without a costly exception. */
+  const isThere = (file: string, mode: number): boolean => {
+    const stats = statSync(file, { throwIfNoEntry: false });
+    if (stats) checkPrivate(file, stats, mode);
+    return stats !== undefined;
+  };
+
   /** Writes and syncs a temporary file, has `publish` give it its name, and syncs that. */
   const write = (name: string, text: string, publish: (temporary: string) => boolean): boolean =>
     attempt(`write ${join(path, name)}`, () => {
@@ -100,19 +107,15 @@ export function privateFolder({ path, uid: user, note }: FolderOptions): Folder 
     path,
     names() {
       return attempt(`read ${path}`, () => {
-        const names = readdirSync(path);
-        checkPrivate(path, statSync(path), FOLDER_MODE);
-        return names.filter((name) => !isTemporary(name));
+        if (!isThere(path, FOLDER_MODE)) return [];
+        return readdirSync(path).filter((name) => !isTemporary(name));
       }, []);
     },
     read(name) {
       const file = join(path, name);
       return attempt<string | undefined>(
         `read ${file}`,
-        () => {
-          checkPrivate(file, statSync(file), FILE_MODE);
-          return readFileSync(file, 'utf8');
-        },
+        () => (isThere(file, FILE_MODE) ? readFileSync(file, 'utf8') : undefined),
         undefined,
       );
     },
