@@ -6,7 +6,7 @@ import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
 import type { Store } from '../stores/store.ts';
 import { findKey } from '../stores/stores.ts';
 import { ACCOUNT_OPTIONS, type Args, type Command, type Context } from './command.ts';
-import { confirm, MAX_INPUT_BYTES, storeKey, takeKey } from './take-key.ts';
+import { confirm, type Destination, MAX_INPUT_BYTES, readKey, storeKey } from './take-key.ts';
 
 export const setup: Command = {
   name: 'setup',
@@ -46,35 +46,51 @@ async function takeKeyUnlessThere(context: Context, args: Args): Promise<void> {
   const store = await chooseStore(context, account);
   const destination = { account, store, force: args.force === true };
   context.note(`glm-token: the key will be kept in ${store.title}`);
-  const kept = await store.get(account);
-  if (kept === undefined || destination.force) {
-    await takeKey(context, destination);
-    return;
+  const text = await wantedKey(context, destination);
+  if (text === undefined) return;
+  try {
+    await storeKey(context, text, destination);
+  } catch (error) {
+    // A keychain can answer, and yet have no keyring that a key could go into.
+    const file = await fileInsteadOf(context, store, error);
+    await storeKey(context, text, { ...destination, store: file });
   }
-  const given = context.interactive ? '' : await context.readInput(MAX_INPUT_BYTES);
-  if (given.trim() !== '') await storeKey(context, given, destination);
-  else context.note(`glm-token: the key for ${describeAccount(account)} is there already`);
 }
 
-/** The store in use, or, where no keychain answers, the encrypted file, if that is what is wanted. */
+/** The key to store; none when there is one already, and no other is given. */
+async function wantedKey(context: Context, destination: Destination): Promise<string | undefined> {
+  const { account, store, force } = destination;
+  const kept = await store.get(account);
+  if (kept === undefined || force) return readKey(context, destination);
+  const given = context.interactive ? '' : await context.readInput(MAX_INPUT_BYTES);
+  if (given.trim() !== '') return given;
+  context.note(`glm-token: the key for ${describeAccount(account)} is there already`);
+  return undefined;
+}
+
 async function chooseStore(context: Context, account: Account): Promise<Store> {
-  const stores = context.stores();
-  const inUse = await stores.primary();
+  const inUse = await context.stores().primary();
   try {
     await inUse.get(account);
     return inUse;
   } catch (error) {
-    if (!(error instanceof GlmTokenError)) throw error;
-    if (inUse.name !== 'keychain' || error.code !== 'ERR_STORE_UNAVAILABLE') throw error;
-    if (context.env.GLM_TOKEN_STORE) throw error; // The keychain was chosen.
-    const file = await stores.primary('file');
-    context.note(`glm-token: ${error.message}`);
-    // Whoever set this has chosen the file: it has no other use.
-    if (!context.env.GLM_TOKEN_PASSPHRASE_FILE) {
-      await confirm(context, `keep the key in ${file.title} instead?`, error);
-    }
-    return file;
+    return fileInsteadOf(context, inUse, error);
   }
+}
+
+/** The encrypted file, if that is wanted where no keychain can keep a key; else throws the error. */
+async function fileInsteadOf(context: Context, failed: Store, error: unknown): Promise<Store> {
+  const { env } = context;
+  const unavailable = error instanceof GlmTokenError && error.code === 'ERR_STORE_UNAVAILABLE';
+  // GLM_TOKEN_STORE has chosen the keychain.
+  if (!unavailable || failed.name !== 'keychain' || env.GLM_TOKEN_STORE) throw error;
+  const file = await context.stores().primary('file');
+  context.note(`glm-token: ${error.message}`);
+  // Whoever set this has chosen the file: it has no other use.
+  if (!env.GLM_TOKEN_PASSPHRASE_FILE) {
+    await confirm(context, `keep the key in ${file.title} instead?`, error);
+  }
+  return file;
 }
 
 /** The lines for init.el, with absolute paths, so that they work as pasted. */

@@ -2,7 +2,7 @@
 
 import { PRIMARY_STORES, type PrimaryName } from '../stores/stores.ts';
 import { ACCOUNT_OPTIONS, type Command } from './command.ts';
-import { takeKey } from './take-key.ts';
+import { readKey, storeKey } from './take-key.ts';
 
 export const store: Command = {
   name: 'store',
@@ -24,7 +24,8 @@ export const store: Command = {
     const account = context.account(args);
     const stores = context.stores();
     const store = await stores.primary(args.store as PrimaryName | undefined);
-    await takeKey(context, { account, store, force: args.force === true });
+    const destination = { account, store, force: args.force === true };
+    await storeKey(context, await readKey(context, destination), destination);
     const inUse = await stores.primary();
     if (inUse.name !== store.name) {
       context.note(

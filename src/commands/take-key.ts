@@ -17,19 +17,17 @@ export interface Destination {
   readonly force: boolean;
 }
 
-/** Reads a key and stores it, as {@link storeKey} does. */
-export async function takeKey(context: Context, destination: Destination): Promise<void> {
-  const { account, store } = destination;
+/** Reads a key that is to be stored, once the store has shown that it answers. */
+export async function readKey(context: Context, { account, store }: Destination): Promise<string> {
   // Before a key is typed, so that a store which fails says so first.
   await store.unlock?.();
   await store.get(account);
   if (context.interactive) {
     context.note(`glm-token: the key for ${describeAccount(account)} goes to ${store.title}`);
   }
-  const text = context.interactive
-    ? await context.ask('API key (id.secret, not shown): ', { secret: true })
-    : await context.readInput(MAX_INPUT_BYTES);
-  await storeKey(context, text, destination);
+  return context.interactive
+    ? context.ask('API key (id.secret, not shown): ', { secret: true })
+    : context.readInput(MAX_INPUT_BYTES);
 }
 
 /**

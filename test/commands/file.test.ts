@@ -83,6 +83,19 @@ describe('setup where no keychain answers', () => {
     assert.match(again.stdout, TOKEN);
   });
 
+  test('a keychain with no keyring to keep a key in is as good as none', async () => {
+    const session = await KeychainSession.start({ keyring: false });
+    try {
+      const env = { ...withPassphrase(), ...session.env };
+      const { status, stdout, stderr } = await glmToken(['setup'], { env, input: KEY });
+      assert.equal(status, 0, stderr);
+      assert.match(stdout, TOKEN);
+      assert.match(stderr, /there is no default keyring to keep a key in: .*\n.*encrypted file/);
+    } finally {
+      await session.stop();
+    }
+  });
+
   test('a keychain that was chosen, or is locked, is not replaced', async () => {
     const chosen = { ...withPassphrase(), GLM_TOKEN_STORE: 'keychain' };
     assert.equal((await glmToken(['setup'], { env: chosen, input: KEY })).status, 5);

@@ -35,6 +35,20 @@ describe('a keychain in trouble', () => {
     }
   });
 
+  test('a prompt that nobody answers is given up in time, and exits 6', async () => {
+    await session.askNobody();
+    for (const command of [['print'], ['store', '--force']]) {
+      const outcome = await glmToken(command, { env, input: 'x.otherkey' });
+      // Before Node 22.15 a process cannot end with a status while libsecret holds a thread of it.
+      const [status, signal] = 'execve' in process ? [6, null] : [null, 'SIGKILL'];
+      assert.deepEqual([outcome.status, outcome.signal, outcome.stdout], [status, signal, '']);
+      assert.match(
+        outcome.stderr,
+        /waiting for the keychain.*\nglm-token: the keychain is locked, and nobody answered its prompt within 1 s\nhint: unlock it /,
+      );
+    }
+  });
+
   test('unlocked again, the key is there, as it was', async () => {
     await session.unlock();
     const { status, stdout } = await glmToken(['print'], { env });

@@ -7,9 +7,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { createClient } from '@homebridge/dbus-native';
+import { createClient, type MessageBus } from '@homebridge/dbus-native';
 import { BARE_ENV, type Env } from './environment.ts';
 import { type Outcome, run } from './program.ts';
+
+declare module '@homebridge/dbus-native' {
+  // In the package, and missing from its types.
+  interface MessageBus {
+    exportInterface(object: object, path: string, description: object): void;
+    requestName(name: string, flags: number, callback: (error: unknown) => void): void;
+  }
+}
 
 const PASSWORD = 'the password of the test keyring';
 const LOGIN_COLLECTION = '/org/freedesktop/secrets/collection/login';
@@ -35,8 +43,10 @@ export class KeychainSession {
   env: Env = { ...BARE_ENV, HOME: this.home, XDG_RUNTIME_DIR: join(this.home, 'run') };
   #bus: ChildProcess | undefined;
   #service: ChildProcess | undefined;
+  #prompter: MessageBus | undefined;
 
-  static async start(): Promise<KeychainSession> {
+  /** @param options `keyring`: whether there is one, unlocked, to keep keys in */
+  static async start({ keyring = true } = {}): Promise<KeychainSession> {
     const session = new KeychainSession();
     mkdirSync(join(session.home, 'run'), { mode: 0o700 });
     const config = join(session.home, 'bus.conf');
@@ -48,20 +58,20 @@ export class KeychainSession {
     session.#bus = bus;
     const [address] = await once(createInterface(bus.stdout), 'line');
     session.env = { ...session.env, DBUS_SESSION_BUS_ADDRESS: String(address) };
-    await session.startService();
+    await session.startService({ keyring });
     return session;
   }
 
   /** Starts the keyring service and unlocks it. */
-  async startService(): Promise<void> {
+  async startService({ keyring = true } = {}): Promise<void> {
     const service = spawn(
       'gnome-keyring-daemon',
-      ['--foreground', '--unlock', '--components=secrets'],
+      ['--foreground', ...(keyring ? ['--unlock'] : []), '--components=secrets'],
       { env: this.env, stdio: ['pipe', 'ignore', 'ignore'] },
     );
     this.#service = service;
     service.stdin.end(PASSWORD);
-    await this.#until(async () => (await this.isLocked()) === false);
+    await this.#until(async () => (keyring ? (await this.isLocked()) === false : this.#answers()));
   }
 
   async isLocked(): Promise<boolean | undefined> {
@@ -112,18 +122,37 @@ export class KeychainSession {
     bus.connection.end();
   }
 
+  /** Has the keyring ask a person, from now on, who never answers. */
+  async askNobody(): Promise<void> {
+    const bus = createClient({ busAddress: this.env.DBUS_SESSION_BUS_ADDRESS ?? '' });
+    this.#prompter = bus;
+    const name = 'org.gnome.keyring.internal.Prompter';
+    const methods = { BeginPrompting: ['o', '', ['callback'], []] };
+    bus.exportInterface({ BeginPrompting: () => {} }, '/org/gnome/keyring/Prompter', {
+      name,
+      methods,
+    });
+    await new Promise((resolve) => bus.requestName('org.gnome.keyring.SystemPrompter', 0, resolve));
+  }
+
   /** Sends a signal to the keyring service. */
   signal(signal: 'SIGSTOP' | 'SIGCONT' | 'SIGKILL'): void {
     this.#service?.kill(signal);
   }
 
   async stop(): Promise<void> {
+    this.#prompter?.connection.end();
     for (const child of [this.#service, this.#bus]) {
       if (!child || child.exitCode !== null || child.signalCode !== null) continue;
       child.kill('SIGKILL');
       await once(child, 'exit');
     }
     rmSync(this.home, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  async #answers(): Promise<boolean> {
+    const method = 'org.freedesktop.Secret.Service.ReadAlias';
+    return (await this.#send('/org/freedesktop/secrets', method, 'string:default')).status === 0;
   }
 
   #send(path: string, method: string, ...args: string[]): Promise<Outcome> {
