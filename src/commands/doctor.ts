@@ -1,7 +1,6 @@
 /** `glm-token doctor`: checks all that a token depends on, and says what is wrong and its cure. */
 
-import { statSync } from 'node:fs';
-import { type Account, accountFlags, DEFAULT_HOST, describeAccount } from '../core/account.ts';
+import { type Account, accountFlags, describeAccount } from '../core/account.ts';
 import { asGlmTokenError, type ErrorCode, EXIT_STATUS, GlmTokenError } from '../core/errors.ts';
 import {
   CLOCK_TOLERANCE_MS,
@@ -13,6 +12,7 @@ import {
 import { type ApiKey, shortenId, tryParseKey } from '../core/key.ts';
 import { explainServiceError } from '../core/service-errors.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
+import { othersCanRead } from '../stores/passphrase.ts';
 import { type Stores, surveyKeys } from '../stores/stores.ts';
 import { ACCOUNT_OPTIONS, type Args, type Command, type Context } from './command.ts';
 import type { Answer } from './probe.ts';
@@ -102,7 +102,7 @@ async function* examine(context: Context, args: Args): AsyncGenerator<Finding> {
   for (const { account, text } of accounts) yield* checkKey(context, account, text);
 
   const hosts = new Set(accounts.map(({ account }) => account.host));
-  if (hosts.size === 0) hosts.add(named ? account.host : context.account({}).host || DEFAULT_HOST);
+  if (hosts.size === 0) hosts.add(account.host);
   for (const [n, host] of [...hosts].entries()) {
     const save = args['save-clock'] === true && n === 0;
     const reached = yield* checkHost(context, host, save);
@@ -135,8 +135,7 @@ function* checkEnvironment({ env, platform }: Context): Generator<Finding> {
     );
   }
   const file = env.GLM_TOKEN_PASSPHRASE_FILE;
-  const stats = file ? statSync(file, { throwIfNoEntry: false }) : undefined;
-  if (platform !== 'win32' && stats?.isFile() && (stats.mode & 0o077) !== 0) {
+  if (file && platform !== 'win32' && othersCanRead(file)) {
     yield warning('env', `others can read the passphrase in ${file}`, `run: chmod 600 ${file}`);
   }
 }

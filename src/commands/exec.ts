@@ -1,6 +1,7 @@
 /** `glm-token exec`: runs a command with a fresh token in its environment. */
 
 import type { ChildProcess } from 'node:child_process';
+import { isatty } from 'node:tty';
 import { GlmTokenError } from '../core/errors.ts';
 import { formatKey } from '../core/key.ts';
 import { parseTtl, signToken } from '../core/token.ts';
@@ -50,10 +51,11 @@ export const exec: Command = {
     for (const name of names) env[name] = token;
 
     const { default: spawn } = await import('cross-spawn'); // It finds .cmd files on Windows.
+    // A terminal sends what its keys stand for to the command too.
+    const onTerminal = [0, 1, 2].some((fd) => isatty(fd));
     let child: ChildProcess | undefined;
     context.onSignal((signal) => {
-      // A terminal has sent these to the command already.
-      const sentToBoth = context.interactive && (signal === 'SIGINT' || signal === 'SIGQUIT');
+      const sentToBoth = onTerminal && (signal === 'SIGINT' || signal === 'SIGQUIT');
       if (!sentToBoth) child?.kill(signal);
     });
     const running = spawn(file, rest, { stdio: 'inherit', env });
@@ -61,11 +63,12 @@ export const exec: Command = {
     return new Promise<ExitStatus>((resolve) => {
       running.once('exit', (status, signal) => resolve(signal ?? status ?? 1));
       running.once('error', ({ code }: NodeJS.ErrnoException) => {
+        // Its name is not repeated: it may be a key, from someone who meant another subcommand.
         const found = code !== 'ENOENT';
         context.note(
           found
-            ? `glm-token: cannot run the command ${file} (${code})\nhint: check that it is a program, and its mode`
-            : `glm-token: there is no command ${file}\nhint: check its name and PATH`,
+            ? `glm-token: the command cannot be run (${code})\nhint: check that it is a program, and its mode`
+            : 'glm-token: there is no such command\nhint: check its name and PATH',
         );
         resolve(found ? NOT_EXECUTABLE : NOT_FOUND);
       });

@@ -123,7 +123,7 @@ export function helperMethods(options: HelperOptions): Methods {
       return {};
     },
     async lock() {
-      (await stores.primary('file')).lock?.();
+      await (await stores.primary('file')).lock?.();
       return {};
     },
     async status(): Promise<StatusResult> {

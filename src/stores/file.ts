@@ -21,6 +21,9 @@ export interface FileOptions {
   now(): number;
 }
 
+/** So often a file can be gone when it is read; a writer takes a tenth of a second. */
+const MOST_TRIES = 100;
+
 /** The newest key file: its number, from 1, and its text. With no file, 0 and nothing. */
 interface Newest {
   readonly generation: number;
@@ -48,27 +51,27 @@ export function fileStore(options: FileOptions): Store {
   let timer: NodeJS.Timeout | undefined;
   let queue: Promise<unknown> = Promise.resolve();
 
-  const lock = (): void => {
+  const forget = (): void => {
     clearTimeout(timer);
     unlocked?.passphrase.fill(0);
     unlocked = undefined;
   };
 
   const hold = (held: Omit<Unlocked, 'usedAtMs'>): Keys => {
-    if (unlocked?.passphrase !== held.passphrase) lock();
+    if (unlocked?.passphrase !== held.passphrase) forget();
     unlocked = { ...held, usedAtMs: now() };
     clearTimeout(timer);
-    if (lockAfterMs) timer = setTimeout(lock, lockAfterMs).unref();
+    if (lockAfterMs) timer = setTimeout(() => void alone(forget), lockAfterMs).unref();
     return held.keys;
   };
 
   /** Judged when used, since a timer stands still while the machine sleeps. */
   const lockWhenIdle = (): void => {
-    if (unlocked && lockAfterMs && now() - unlocked.usedAtMs >= lockAfterMs) lock();
+    if (unlocked && lockAfterMs && now() - unlocked.usedAtMs >= lockAfterMs) forget();
   };
 
   /** One thing at a time, so that nothing is locked, or unlocked twice, in the middle of another. */
-  const alone = <T>(act: () => Promise<T>): Promise<T> => {
+  const alone = <T>(act: () => T | Promise<T>): Promise<T> => {
     const done = queue.then(() => {
       lockWhenIdle();
       return act();
@@ -78,13 +81,18 @@ export function fileStore(options: FileOptions): Store {
   };
 
   const findNewest = (): Newest => {
-    for (;;) {
+    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
       const generation = Math.max(0, ...folder.names().map(generationOf));
       if (generation === 0) return { generation, text: undefined };
       const text = folder.read(keyFileName(generation));
       if (text !== undefined) return { generation, text };
       // Another writer has put a newer one in its place since.
     }
+    throw new GlmTokenError(
+      'ERR_STORE_UNAVAILABLE',
+      `the key file that ${folder.path} lists cannot be read`,
+      'look into that folder: is it a link to nowhere?',
+    );
   };
 
   const open = async ({ generation, text }: Newest, passphrase: Uint8Array): Promise<Keys> => {
@@ -129,7 +137,7 @@ export function fileStore(options: FileOptions): Store {
     if (unlocked.text === newest.text) return hold(unlocked);
     return open(newest, unlocked.passphrase).catch((error) => {
       if ((error as GlmTokenError).code !== 'ERR_PASSPHRASE') throw error;
-      lock(); // The file was made anew, with another passphrase.
+      forget(); // The file was made anew, with another passphrase.
       return openAnyhow(newest);
     });
   };
@@ -191,7 +199,7 @@ export function fileStore(options: FileOptions): Store {
         if (passphrase === undefined) await keysOf(findNewest());
         else await open(findNewest(), passphraseBytes(passphrase));
       }),
-    lock,
+    lock: () => alone(forget),
     lockState() {
       lockWhenIdle();
       if (unlocked) return 'unlocked';

@@ -1,6 +1,6 @@
 /** Where the key file's passphrase comes from: a file or descriptor that is named, or a person. */
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { GlmTokenError } from '../core/errors.ts';
 
 /** Asks a person for the passphrase, twice when it is `fresh`; `undefined` where nobody is. */
@@ -38,4 +38,14 @@ export function readPassphraseFile(path: string): string {
     `there is no passphrase in ${path}: its first line is empty`,
     'check GLM_TOKEN_PASSPHRASE_FILE, which names that file',
   );
+}
+
+/** Whether a passphrase file is one that other users of the machine can read. */
+export function othersCanRead(path: string): boolean {
+  try {
+    const stats = statSync(path);
+    return stats.isFile() && (stats.mode & 0o077) !== 0;
+  } catch {
+    return false;
+  }
 }

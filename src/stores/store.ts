@@ -31,7 +31,7 @@ export interface Store {
    */
   unlock?(passphrase?: string): Promise<void>;
   /** Forgets what {@link unlock} was given. */
-  lock?(): void;
+  lock?(): Promise<void>;
   /** What stands against its keys being there after a reboot, if anything is known to. */
   perishes?(): Promise<string | undefined>;
   /** `new`: the next {@link unlock} chooses the passphrase. */

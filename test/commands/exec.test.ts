@@ -99,7 +99,7 @@ describe('the end', () => {
     assert.equal(missing.status, 127);
     assert.equal(
       missing.stderr,
-      'glm-token: there is no command no-such-command\nhint: check its name and PATH\n',
+      'glm-token: there is no such command\nhint: check its name and PATH\n',
     );
     const folder = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
     const file = join(folder, 'script');

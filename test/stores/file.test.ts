@@ -12,6 +12,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   watch,
   writeFileSync,
@@ -149,11 +150,19 @@ describe('unlocking', () => {
     await store.unlock?.(PASSPHRASE);
     await store.set(account('a'), 'id.secret');
     assert.equal(store.lockState?.(), 'unlocked');
-    store.lock?.();
+    await store.lock?.();
     assert.equal(store.lockState?.(), 'locked');
     await assert.rejects(store.get(account('a')), { code: 'ERR_PASSPHRASE' });
     await store.unlock?.(PASSPHRASE);
     assert.equal(await store.get(account('a')), 'id.secret');
+  });
+
+  test('ends after what is being done, when lock comes in the middle of it', async () => {
+    const store = open();
+    const storing = store.set(account('a'), 'id.secret');
+    await Promise.all([storing, store.lock?.()]);
+    assert.equal(store.lockState?.(), 'locked');
+    assert.equal(await open().get(account('a')), 'id.secret');
   });
 
   test('ends when nobody has used it for long enough, the machine asleep or not', async () => {
@@ -263,6 +272,12 @@ describe('damage', () => {
       assert.equal(readFileSync(file, 'utf8'), damaged);
     });
   }
+});
+
+test('a link to nowhere in its place is an error, and no endless wait', async () => {
+  await open().set(account('a'), 'id.secret');
+  symlinkSync(join(path, 'nowhere'), join(path, 'keys-2.jwe'));
+  await assert.rejects(open().get(account('a')), { code: 'ERR_STORE_UNAVAILABLE' });
 });
 
 describe('writers at once', () => {
