@@ -32,8 +32,8 @@ export const exec: Command = {
   },
   operands: { usage: '[--] COMMAND ...', verbatim: true },
   examples: [
-    ['glm-token exec -- python chat.py', 'with the token in OPENAI_API_KEY and ZAI_API_KEY'],
-    ['glm-token exec --env ANTHROPIC_AUTH_TOKEN claude', 'in a variable of your choice'],
+    ['glm-token exec -- python chat.py', 'never with the key itself'],
+    ['glm-token exec --env MY_KEY -- ./chat', 'in a variable of your choice'],
   ],
   async run(context, args, [file, ...rest]) {
     if (file === undefined) {

@@ -28,7 +28,7 @@ export const inspect: Command = {
   operands: { usage: '[TOKEN]' },
   examples: [
     ['glm-token print | glm-token inspect', 'from standard input'],
-    ["glm-token inspect 'Authorization: Bearer eyJ...'", 'a header line as pasted'],
+    ["glm-token inspect 'Bearer eyJ...'", 'as pasted; a header line will do'],
   ],
   async run(context, args, words) {
     const text =
