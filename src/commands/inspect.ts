@@ -9,6 +9,7 @@ import {
   isSignedBy,
   type ParsedToken,
   parseToken,
+  showJson,
   shownClaims,
 } from '../core/inspect.ts';
 import { tryParseKey } from '../core/key.ts';
@@ -49,7 +50,7 @@ export const inspect: Command = {
       const time = (ms: number | undefined) =>
         ms === undefined ? null : new Date(ms).toISOString();
       context.print(
-        JSON.stringify({
+        showJson({
           schemaVersion: 1,
           header: parsed.header,
           claims: shownClaims(parsed),
@@ -64,8 +65,8 @@ export const inspect: Command = {
     }
     const { signature } = parsed;
     const line = (name: string, value: string) => context.print(`${name.padEnd(10)} ${value}`);
-    line('header', JSON.stringify(parsed.header));
-    line('claims', JSON.stringify(shownClaims(parsed)));
+    line('header', showJson(parsed.header));
+    line('claims', showJson(shownClaims(parsed)));
     line('signature', `${signature.slice(0, SHOWN_CHARACTERS)}… (${signature.length} characters)`);
     line('issued', describeTime(issuedAtMs, nowMs));
     line('expires', describeTime(expiresAtMs, nowMs));

@@ -73,6 +73,13 @@ export function claimedTimeMs(claim: unknown): number | undefined {
   return Number.isNaN(new Date(timeMs).getTime()) ? undefined : timeMs;
 }
 
+/** JSON for a terminal: what could move its cursor or turn its text around is escaped. */
+export const showJson = (value: unknown): string =>
+  JSON.stringify(value).replace(
+    /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+
 /** The claims as they may be shown: without the secret of a key that was put in whole. */
 export function shownClaims({ claims }: ParsedToken): Json {
   const { api_key } = claims;
@@ -93,13 +100,13 @@ export function findProblems({ header, claims }: ParsedToken, nowMs: number): Pr
 function* headerProblems({ alg, sign_type }: Json): Generator<Problem> {
   if (alg !== TOKEN_HEADER.alg) {
     yield {
-      what: `alg is ${JSON.stringify(alg) ?? 'missing'}, and the service takes HS256 alone`,
+      what: `alg is ${alg === undefined ? 'missing' : showJson(alg)}, and the service takes HS256 alone`,
       cure: 'sign it with HMAC and SHA-256',
     };
   }
   if (sign_type !== TOKEN_HEADER.sign_type) {
     yield {
-      what: `sign_type is ${JSON.stringify(sign_type) ?? 'missing'} in the header`,
+      what: `sign_type is ${sign_type === undefined ? 'missing' : showJson(sign_type)} in the header`,
       cure: 'add "sign_type": "SIGN" to the header',
     };
   }

@@ -26,6 +26,8 @@ const FILE_MODE = 0o600;
 /** A temporary file this old, in milliseconds, is one that a crash left behind. */
 const LEFT_BEHIND_AFTER_MS = 60_000;
 
+const isPrivate = (mode: number) => (mode & 0o077) === 0;
+
 const isTemporary = (name: string) => name.startsWith('.') && name.endsWith('.tmp');
 
 export interface FolderOptions {
@@ -75,8 +77,15 @@ export function privateFolder({ path, uid: user, note }: FolderOptions): Folder 
         'give it to yourself with chown, or remove it',
       );
     }
-    if ((mode & 0o077) === 0) return;
+    if (isPrivate(mode)) return;
     attempt(`close ${file} to others`, () => chmodSync(file, wanted));
+    if (!isPrivate(statSync(file).mode)) {
+      throw new GlmTokenError(
+        'ERR_STORE_UNAVAILABLE',
+        `others can get at ${file}, and its disk knows no modes that would keep them out`,
+        'set XDG_DATA_HOME to a folder on another disk',
+      );
+    }
     note(`glm-token: others could get at ${file}; its mode is ${wanted.toString(8)} now`);
   };
 

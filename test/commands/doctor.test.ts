@@ -163,6 +163,13 @@ test('a real keychain: open, and then locked, which is 6 and not 3', async () =>
       'the keychain (Secret Service); it survives a reboot',
     );
     assert.equal(open.status, 0);
+    await session.keepForSession();
+    const { store } = (await examine([], more)).findings;
+    assert.deepEqual(
+      [store?.level, store?.hint],
+      ['warning', 'keep the key somewhere else as well'],
+    );
+    assert.match(store?.message ?? '', /is that of the session, and ends with it$/);
     await session.lock();
     const locked = await examine([], more);
     assert.deepEqual([locked.status, locked.findings.store?.code], [6, 'ERR_STORE_LOCKED']);

@@ -8,6 +8,7 @@ import {
   findProblems,
   isSignedBy,
   parseToken,
+  showJson,
   shownClaims,
 } from '../../src/core/inspect.ts';
 import { signToken } from '../../src/core/token.ts';
@@ -117,6 +118,14 @@ test('the secret of a key that was put in whole is not shown', () => {
     ...CLAIMS,
     api_key: 'id.…',
   });
+});
+
+test('what is shown cannot move the cursor, and is the same JSON', () => {
+  const claims = { a: 'x\u001b[2J\u009b1A\u202ey\u2028', 工: '作' };
+  const shown = showJson(claims);
+  assert.doesNotMatch(shown, /[\p{Cc}\p{Cf}\p{Zl}]/u);
+  assert.ok(shown.includes('"工":"作"'));
+  assert.deepEqual(JSON.parse(shown), claims);
 });
 
 test('times in any unit are the same time', () => {

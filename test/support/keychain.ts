@@ -122,6 +122,13 @@ export class KeychainSession {
     bus.connection.end();
   }
 
+  /** Makes the keyring that ends with the session the one that keys go to. */
+  async keepForSession(): Promise<void> {
+    const session = 'objpath:/org/freedesktop/secrets/collection/session';
+    const method = 'org.freedesktop.Secret.Service.SetAlias';
+    await this.#send('/org/freedesktop/secrets', method, 'string:default', session);
+  }
+
   /** Has the keyring ask a person, from now on, who never answers. */
   async askNobody(): Promise<void> {
     const bus = createClient({ busAddress: this.env.DBUS_SESSION_BUS_ADDRESS ?? '' });
