@@ -109,6 +109,21 @@ const agentFor = (proxy: URL) =>
 
 const CERTIFICATE_CODES = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS/;
 
+/** What a clock that is off by months makes of a certificate that is good. */
+const DATE_CODES = /^CERT_(NOT_YET_VALID|HAS_EXPIRED)$/;
+
+function hintFor(code: string, proxy: string | undefined): string {
+  if (DATE_CODES.test(code)) {
+    return "by this machine's clock its certificate is not valid now: check the clock, it may be off by months";
+  }
+  if (CERTIFICATE_CODES.test(code)) {
+    return 'its certificate is not trusted here: behind a proxy that reads along, set NODE_EXTRA_CA_CERTS to its certificate';
+  }
+  return proxy
+    ? 'check https_proxy and that the proxy runs'
+    : 'check the network, and the name of the host; behind a proxy, set https_proxy';
+}
+
 function networkError(
   host: string,
   proxy: string | undefined,
@@ -120,11 +135,7 @@ function networkError(
   return new GlmTokenError(
     'ERR_NETWORK',
     `cannot reach ${host}${proxy ? ` through the proxy ${proxy}` : ''}: ${reason}`,
-    CERTIFICATE_CODES.test(code)
-      ? 'its certificate is not trusted here: behind a proxy that reads along, set NODE_EXTRA_CA_CERTS to its certificate'
-      : proxy
-        ? 'check https_proxy and that the proxy runs'
-        : 'check the network, and the name of the host; behind a proxy, set https_proxy',
+    hintFor(code, proxy),
     error,
   );
 }

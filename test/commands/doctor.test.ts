@@ -146,6 +146,18 @@ describe('what is wrong decides the exit status', () => {
     assert.match(findings.host?.hint ?? '', /NODE_EXTRA_CA_CERTS/);
   });
 
+  test('a certificate that is out of date: the clock may be what is wrong', async () => {
+    await glm.stop();
+    const expired = await makeCertificate({ expired: true });
+    glm = await GlmServer.start({}, { tls: expired });
+    const more = { NODE_EXTRA_CA_CERTS: expired.file };
+    const { status, findings } = await examine(['--host', glm.host], more);
+    expired.remove();
+    assert.equal(status, 3, 'there is no key for it either');
+    assert.match(findings.host?.message ?? '', /CERT_HAS_EXPIRED$/);
+    assert.match(findings.host?.hint ?? '', /check the clock/);
+  });
+
   test('the first failure counts, since the others may follow from it', async () => {
     await glm.stop();
     assert.equal((await examine([], { GLM_TOKEN_PASSPHRASE_FILE: '/nonexistent' })).status, 7);

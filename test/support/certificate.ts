@@ -1,6 +1,6 @@
 /** A certificate for 127.0.0.1 and localhost that only what is told of it trusts. */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { run } from './program.ts';
@@ -13,23 +13,45 @@ export interface Certificate {
   remove(): void;
 }
 
-export async function makeCertificate(): Promise<Certificate> {
+/** @param options `expired`: whether its time is over */
+export async function makeCertificate({ expired = false } = {}): Promise<Certificate> {
   const folder = mkdtempSync(join(tmpdir(), 'glm-token-cert-'));
   const [keyFile, file] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
-  const { status, stderr } = await run([
-    ...['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'],
+  const [config, request] = [join(folder, 'ca.conf'), join(folder, 'request.pem')];
+  const openssl = async (...args: string[]) => {
+    const { status, stderr } = await run(['openssl', ...args], { cwd: folder });
+    if (status !== 0) throw new Error(`openssl failed:\n${stderr}`);
+  };
+  await openssl(
+    ...['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
+    ...['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost'],
+    ...['-keyout', keyFile, '-out', request],
+  );
+  writeFileSync(join(folder, 'index.txt'), '');
+  writeFileSync(config, CA_CONFIG);
+  await openssl(
+    ...['ca', '-batch', '-config', config, '-selfsign', '-keyfile', keyFile, '-in', request],
     ...[
-      '-nodes',
-      '-days',
-      '2',
-      '-subj',
-      '/CN=127.0.0.1',
-      '-addext',
-      'subjectAltName=IP:127.0.0.1,DNS:localhost',
+      '-startdate',
+      '20200101000000Z',
+      '-enddate',
+      expired ? '20200201000000Z' : '20490101000000Z',
     ],
-    ...['-keyout', keyFile, '-out', file],
-  ]);
-  if (status !== 0) throw new Error(`openssl failed:\n${stderr}`);
+    ...['-notext', '-out', file],
+  );
   const [key, cert] = [readFileSync(keyFile, 'utf8'), readFileSync(file, 'utf8')];
   return { key, cert, file, remove: () => rmSync(folder, { recursive: true }) };
 }
+
+const CA_CONFIG = `[ca]
+default_ca = test
+[test]
+database = index.txt
+new_certs_dir = .
+rand_serial = yes
+default_md = sha256
+policy = policy
+copy_extensions = copy
+[policy]
+commonName = supplied
+`;
