@@ -57,23 +57,22 @@ export function fileStore(options: FileOptions): Store {
     unlocked = undefined;
   };
 
-  const hold = (held: Omit<Unlocked, 'usedAtMs'>): Keys => {
+  const hold = (held: Omit<Unlocked, 'usedAtMs'>): Unlocked => {
     if (unlocked?.passphrase !== held.passphrase) forget();
     unlocked = { ...held, usedAtMs: now() };
     clearTimeout(timer);
     if (lockAfterMs) timer = setTimeout(() => void alone(forget), lockAfterMs).unref();
-    return held.keys;
+    return unlocked;
   };
 
   /** Judged when used, since a timer stands still while the machine sleeps. */
-  const lockWhenIdle = (): void => {
-    if (unlocked && lockAfterMs && now() - unlocked.usedAtMs >= lockAfterMs) forget();
-  };
+  const isIdle = ({ usedAtMs }: Unlocked): boolean =>
+    lockAfterMs !== undefined && now() - usedAtMs >= lockAfterMs;
 
   /** One thing at a time, so that nothing is locked, or unlocked twice, in the middle of another. */
   const alone = <T>(act: () => T | Promise<T>): Promise<T> => {
     const done = queue.then(() => {
-      lockWhenIdle();
+      if (unlocked && isIdle(unlocked)) forget();
       return act();
     });
     queue = done.catch(() => {});
@@ -95,7 +94,7 @@ export function fileStore(options: FileOptions): Store {
     );
   };
 
-  const open = async ({ generation, text }: Newest, passphrase: Uint8Array): Promise<Keys> => {
+  const open = async ({ generation, text }: Newest, passphrase: Uint8Array): Promise<Unlocked> => {
     if (text === undefined && passphrase.length === 0) {
       throw new GlmTokenError(
         'ERR_PASSPHRASE',
@@ -108,7 +107,7 @@ export function fileStore(options: FileOptions): Store {
     return hold({ passphrase, text, keys });
   };
 
-  const openAnyhow = async (newest: Newest): Promise<Keys> => {
+  const openAnyhow = async (newest: Newest): Promise<Unlocked> => {
     const fresh = newest.text === undefined;
     if (passphraseFile) {
       const passphrase = readPassphraseFile(passphraseFile);
@@ -131,8 +130,8 @@ export function fileStore(options: FileOptions): Store {
     );
   };
 
-  /** The keys in a file, with the passphrase that is held, else with one that is asked for. */
-  const keysOf = async (newest: Newest): Promise<Keys> => {
+  /** What is in a file, by the passphrase that is held, else by one that is asked for. */
+  const unlockNewest = async (newest: Newest): Promise<Unlocked> => {
     if (!unlocked) return openAnyhow(newest);
     if (unlocked.text === newest.text) return hold(unlocked);
     return open(newest, unlocked.passphrase).catch((error) => {
@@ -144,16 +143,16 @@ export function fileStore(options: FileOptions): Store {
 
   const readKeys = async (): Promise<Keys> => {
     const newest = findNewest();
-    return newest.text === undefined ? new Map() : keysOf(newest);
+    return newest.text === undefined ? new Map() : (await unlockNewest(newest)).keys;
   };
 
   /** Makes the file that follows; `edit` returns whether there is anything to change. */
   const change = async (edit: (keys: Map<string, string>) => boolean): Promise<boolean> => {
     for (;;) {
       const newest = findNewest();
-      const keys = new Map(await keysOf(newest));
+      const { keys: before, passphrase } = await unlockNewest(newest);
+      const keys = new Map(before);
       if (!edit(keys)) return false;
-      const passphrase = (unlocked as unknown as Unlocked).passphrase;
       const text = await seal(keys, passphrase);
       const name = keyFileName(newest.generation + 1);
       if (!folder.create(name, text)) continue;
@@ -196,13 +195,12 @@ export function fileStore(options: FileOptions): Store {
     perishes: async () => folder.perishes(),
     unlock: (passphrase) =>
       alone(async () => {
-        if (passphrase === undefined) await keysOf(findNewest());
+        if (passphrase === undefined) await unlockNewest(findNewest());
         else await open(findNewest(), passphraseBytes(passphrase));
       }),
     lock: () => alone(forget),
     lockState() {
-      lockWhenIdle();
-      if (unlocked) return 'unlocked';
+      if (unlocked && !isIdle(unlocked)) return 'unlocked';
       return findNewest().text === undefined ? 'new' : 'locked';
     },
   };
