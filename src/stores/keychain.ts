@@ -202,7 +202,7 @@ export function keychainError(message: string, cause?: unknown): GlmTokenError {
 
 /** How GLib words that the service, or the bus, which this process talked to before is gone. */
 const STALE_TEXTS =
-  /^the name :\d+\.\d+ was not provided|^the connection is closed|^message recipient disconnected/i;
+  /^(GDBus\.Error:[\w.]+: )?(the name :\d+\.\d+ was not provided|the connection is closed|message recipient disconnected)/i;
 
 /**
  * Whether a store failed because the keychain's service was replaced under a long-lived process.

@@ -201,6 +201,17 @@ describe('the keychain behind it', () => {
     await other.stop();
   });
 
+  test('its service killed while it is asked: the same', async () => {
+    assert.ok((await helper.request('token')).result);
+    session.signal('SIGSTOP');
+    const asked = helper.request('token');
+    await delay(200);
+    session.signal('SIGKILL');
+    const { error } = await asked;
+    assert.equal(error?.data.code, 'ERR_DAEMON', error?.message);
+    await session.startService();
+  });
+
   test('while it does not answer, the client is told to wait, and requests share one call', async () => {
     session.signal('SIGSTOP');
     const replies = Array.from({ length: 20 }, () => helper.request('token'));
