@@ -511,17 +511,22 @@ refuses, and `glm-gptel-auth--broken' when there is no sensible answer."
 
 (defun glm-gptel-auth--call-surely (method params)
   "Do METHOD with PARAMS, whatever becomes of the helper."
-  (if (eq glm-gptel-auth-transport 'process)
-      (glm-gptel-auth--call-process method params)
-    (condition-case nil
-        (glm-gptel-auth--ask-helper method params)
-      (glm-gptel-auth--broken
-       (glm-gptel-auth--stop-helper)
-       (condition-case nil
-           (glm-gptel-auth--ask-helper method params)
-         (glm-gptel-auth--broken
-          (glm-gptel-auth--stop-helper)
-          (glm-gptel-auth--call-process method params)))))))
+  (let ((start (float-time)))
+    (prog1
+        (if (eq glm-gptel-auth-transport 'process)
+            (glm-gptel-auth--call-process method params)
+          (condition-case nil
+              (glm-gptel-auth--ask-helper method params)
+            (glm-gptel-auth--broken
+             (glm-gptel-auth--stop-helper)
+             (condition-case nil
+                 (glm-gptel-auth--ask-helper method params)
+               (glm-gptel-auth--broken
+                (glm-gptel-auth--stop-helper)
+                (glm-gptel-auth--call-process method params))))))
+      ;; Here, where no time goes to the typing of a passphrase.
+      (when (eq method 'token)
+        (setq glm-gptel-auth--latency (- (float-time) start))))))
 
 (defun glm-gptel-auth--warm-up (&rest _)
   "Start the helper in the background, so that no request waits for it."
@@ -618,15 +623,13 @@ asked for when it is needed."
 
 (defun glm-gptel-auth--token (host profile)
   "Return a fresh token, a string, for HOST and PROFILE, strings or nil."
-  (let* ((start (float-time))
-         (answer (glm-gptel-auth--call
+  (let* ((answer (glm-gptel-auth--call
                   'token (glm-gptel-auth--account host profile)))
          (token (plist-get answer :token)))
     (unless (and (stringp token)
                  (string-match-p "\\`[-A-Za-z0-9_]+\\(?:\\.[-A-Za-z0-9_]+\\)\\{2\\}\\'"
                                  token))
       (glm-gptel-auth--fail "ERR_DAEMON" "glm-token printed no token"))
-    (setq glm-gptel-auth--latency (- (float-time) start))
     token))
 
 ;;;###autoload
@@ -1217,7 +1220,8 @@ both and M-x glm-gptel-auth-restart" version glm-gptel-auth-version)))
               (ok "Store" ,(glm-gptel-auth--describe-store status))
               ,@(when-let* ((clock (plist-get status :clock)))
                   `((warning "Clock" ,(glm-gptel-auth--describe-clock clock)))))))
-      ,(cond ((and (consp status) (equal (plist-get status :lock) "locked"))
+      ,(cond ((and (stringp accounts) (consp status)
+                   (equal (plist-get status :lock) "locked"))
               `(ok "Accounts" ,accounts))
              ((stringp accounts) `(failure "Accounts" ,accounts))
              ((null accounts) `(failure "Accounts" "no key is stored yet; \

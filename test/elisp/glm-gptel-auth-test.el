@@ -627,6 +627,22 @@ type it in the minibuffer, and then try again"))
       (setenv "GLM_TOKEN_PASSPHRASE_FILE" passphrase)
       (glm-test--should-be-token (glm-gptel-auth-token)))))
 
+(ert-deftest glm-test-doctor-with-a-passphrase-file ()
+  "It is locked until the accounts are asked for, and they are there then."
+  (glm-test--with-key-file nil
+    (setenv "GLM_TOKEN_PASSPHRASE_FILE" passphrase)
+    (glm-gptel-auth-doctor)
+    (with-current-buffer "*glm-token doctor*"
+      (should (string-match-p "Accounts +ok +open\\.bigmodel\\.cn$"
+                              (buffer-string))))))
+
+(ert-deftest glm-test-latency-is-not-that-of-typing ()
+  (glm-test--with-key-file nil
+    (cl-letf (((symbol-function 'read-passwd)
+               (lambda (&rest _) (sleep-for 1) (copy-sequence "correct horse"))))
+      (let ((elapsed (car (benchmark-run 1 (glm-gptel-auth-token)))))
+        (should (< glm-gptel-auth--latency (- elapsed 0.9)))))))
+
 (ert-deftest glm-test-saved-clock-is-shown ()
   (glm-test--with-key-file '("correct horse")
     (let* ((now (truncate (* 1000 (float-time))))
