@@ -6,7 +6,7 @@ import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
 import type { Store } from '../stores/store.ts';
 import { findKey } from '../stores/stores.ts';
 import { ACCOUNT_OPTIONS, type Args, type Command, type Context } from './command.ts';
-import { confirm, type Destination, MAX_INPUT_BYTES, readKey, storeKey } from './take-key.ts';
+import { confirm, MAX_INPUT_BYTES, readKey, storeKey } from './take-key.ts';
 
 export const setup: Command = {
   name: 'setup',
@@ -43,11 +43,17 @@ async function takeKeyUnlessThere(context: Context, args: Args): Promise<void> {
     );
     return;
   }
-  const store = await chooseStore(context, account);
+  const { store, kept } = await chooseStore(context, account);
   const destination = { account, store, force: args.force === true };
   context.note(`glm-token: the key will be kept in ${store.title}`);
-  const text = await wantedKey(context, destination);
-  if (text === undefined) return;
+  const text =
+    kept === undefined || destination.force
+      ? await readKey(context, store)
+      : await anotherKey(context);
+  if (text === undefined) {
+    context.note(`glm-token: the key for ${describeAccount(account)} is there already`);
+    return;
+  }
   try {
     await storeKey(context, text, destination);
   } catch (error) {
@@ -57,24 +63,22 @@ async function takeKeyUnlessThere(context: Context, args: Args): Promise<void> {
   }
 }
 
-/** The key to store; none when there is one already, and no other is given. */
-async function wantedKey(context: Context, destination: Destination): Promise<string | undefined> {
-  const { account, store, force } = destination;
-  const kept = await store.get(account);
-  if (kept === undefined || force) return readKey(context, destination);
+/** A key that is given though there is one already. */
+async function anotherKey(context: Context): Promise<string | undefined> {
   const given = context.interactive ? '' : await context.readInput(MAX_INPUT_BYTES);
-  if (given.trim() !== '') return given;
-  context.note(`glm-token: the key for ${describeAccount(account)} is there already`);
-  return undefined;
+  return given.trim() === '' ? undefined : given;
 }
 
-async function chooseStore(context: Context, account: Account): Promise<Store> {
-  const inUse = await context.stores().primary();
+/** The store that will do, and the key that it has for the account. */
+async function chooseStore(
+  context: Context,
+  account: Account,
+): Promise<{ store: Store; kept?: string | undefined }> {
+  const store = await context.stores().primary();
   try {
-    await inUse.get(account);
-    return inUse;
+    return { store, kept: await store.get(account) };
   } catch (error) {
-    return fileInsteadOf(context, inUse, error);
+    return { store: await fileInsteadOf(context, store, error) };
   }
 }
 
@@ -84,12 +88,12 @@ async function fileInsteadOf(context: Context, failed: Store, error: unknown): P
   const unavailable = error instanceof GlmTokenError && error.code === 'ERR_STORE_UNAVAILABLE';
   // GLM_TOKEN_STORE has chosen the keychain.
   if (!unavailable || failed.name !== 'keychain' || env.GLM_TOKEN_STORE) throw error;
+  // Whoever set this has chosen the file: it has no other use.
+  const chosen = Boolean(env.GLM_TOKEN_PASSPHRASE_FILE);
+  if (!chosen && !context.interactive) throw error;
   const file = await context.stores().primary('file');
   context.note(`glm-token: ${error.message}`);
-  // Whoever set this has chosen the file: it has no other use.
-  if (!env.GLM_TOKEN_PASSPHRASE_FILE) {
-    await confirm(context, `keep the key in ${file.title} instead?`, error);
-  }
+  if (!chosen) await confirm(context, `keep the key in ${file.title} instead?`, error);
   return file;
 }
 

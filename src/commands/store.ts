@@ -1,5 +1,6 @@
 /** `glm-token store`: saves a key. */
 
+import { describeAccount } from '../core/account.ts';
 import { PRIMARY_STORES, type PrimaryName } from '../stores/stores.ts';
 import { ACCOUNT_OPTIONS, type Command } from './command.ts';
 import { readKey, storeKey } from './take-key.ts';
@@ -25,7 +26,11 @@ export const store: Command = {
     const stores = context.stores();
     const store = await stores.primary(args.store as PrimaryName | undefined);
     const destination = { account, store, force: args.force === true };
-    await storeKey(context, await readKey(context, destination), destination);
+    await store.get(account); // Before a key is typed, so that a store which fails says so first.
+    if (context.interactive) {
+      context.note(`glm-token: the key for ${describeAccount(account)} goes to ${store.title}`);
+    }
+    await storeKey(context, await readKey(context, store), destination);
     const inUse = await stores.primary();
     if (inUse.name !== store.name) {
       context.note(

@@ -17,14 +17,9 @@ export interface Destination {
   readonly force: boolean;
 }
 
-/** Reads a key that is to be stored, once the store has shown that it answers. */
-export async function readKey(context: Context, { account, store }: Destination): Promise<string> {
-  // Before a key is typed, so that a store which fails says so first.
+/** Reads a key that is to be stored, after the store was opened for it. */
+export async function readKey(context: Context, store: Store): Promise<string> {
   await store.unlock?.();
-  await store.get(account);
-  if (context.interactive) {
-    context.note(`glm-token: the key for ${describeAccount(account)} goes to ${store.title}`);
-  }
   return context.interactive
     ? context.ask('API key (id.secret, not shown): ', { secret: true })
     : context.readInput(MAX_INPUT_BYTES);

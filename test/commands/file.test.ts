@@ -58,6 +58,7 @@ describe('setup where no keychain answers', () => {
     const { status, stderr } = await glmToken(['setup'], { env, input: KEY });
     assert.equal(status, 5);
     assert.match(stderr, /hint: .*glm-token store --store file\n$/);
+    assert.equal(stderr.match(/no keychain to talk to/g)?.length, 1);
     assert.equal(existsSync(folder), false);
   });
 
