@@ -104,10 +104,12 @@ interface Terminal {
   readonly output: Writable;
 }
 
+const ownTerminal = (): Terminal => ({ input: process.stdin, output: process.stderr });
+
 async function ask(
   question: string,
   { secret = false } = {},
-  { input, output }: Terminal = { input: process.stdin, output: process.stderr },
+  { input, output }: Terminal = ownTerminal(),
 ): Promise<string> {
   const { read } = await import('read');
   try {
@@ -142,9 +144,7 @@ async function askPassphrase(fresh: boolean): Promise<string | undefined> {
 }
 
 async function openTerminal(): Promise<{ terminal?: Terminal; close: () => void }> {
-  if (process.stdin.isTTY) {
-    return { terminal: { input: process.stdin, output: process.stderr }, close: () => {} };
-  }
+  if (process.stdin.isTTY) return { terminal: ownTerminal(), close: () => {} };
   const { ReadStream, WriteStream } = await import('node:tty');
   try {
     const input = new ReadStream(openSync('/dev/tty', 'r'));

@@ -51,7 +51,7 @@ export interface Context {
   /** Of Node, such as `20.19.0`. */
   readonly nodeVersion: string;
   readonly clock: Clock;
-  /** Whether a person sits at both ends: standard input and standard error are terminals. */
+  /** Whether a person sits at standard input. */
   readonly interactive: boolean;
   /** The stores, opened at first use, for a command that a person runs. */
   stores(): Stores;

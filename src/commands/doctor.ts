@@ -1,6 +1,6 @@
 /** `glm-token doctor`: checks all that a token depends on, and says what is wrong and its cure. */
 
-import { type Account, accountFlags, describeAccount } from '../core/account.ts';
+import { type Account, accountFlags, describeAccount, sameAccount } from '../core/account.ts';
 import { asGlmTokenError, type ErrorCode, EXIT_STATUS, GlmTokenError } from '../core/errors.ts';
 import {
   CLOCK_TOLERANCE_MS,
@@ -85,9 +85,9 @@ async function* examine(context: Context, args: Args): AsyncGenerator<Finding> {
   const account = context.account(args);
   const accounts = keys.filter(
     (key) =>
-      (!named || same(key.account, account)) &&
+      (!named || sameAccount(key.account, account)) &&
       // Of two keys for one account, the first is used.
-      keys.find((other) => same(other.account, key.account)) === key,
+      keys.find((other) => sameAccount(other.account, key.account)) === key,
   );
   if (accounts.length === 0 && error === undefined) {
     yield failure(
@@ -113,8 +113,6 @@ async function* examine(context: Context, args: Args): AsyncGenerator<Finding> {
     }
   }
 }
-
-const same = (a: Account, b: Account) => a.host === b.host && a.profile === b.profile;
 
 function checkNode({ paths, nodeVersion }: Context): Finding {
   const [major = 0, minor = 0] = nodeVersion.split('.').map(Number);

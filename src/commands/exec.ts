@@ -1,6 +1,5 @@
 /** `glm-token exec`: runs a command with a fresh token in its environment. */
 
-import type { ChildProcess } from 'node:child_process';
 import { isatty } from 'node:tty';
 import { GlmTokenError } from '../core/errors.ts';
 import { formatKey } from '../core/key.ts';
@@ -53,16 +52,14 @@ export const exec: Command = {
     const { default: spawn } = await import('cross-spawn'); // It finds .cmd files on Windows.
     // A terminal sends what its keys stand for to the command too.
     const onTerminal = [0, 1, 2].some((fd) => isatty(fd));
-    let child: ChildProcess | undefined;
     context.onSignal((signal) => {
       const sentToBoth = onTerminal && (signal === 'SIGINT' || signal === 'SIGQUIT');
-      if (!sentToBoth) child?.kill(signal);
+      if (!sentToBoth) child.kill(signal);
     });
-    const running = spawn(file, rest, { stdio: 'inherit', env });
-    child = running;
+    const child = spawn(file, rest, { stdio: 'inherit', env });
     return new Promise<ExitStatus>((resolve) => {
-      running.once('exit', (status, signal) => resolve(signal ?? status ?? 1));
-      running.once('error', ({ code }: NodeJS.ErrnoException) => {
+      child.once('exit', (status, signal) => resolve(signal ?? status ?? 1));
+      child.once('error', ({ code }: NodeJS.ErrnoException) => {
         // Its name is not repeated: it may be a key, from someone who meant another subcommand.
         const found = code !== 'ENOENT';
         context.note(

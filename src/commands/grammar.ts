@@ -17,39 +17,18 @@ export interface Line {
  */
 export function parseQuickly(command: Command, argv: readonly string[]): Line | undefined {
   try {
-    const { options: own, operands } = splitOperands(command, argv);
     const options = Object.fromEntries(
       Object.entries(command.options).map(([name, { type }]) => [name, { type }]),
     );
-    const { values } = parseArgs({ args: [...own], options, strict: true });
+    const { values } = parseArgs({ args: [...argv], options, strict: true });
     const args = { ...values } as Args;
     const valid = Object.entries(command.options).every(
       ([name, { choices }]) => args[name] === undefined || isChoice(args[name], choices),
     );
-    return valid ? { args, operands } : undefined;
+    return valid ? { args, operands: [] } : undefined;
   } catch {
     return undefined;
   }
-}
-
-/**
- * For a command that takes another one: its own options, and the rest, which is left as it is. For
- * others all of the line may be options.
- */
-export function splitOperands(
-  { options, operands }: Command,
-  argv: readonly string[],
-): { options: readonly string[]; operands: readonly string[] } {
-  if (!operands?.verbatim) return { options: argv, operands: [] };
-  let end = 0;
-  for (let word = argv[end]; word?.startsWith('-') && word !== '--'; word = argv[end]) {
-    const takesNext = options[word.slice(2)]?.type === 'string';
-    end += takesNext ? 2 : 1;
-  }
-  return {
-    options: argv.slice(0, end),
-    operands: argv.slice(argv[end] === '--' ? end + 1 : end),
-  };
 }
 
 export function isChoice(value: unknown, choices: readonly string[] | undefined): boolean {

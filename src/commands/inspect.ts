@@ -8,6 +8,7 @@ import {
   findProblems,
   isSignedBy,
   type ParsedToken,
+  type Problem,
   parseToken,
   showJson,
   shownClaims,
@@ -93,7 +94,7 @@ interface Signer {
   readonly who: string;
   /** `undefined` when it cannot be known. */
   readonly signed?: boolean;
-  readonly problem?: { readonly what: string; readonly cure: string };
+  readonly problem?: Problem;
 }
 
 /** Whether one of the stored keys signed it. */
@@ -102,7 +103,7 @@ async function findSigner(parsed: ParsedToken, stores: Stores): Promise<Signer> 
   let knowsId = false;
   for (const { account, text, store } of keys) {
     const key = tryParseKey(text);
-    if (key?.id !== parsed.claims.api_key || !key) continue;
+    if (!key || key.id !== parsed.claims.api_key) continue;
     knowsId = true;
     if (await isSignedBy(parsed, key)) {
       return { who: `the key for ${describeAccount(account)} in ${store.title}`, signed: true };

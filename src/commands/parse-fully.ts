@@ -5,7 +5,7 @@ import yargs from 'yargs';
 import { quote } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import type { Command } from './command.ts';
-import { isChoice, type Line, splitOperands } from './grammar.ts';
+import { isChoice, type Line } from './grammar.ts';
 import { COMMANDS } from './index.ts';
 
 /** Either a command to run, or text to print and be done. */
@@ -74,10 +74,10 @@ export async function parseFully(argv: readonly string[], version: string): Prom
 
   parser.completion('completion', 'print a completion script for bash or zsh');
 
-  const verbatim = COMMANDS.find(({ name, operands }) => name === argv[0] && operands?.verbatim);
-  const line = verbatim
-    ? splitOperands(verbatim, argv.slice(1))
-    : { options: argv.slice(1), operands: [] };
+  const line = splitOperands(
+    COMMANDS.find(({ name }) => name === argv[0]),
+    argv.slice(1),
+  );
 
   type Outcome = { parsed: Record<string, unknown>; error: Error | undefined; output: string };
   const { parsed, error, output } = await new Promise<Outcome>((resolve) => {
@@ -127,6 +127,26 @@ export async function parseFully(argv: readonly string[], version: string): Prom
   }
   if (error) throw usage(error.message.replace(/\.$/, ''), help);
   return { command, args, operands: [] };
+}
+
+/**
+ * For a command that takes another one: its own options, and the rest, which is left as it is. For
+ * others all of the line may be options.
+ */
+function splitOperands(
+  command: Command | undefined,
+  argv: readonly string[],
+): { options: readonly string[]; operands: readonly string[] } {
+  if (!command?.operands?.verbatim) return { options: argv, operands: [] };
+  let end = 0;
+  for (let word = argv[end]; word?.startsWith('-') && word !== '--'; word = argv[end]) {
+    const takesNext = command.options[word.slice(2)]?.type === 'string';
+    end += takesNext ? 2 : 1;
+  }
+  return {
+    options: argv.slice(0, end),
+    operands: argv.slice(argv[end] === '--' ? end + 1 : end),
+  };
 }
 
 /** What can stand in place of the last word of a line. yargs itself offers no command's options. */

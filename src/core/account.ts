@@ -70,6 +70,10 @@ export function parseAccountName(name: string): Account | undefined {
   return { host: name.slice(at + 1), profile: name.slice(0, at) };
 }
 
+/** Whether two are the same account. */
+export const sameAccount = (a: Account, b: Account): boolean =>
+  a.host === b.host && a.profile === b.profile;
+
 /** The account as a sentence has it: `api.z.ai (profile work)`. */
 export function describeAccount({ host, profile }: Account): string {
   return profile === DEFAULT_PROFILE ? host : `${host} (profile ${profile})`;

@@ -19,8 +19,6 @@ export interface SavedOffset {
   readonly bootedAtMs: number;
   /** The host whose clock it was measured against. */
   readonly host: string;
-  /** When it stops to hold, by the machine's own clock. */
-  readonly untilMs: number;
 }
 
 /** The machine's own clock, and how long the machine has been up; both in milliseconds. */
@@ -35,10 +33,10 @@ export interface Clock {
   /** That time with the saved offset, if there is one. */
   now(): number;
   /**
-   * The offset that was saved, while it holds: for a day, as long as the machine is not restarted
-   * and its clock is not set.
+   * The offset that was saved, while it holds: for a day, until `untilMs` by the machine's own clock,
+   * as long as the machine is not restarted and its clock is not set.
    */
-  saved(): SavedOffset | undefined;
+  saved(): (SavedOffset & { readonly untilMs: number }) | undefined;
   save(offsetMs: number, host: string): void;
   clear(): void;
 }
@@ -46,10 +44,12 @@ export interface Clock {
 export function openClock(folder: Folder, machine: Machine): Clock {
   const bootedAtMs = () => machine.now() - machine.uptimeMs();
 
+  const untilMs = ({ measuredAtMs }: SavedOffset): number => measuredAtMs + MAX_AGE_MS;
+
   const holds = (saved: SavedOffset): boolean =>
     Number.isFinite(saved.offsetMs) &&
     machine.now() >= saved.measuredAtMs - WAS_SET_MS &&
-    machine.now() < saved.untilMs &&
+    machine.now() < untilMs(saved) &&
     Math.abs(bootedAtMs() - saved.bootedAtMs) < WAS_SET_MS;
 
   const clock: Clock = {
@@ -60,16 +60,15 @@ export function openClock(folder: Folder, machine: Machine): Clock {
       if (text === undefined) return undefined;
       try {
         const saved = JSON.parse(text) as SavedOffset;
-        return holds(saved) ? saved : undefined;
+        return holds(saved) ? { ...saved, untilMs: untilMs(saved) } : undefined;
       } catch {
         return undefined; // Not ours, so there is none.
       }
     },
     save(offsetMs, host) {
       const measuredAtMs = machine.now();
-      const untilMs = measuredAtMs + MAX_AGE_MS;
-      const saved = { offsetMs, measuredAtMs, bootedAtMs: bootedAtMs(), host, untilMs };
-      folder.replace(FILE, `${JSON.stringify(saved satisfies SavedOffset)}\n`);
+      const saved: SavedOffset = { offsetMs, measuredAtMs, bootedAtMs: bootedAtMs(), host };
+      folder.replace(FILE, `${JSON.stringify(saved)}\n`);
     },
     clear: () => folder.remove(FILE),
   };

@@ -1,12 +1,12 @@
 /** The environment as a store: one key in `GLM_API_KEY`, for CI and for a first try. */
 
-import { type Account, accountName } from '../core/account.ts';
+import { type Account, sameAccount } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import type { Store } from './store.ts';
 
 /** A store that holds the text of `GLM_API_KEY` for one account, and that cannot be written. */
 export function environmentStore(text: string, owner: Account): Store {
-  const owns = (account: Account) => accountName(account) === accountName(owner);
+  const owns = (account: Account) => sameAccount(account, owner);
   const refuse = (): never => {
     throw new GlmTokenError(
       'ERR_USAGE',
