@@ -1,6 +1,8 @@
 /** What a key belongs to: a host and a profile. */
 
 import { GlmTokenError } from './errors.ts';
+import { holdsServiceKey } from './key.ts';
+import { hasUnsafeCharacters, shown } from './text.ts';
 
 /** A host and a profile together; each account has at most one key. */
 export interface Account {
@@ -15,47 +17,48 @@ export const DEFAULT_PROFILE = 'default';
 
 const MAX_PROFILE_CHARACTERS = 64;
 
+/** Longest host taken, with a URL around it, in characters; a DNS name has at most 253. */
+const MAX_HOST_CHARACTERS = 2048;
+
 /**
- * The host in its normal form: lower case, IDNA, without the scheme's own port.
+ * The host in its normal form: lower case, IDNA, without port 443.
  *
- * @param text a host, a host with a port, or a URL, of which the host is taken
+ * @param text a host, a host with a port, or an http or https URL, of which the host is taken
  * @throws GlmTokenError `ERR_USAGE` when there is no host in it
  */
 export function parseHost(text: string): string {
-  const trimmed = text.trim();
-  const url = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed) ? trimmed : `https://${trimmed}`;
-  const parsed = !/[\s\p{Cc}]/u.test(trimmed) && URL.canParse(url) ? new URL(url) : undefined;
-  if (!parsed?.host || parsed.username || parsed.password) {
-    throw new GlmTokenError(
-      'ERR_USAGE',
-      `${quote(text)} is not a host`,
-      `write a host such as ${DEFAULT_HOST} or api.z.ai`,
-    );
+  const given = text.slice(0, MAX_HOST_CHARACTERS + 1).trim();
+  const rest = given.replace(/^https?:\/\//i, '');
+  const url = `https://${rest}`;
+  const isHost =
+    given.length <= MAX_HOST_CHARACTERS &&
+    !/\s|:\/\//.test(rest) &&
+    !hasUnsafeCharacters(rest) &&
+    !holdsServiceKey(rest);
+  const parsed = isHost && URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed?.host && !parsed.username && !parsed.password) {
+    // A host of plain http keeps port 80, which is not the one that https implies.
+    return parsed.host;
   }
-  return parsed.host;
+  throw new GlmTokenError('hostInvalid', { given: shown(given) });
 }
 
 /**
  * The profile's name, trimmed and in Unicode's composed form (NFC), so that it is one name however
  * it was typed.
  *
- * @throws GlmTokenError `ERR_USAGE` when it is empty, too long or has control characters
+ * @throws GlmTokenError `ERR_USAGE` when it is empty, too long or has invisible characters
  */
 export function parseProfile(text: string): string {
-  const profile = text.trim().normalize('NFC');
-  if (!profile || /\p{Cc}/u.test(profile) || [...profile].length > MAX_PROFILE_CHARACTERS) {
-    throw new GlmTokenError(
-      'ERR_USAGE',
-      `${quote(text)} is not a profile name`,
-      `write 1 to ${MAX_PROFILE_CHARACTERS} characters, none of them a control character`,
-    );
-  }
-  return profile;
-}
-
-/** The account for a host and a profile as a person gave them. */
-export function parseAccount(host: string, profile: string): Account {
-  return { host: parseHost(host), profile: parseProfile(profile) };
+  // Normalizing can make a text three times as long, so the length is looked at before it too.
+  const profile = text.length > 4 * MAX_PROFILE_CHARACTERS ? '' : text.trim().normalize('NFC');
+  const isShort = [...profile].length <= MAX_PROFILE_CHARACTERS;
+  if (profile && isShort && !hasUnsafeCharacters(profile) && !holdsServiceKey(profile))
+    return profile;
+  throw new GlmTokenError('profileInvalid', {
+    given: shown(text),
+    maxCharacters: MAX_PROFILE_CHARACTERS,
+  });
 }
 
 /** `PROFILE@HOST`, the account's name inside a store. */
@@ -73,26 +76,3 @@ export function parseAccountName(name: string): Account | undefined {
 /** Whether two are the same account. */
 export const sameAccount = (a: Account, b: Account): boolean =>
   a.host === b.host && a.profile === b.profile;
-
-/** The account as a sentence has it: `api.z.ai (profile work)`. */
-export function describeAccount({ host, profile }: Account): string {
-  return profile === DEFAULT_PROFILE ? host : `${host} (profile ${profile})`;
-}
-
-/** The options that name the account on the command line, ready to paste; empty for the default. */
-export function accountFlags({ host, profile }: Account): string {
-  const flags = [];
-  if (host !== DEFAULT_HOST) flags.push(`--host ${host}`);
-  if (profile !== DEFAULT_PROFILE) flags.push(`--profile ${shellQuote(profile)}`);
-  return flags.map((flag) => ` ${flag}`).join('');
-}
-
-/** What a person typed, as a message repeats it: in quotes, short, and on one line. */
-export function quote(text: string): string {
-  const shown = text.length > 40 ? `${text.slice(0, 40)}…` : text;
-  return `"${shown.replace(/\p{Cc}/gu, '?')}"`;
-}
-
-function shellQuote(text: string): string {
-  return /^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}

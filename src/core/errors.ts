@@ -1,5 +1,7 @@
 /** The one table of errors, and the class that carries them to the terminal, the wire and Emacs. */
 
+import type { Account } from './account.ts';
+
 /** Exit status of each error code. Part of the public contract: never renumbered. */
 export const EXIT_STATUS = {
   ERR_INTERNAL: 1,
@@ -16,32 +18,254 @@ export const EXIT_STATUS = {
 
 export type ErrorCode = keyof typeof EXIT_STATUS;
 
-/**
- * An expected failure, as a person reads it.
- *
- * The message is lower case and has no full stop; the hint is the cure, in the imperative. Neither
- * ever holds a key, a token or a passphrase, or any part of what was given in place of one.
- */
-export class GlmTokenError extends Error {
-  override readonly name = 'GlmTokenError';
+interface Failure<Params> {
   readonly code: ErrorCode;
-  readonly hint: string | undefined;
+  /** Never set: it carries the type of the message's parameters. */
+  readonly params?: Params;
+}
 
-  constructor(code: ErrorCode, message: string, hint?: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
-    this.hint = hint;
+const failure = <Params = null>(code: ErrorCode): Failure<Params> => ({ code });
+
+/** What was given, when it may be repeated: see `shown` in text.ts. */
+type Given = string | undefined;
+
+/** A store as a message names it: see `Store` in stores/port.ts. */
+export interface StoreLabel {
+  readonly name: 'keychain' | 'file' | 'environment';
+  readonly place: string;
+}
+
+/** Why a key was refused. None of these repeats any of it. */
+export type KeyFault =
+  | 'empty'
+  | 'long'
+  | 'url'
+  | 'token'
+  | 'unprintable'
+  | 'no-dot'
+  | 'dots'
+  | 'no-id'
+  | 'no-secret'
+  | 'id-not-ascii';
+
+/** Why the service refuses a request, as its error code says: see service/error-codes.ts. */
+export type ServiceFault =
+  | 'unauthenticated'
+  | 'noToken'
+  | 'unreadableToken'
+  | 'expiredToken'
+  | 'refusedKey'
+  | 'accountUnusable'
+  | 'noBalance'
+  | 'badRequest'
+  | 'noSuchModel'
+  | 'noSuchApi'
+  | 'duplicate'
+  | 'promptTooLong'
+  | 'unsafe'
+  | 'busy'
+  | 'quotaUsedUp'
+  | 'planExpired'
+  | 'modelNotInPlan'
+  | 'policy'
+  | 'internal';
+
+/** Why the system refused to read or write a file: an errno such as `ENOSPC`. */
+export interface FileFault {
+  readonly action: 'read' | 'write' | 'remove' | 'protect';
+  readonly path: string;
+  readonly errno: string;
+}
+
+/**
+ * Why a socket gives no answer: it is not there, nobody listens, it was closed, nothing came in time,
+ * or what came makes no sense; else an errno such as `EACCES`.
+ */
+export type SocketFault =
+  | 'missing'
+  | 'refused'
+  | 'closed'
+  | 'silent'
+  | 'unintelligible'
+  | { readonly errno: string };
+
+/**
+ * Every way in which the program fails on purpose: its code, and the parameters of its message.
+ * The messages are in src/messages, under the same names.
+ */
+export const FAILURES = {
+  unexpected: failure<{ reason: string }>('ERR_INTERNAL'),
+  outputFailed: failure<{ errno: string }>('ERR_INTERNAL'),
+
+  commandMissing: failure('ERR_USAGE'),
+  commandUnknown: failure<{ given: Given; near: string | undefined }>('ERR_USAGE'),
+  optionUnknown: failure<{ command: string; given: Given; near: string | undefined }>('ERR_USAGE'),
+  optionValueMissing: failure<{ command: string; option: string }>('ERR_USAGE'),
+  optionValueUnexpected: failure<{ command: string; option: string }>('ERR_USAGE'),
+  optionNotAChoice: failure<{ option: string; given: Given; choices: readonly string[] }>(
+    'ERR_USAGE',
+  ),
+  argumentUnexpected: failure<{ command: string; maybeKey: boolean }>('ERR_USAGE'),
+  argumentNotAChoice: failure<{ command: string; given: Given; choices: readonly string[] }>(
+    'ERR_USAGE',
+  ),
+  shellUnknown: failure<{ given: Given; shells: readonly string[] }>('ERR_USAGE'),
+  /** `problem` is another failure, a GlmTokenError. */
+  settingInvalid: failure<{ variable: string; problem: Error }>('ERR_USAGE'),
+  languageUnknown: failure<{ given: Given; choices: readonly string[] }>('ERR_USAGE'),
+  settingNotAChoice: failure<{ given: Given; choices: readonly string[] }>('ERR_USAGE'),
+  homeNotAbsolute: failure('ERR_USAGE'),
+  hostInvalid: failure<{ given: Given }>('ERR_USAGE'),
+  profileInvalid: failure<{ given: Given; maxCharacters: number }>('ERR_USAGE'),
+  durationInvalid: failure<{ given: Given }>('ERR_USAGE'),
+  methodUnknown: failure('ERR_USAGE'),
+  parameterInvalid: failure<{ parameter: string }>('ERR_USAGE'),
+  keyExists: failure<{ account: Account; existing: string | undefined }>('ERR_USAGE'),
+  deletionUnconfirmed: failure<{ account: Account }>('ERR_USAGE'),
+  answeredNo: failure('ERR_USAGE'),
+  choiceInvalid: failure<{ given: Given; count: number }>('ERR_USAGE'),
+  environmentIsReadOnly: failure('ERR_USAGE'),
+  terminalEchoes: failure('ERR_USAGE'),
+  execWithoutCommand: failure('ERR_USAGE'),
+  execVariableInvalid: failure('ERR_USAGE'),
+  daemonWithoutTransport: failure('ERR_USAGE'),
+  optionNeedsSocket: failure<{ option: string }>('ERR_USAGE'),
+  accountsAreReadOnly: failure('ERR_USAGE'),
+  storeIsElsewhere: failure<{ path: string }>('ERR_USAGE'),
+  socketPathInvalid: failure<{ isRelative: boolean; maxBytes: number }>('ERR_USAGE'),
+  writingNotAllowed: failure('ERR_USAGE'),
+  lifetimeTooLong: failure<{ maxTtlMs: number }>('ERR_USAGE'),
+  accountNotServed: failure<{ account: Account; accounts: readonly Account[] }>('ERR_USAGE'),
+  tokenMissing: failure<{ isKey: boolean }>('ERR_USAGE'),
+
+  /** `others` have a key; `inEnvironment` is the account that GLM_API_KEY is for. */
+  keyNotFound: failure<{
+    account: Account;
+    others: readonly Account[];
+    inEnvironment: Account | undefined;
+  }>('ERR_KEY_NOT_FOUND'),
+  nothingToDelete: failure<{ account: Account }>('ERR_KEY_NOT_FOUND'),
+  noKeyYet: failure('ERR_KEY_NOT_FOUND'),
+  noKeyFile: failure('ERR_KEY_NOT_FOUND'),
+  nothingToMove: failure<{ store: StoreLabel }>('ERR_KEY_NOT_FOUND'),
+
+  keyInvalid: failure<{ fault: KeyFault }>('ERR_KEY_MALFORMED'),
+  storedKeyInvalid: failure<{ account: Account; store: StoreLabel }>('ERR_KEY_MALFORMED'),
+
+  keychainLibraryMissing: failure<{ isLinux: boolean }>('ERR_STORE_UNAVAILABLE'),
+  keychainMissing: failure<{ reason: string }>('ERR_STORE_UNAVAILABLE'),
+  keyringMissing: failure('ERR_STORE_UNAVAILABLE'),
+  keychainFailed: failure<{ reason: string }>('ERR_STORE_UNAVAILABLE'),
+  keychainSessionRefused: failure<{ reason: string }>('ERR_STORE_UNAVAILABLE'),
+  keychainSilent: failure<{ seconds: number }>('ERR_STORE_UNAVAILABLE'),
+  fileRefused: failure<FileFault>('ERR_STORE_UNAVAILABLE'),
+  fileOfAnotherUser: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
+  fileIrregular: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
+  fileOpenToOthers: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
+  fileBusy: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
+  /** A key was given, and no store could keep it: `problem` says why, a GlmTokenError. */
+  keyNotKept: failure<{ account: Account; problem: Error }>('ERR_STORE_UNAVAILABLE'),
+
+  keychainLocked: failure('ERR_STORE_LOCKED'),
+  /** Said by what only looks, of a keychain whose user can be asked. */
+  keychainAsksLater: failure('ERR_STORE_LOCKED'),
+  keychainPromptUnanswered: failure<{ seconds: number }>('ERR_STORE_LOCKED'),
+
+  passphraseNeeded: failure<{ isNew: boolean }>('ERR_PASSPHRASE'),
+  passphraseWrong: failure<{ path: string }>('ERR_PASSPHRASE'),
+  passphraseInFileWrong: failure<{ passphraseFile: string }>('ERR_PASSPHRASE'),
+  passphraseEmpty: failure('ERR_PASSPHRASE'),
+  passphrasesDiffer: failure('ERR_PASSPHRASE'),
+  passphraseFileUnreadable: failure<{ passphraseFile: string; errno: string }>('ERR_PASSPHRASE'),
+  passphraseFileEmpty: failure<{ passphraseFile: string }>('ERR_PASSPHRASE'),
+
+  keyFileDamaged: failure<{ path: string }>('ERR_STORE_CORRUPT'),
+  keyFileNewer: failure<{ path: string }>('ERR_STORE_CORRUPT'),
+
+  protocolUnknown: failure<{ version: string; protocol: number }>('ERR_DAEMON'),
+  clientUnintelligible: failure('ERR_DAEMON'),
+  clientMessageTooLong: failure('ERR_DAEMON'),
+  keychainRestarted: failure('ERR_DAEMON'),
+  socketsNotOnWindows: failure('ERR_DAEMON'),
+  runtimeDirectoryMissing: failure('ERR_DAEMON'),
+  socketDirectoryUnsafe: failure<{ path: string; isOthers: boolean }>('ERR_DAEMON'),
+  socketPathTaken: failure<{ path: string }>('ERR_DAEMON'),
+  socketRefused: failure<{ path: string; errno: string }>('ERR_DAEMON'),
+  socketPassedInvalid: failure('ERR_DAEMON'),
+  helperRunning: failure<{ path: string }>('ERR_DAEMON'),
+  socketUnanswered: failure<{ path: string; fault: SocketFault }>('ERR_DAEMON'),
+  socketOfAnotherUser: failure<{ path: string }>('ERR_DAEMON'),
+  /** What a helper on a socket answered; it comes as a {@link ReportedError}, with a code of its own. */
+  helperReported: failure<{ code: ErrorCode; message: string; hint: string | undefined }>(
+    'ERR_DAEMON',
+  ),
+
+  hostUnreachable: failure<{
+    host: string;
+    /** The proxy that was used, and the variable that names it. */
+    proxy: string | undefined;
+    variable: string | undefined;
+    /** Node's code for it, such as `ECONNREFUSED`; `timeout` when there was no answer in time. */
+    fault: string;
+    seconds: number;
+  }>('ERR_NETWORK'),
+  proxyInvalid: failure<{ variable: string }>('ERR_NETWORK'),
+  tokenRefused: failure<{
+    account: Account;
+    store: StoreLabel;
+    status: number;
+    serviceCode: string | undefined;
+    fault: ServiceFault | undefined;
+  }>('ERR_NETWORK'),
+};
+
+export type Reason = keyof typeof FAILURES;
+
+/** The parameters of a failure's message. */
+export type Params<R extends Reason> = (typeof FAILURES)[R] extends Failure<infer P> ? P : never;
+
+type Rest<R extends Reason> =
+  Params<R> extends null
+    ? [params?: undefined, cause?: unknown]
+    : [params: Params<R>, cause?: unknown];
+
+/**
+ * An expected failure. It travels as its reason and parameters, and becomes text where it is shown.
+ *
+ * No parameter ever holds a key, a token or a passphrase, or any part of what was given in place of
+ * one.
+ */
+export class GlmTokenError<R extends Reason = Reason> extends Error {
+  override readonly name = 'GlmTokenError';
+  readonly reason: R;
+  readonly params: Params<R>;
+  readonly code: ErrorCode;
+
+  constructor(reason: R, ...[params, cause]: Rest<R>) {
+    super(reason, cause === undefined ? undefined : { cause });
+    this.reason = reason;
+    this.params = params as Params<R>;
+    this.code = FAILURES[reason].code;
+  }
+}
+
+/** A failure that a helper on a socket answered with: it has the code that the helper gave it. */
+export class ReportedError extends GlmTokenError<'helperReported'> {
+  override readonly code: ErrorCode;
+
+  constructor(params: Params<'helperReported'>) {
+    super('helperReported', params);
+    this.code = params.code;
   }
 }
 
 /** Any thrown value as a {@link GlmTokenError}; what is not one already is a bug, `ERR_INTERNAL`. */
 export function asGlmTokenError(error: unknown): GlmTokenError {
   if (error instanceof GlmTokenError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new GlmTokenError(
-    'ERR_INTERNAL',
-    `unexpected error: ${message}`,
-    'this is a bug in glm-token, please report it',
-    error,
-  );
+  const reason = error instanceof Error ? error.message : String(error);
+  return new GlmTokenError('unexpected', { reason }, error);
 }
+
+/** Whether something thrown is the failure that has this code. */
+export const hasCode = (error: unknown, code: ErrorCode): boolean =>
+  error instanceof GlmTokenError && error.code === code;

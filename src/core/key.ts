@@ -1,6 +1,7 @@
 /** The API key, `id.secret`. */
 
-import { GlmTokenError } from './errors.ts';
+import { GlmTokenError, type KeyFault } from './errors.ts';
+import { hasUnsafeCharacters } from './text.ts';
 
 export interface ApiKey {
   /** The public half; travels in every token as `api_key`. */
@@ -10,29 +11,35 @@ export interface ApiKey {
 }
 
 /** Longest key accepted, in characters. Real ones have 49; the rest is room for what may come. */
-export const MAX_KEY_CHARACTERS = 1024;
+const MAX_KEY_CHARACTERS = 1024;
 
-const FIND_YOUR_KEY =
-  'copy the key whole from bigmodel.cn/usercenter/proj-mgmt/apikeys or z.ai/manage-apikey/apikey-list';
+/** Room for white space and quotes that a paste brings along, in characters. */
+const MAX_TEXT_CHARACTERS = MAX_KEY_CHARACTERS + 1024;
+
+/** The longest text that is worth reading as a key, in bytes of UTF-8. */
+export const MAX_KEY_BYTES = 4 * MAX_TEXT_CHARACTERS;
+
+/** What a paste brings along: white space, a byte order mark, quotes. */
+const isAround = (character: string | undefined): boolean =>
+  character !== undefined && /[\s\uFEFF"'`“”‘’]/.test(character);
 
 /**
- * The key in `text`, which may carry what a paste brings along: white space, a byte order mark,
- * quotes around it.
+ * The key in `text`, without what a paste brings along at its ends.
  *
  * The id is printable ASCII, since it goes into the token's claims as it is; the secret is any
- * text without white space, control characters and dots.
+ * text without white space, invisible characters and dots.
  *
- * @throws GlmTokenError `ERR_KEY_MALFORMED`; the message says what is off and repeats none of it
+ * @throws GlmTokenError `ERR_KEY_MALFORMED`; the message says what is wrong and repeats none of it
  */
 export function parseKey(text: string): ApiKey {
-  const key = text.replace(/^[\s\uFEFF"'`“”‘’]+|[\s\uFEFF"'`“”‘’]+$/g, '');
-  const complaint = complaintAbout(key);
-  if (complaint) throw new GlmTokenError('ERR_KEY_MALFORMED', complaint, FIND_YOUR_KEY);
+  const key = trim(text);
+  const fault = faultOf(key);
+  if (fault) throw new GlmTokenError('keyInvalid', { fault });
   const dot = key.indexOf('.');
   return { id: key.slice(0, dot), secret: key.slice(dot + 1) };
 }
 
-/** The key in `text`, or `undefined` when that is none. */
+/** The key in `text`, or `undefined` when there is none. */
 export function tryParseKey(text: string): ApiKey | undefined {
   try {
     return parseKey(text);
@@ -41,26 +48,35 @@ export function tryParseKey(text: string): ApiKey | undefined {
   }
 }
 
-function complaintAbout(key: string): string | undefined {
-  if (key === '') return 'no API key was given';
-  if (key.length > MAX_KEY_CHARACTERS) return 'that is too long for an API key (id.secret)';
-  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(key)) return 'that is a URL, not an API key (id.secret)';
-  if (/^(Bearer\s+)?eyJ[\w-]+\.[\w-]+\.[\w-]*$/.test(key)) {
-    return 'that is a token (JWT), not the API key (id.secret) that signs one';
-  }
-  if (/[\s\p{Cc}\uFFFD]/u.test(key)) {
-    return 'that is not an API key (id.secret): it has spaces or unprintable characters in it';
-  }
-  const parts = key.split('.');
-  if (parts.length === 1) return 'that is not an API key (id.secret): it has no dot';
-  if (parts.length > 2) return 'that is not an API key (id.secret): it has more than one dot';
-  if (!parts[0]) return 'that is not an API key (id.secret): its id is empty';
-  if (!parts[1]) return 'that is not an API key (id.secret): its secret is empty';
-  if (!/^[\x21-\x7e]+$/.test(parts[0])) {
-    return 'that is not an API key (id.secret): its id has characters other than plain ASCII';
-  }
+function trim(text: string): string {
+  if (text.length > MAX_TEXT_CHARACTERS) return text; // Too long in any case.
+  let [start, end] = [0, text.length];
+  while (isAround(text[start])) start += 1;
+  while (end > start && isAround(text[end - 1])) end -= 1;
+  return text.slice(start, end);
+}
+
+function faultOf(key: string): KeyFault | undefined {
+  if (key === '') return 'empty';
+  if (key.length > MAX_KEY_CHARACTERS) return 'long';
+  if (/^[a-z][a-z0-9+.-]{0,20}:\/\//i.test(key)) return 'url';
+  if (/^(Bearer\s+)?eyJ[\w-]+\.[\w-]+\.[\w-]*$/.test(key)) return 'token';
+  if (/[\s\uFFFD]/.test(key) || hasUnsafeCharacters(key)) return 'unprintable';
+  const [id = '', secret, ...rest] = key.split('.');
+  if (secret === undefined) return 'no-dot';
+  if (rest.length > 0) return 'dots';
+  if (!id) return 'no-id';
+  if (!secret) return 'no-secret';
+  if (!/^[\x21-\x7e]+$/.test(id)) return 'id-not-ascii';
   return undefined;
 }
+
+/** A key as the service issues them, wherever in a text it stands; its id is the first group. */
+export const SERVICE_KEY = /([0-9a-f]{32})\.\w{16}/gi;
+
+/** Whether such a key is in a text that is to name an account, which is shown; no host is like it. */
+export const holdsServiceKey = (text: string): boolean =>
+  /(?<!\w)[0-9a-f]{32}\.\w{16}(?!\w|\.\w)/i.test(text);
 
 /** `id.secret`, as stores keep it. */
 export function formatKey({ id, secret }: ApiKey): string {
@@ -70,4 +86,10 @@ export function formatKey({ id, secret }: ApiKey): string {
 /** Enough of the id to tell two keys apart, and not the whole of it: `1a2b…9f0e`. */
 export function shortenId(id: string): string {
   return id.length < 12 ? `${id.slice(0, 2)}…` : `${id.slice(0, 4)}…${id.slice(-4)}`;
+}
+
+/** The shortened id of a key as it was stored; `undefined` when what was stored is no key. */
+export function shortenedIdOf(text: string): string | undefined {
+  const key = tryParseKey(text);
+  return key && shortenId(key.id);
 }

@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  accountFlags,
   accountName,
-  parseAccount,
   parseAccountName,
   parseHost,
   parseProfile,
+  sameAccount,
 } from '../../src/core/account.ts';
-import type { GlmTokenError } from '../../src/core/errors.ts';
 
-const isUsageError = (error: GlmTokenError) => error.code === 'ERR_USAGE' && Boolean(error.hint);
+const KEY = '0123456789abcdef0123456789abcdef.AbCdEfGhIjKlMnOp';
 
-test('a host is taken from whatever a person pastes', () => {
+test('a host is taken from whatever a person pastes, and read the same a second time', () => {
   const cases: Record<string, string> = {
     'open.bigmodel.cn': 'open.bigmodel.cn',
     ' Open.BigModel.CN ': 'open.bigmodel.cn',
@@ -21,40 +19,64 @@ test('a host is taken from whatever a person pastes', () => {
     'api.z.ai:443': 'api.z.ai',
     'localhost:8080': 'localhost:8080',
     'http://127.0.0.1:8080/x': '127.0.0.1:8080',
+    'http://localhost:80': 'localhost:80',
+    'http://localhost:443': 'localhost',
     '[::1]:9000': '[::1]:9000',
     'bücher.example': 'xn--bcher-kva.example',
+    '0123456789abcdef0123456789abcdef.usercontent16chr.cn':
+      '0123456789abcdef0123456789abcdef.usercontent16chr.cn',
   };
-  for (const [text, host] of Object.entries(cases)) assert.equal(parseHost(text), host, text);
+  for (const [text, host] of Object.entries(cases)) {
+    assert.equal(parseHost(text), host, text);
+    assert.equal(parseHost(host), host, `${text}, twice`);
+  }
 });
 
-test('what is no host is refused', () => {
-  for (const text of ['', ' ', 'two words', 'https://', 'a:b:c', 'user:pw@host', 'x\0y', ':80']) {
-    assert.throws(() => parseHost(text), isUsageError, JSON.stringify(text));
+test('text that is not a host is refused', () => {
+  const texts = [
+    ...['', ' ', 'two words', 'https://', 'a:b:c', 'user:pw@host', 'user@host', 'x\0y', ':80'],
+    ...['foo://Host', 'ftp://api.z.ai', 'https://https://api.z.ai', 'api.z.ai/https://other'],
+    ...['a\u200bb', 'a\u202eb', 'a\ud800b', 'a\u00adb', 'a\nb', `${'x'.repeat(3000)}.cn`],
+    ...[KEY, `https://${KEY}`, ` ${KEY}\n`, `"${KEY}"`, `${KEY}:443`, `${KEY}.`],
+  ];
+  for (const text of texts) {
+    const isRefused = { reason: 'hostInvalid', code: 'ERR_USAGE' };
+    assert.throws(() => parseHost(text), isRefused, JSON.stringify(text));
   }
 });
 
 test('a profile may have spaces, slashes, Chinese and an @ in its name', () => {
   for (const profile of ['default', 'my work', 'a/b\\c', '工作', 'me@home', '..', '-x']) {
-    const account = parseAccount('api.z.ai', profile);
+    const account = { host: 'api.z.ai', profile: parseProfile(profile) };
     assert.deepEqual(parseAccountName(accountName(account)), account);
   }
-  assert.equal(parseProfile(' e\u0301 '), '\u00e9');
 });
 
-test('what is no profile is refused', () => {
-  for (const text of ['', '  ', 'a\nb', 'a\0b', 'x'.repeat(65)]) {
-    assert.throws(() => parseProfile(text), isUsageError, JSON.stringify(text));
+test('a profile is one name however it was typed', () => {
+  assert.equal(parseProfile(' e\u0301 '), '\u00e9');
+  assert.equal(parseProfile('x'.repeat(64)), 'x'.repeat(64));
+  assert.equal(parseProfile('𠀀'.repeat(64)), '𠀀'.repeat(64));
+});
+
+test('a profile that is empty, too long or has invisible characters is refused', () => {
+  const texts = [
+    ...['', '  ', 'x'.repeat(65), '𠀀'.repeat(65), 'x'.repeat(1_000_000)],
+    ...['a\nb', 'a\0b', 'a\u001bb', 'a\u200bb', 'a\u202eb', 'a\u2028b', 'a\ufeffb'],
+    ...['a\ud800b', '\udc00', 'a\u{e0041}b', KEY, `"${KEY}"`],
+  ];
+  for (const text of texts) {
+    const isRefused = { reason: 'profileInvalid', code: 'ERR_USAGE' };
+    assert.throws(() => parseProfile(text), isRefused, JSON.stringify(text.slice(0, 80)));
   }
 });
 
-test('names in a store that are not ours name no account', () => {
+test('a name in a store that is not one of ours is no account', () => {
   for (const name of ['', 'nobody', '@host']) assert.equal(parseAccountName(name), undefined);
 });
 
-test('the flags for an account can be pasted into a shell', () => {
-  assert.equal(accountFlags(parseAccount('open.bigmodel.cn', 'default')), '');
-  assert.equal(
-    accountFlags(parseAccount('api.z.ai', "it's mine")),
-    " --host api.z.ai --profile 'it'\\''s mine'",
-  );
+test('two accounts are the same when both host and profile are', () => {
+  const account = { host: 'api.z.ai', profile: 'work' };
+  assert.equal(sameAccount(account, { ...account }), true);
+  assert.equal(sameAccount(account, { ...account, host: 'open.bigmodel.cn' }), false);
+  assert.equal(sameAccount(account, { ...account, profile: 'default' }), false);
 });

@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { asGlmTokenError, EXIT_STATUS, GlmTokenError } from '../../src/core/errors.ts';
+import {
+  asGlmTokenError,
+  EXIT_STATUS,
+  FAILURES,
+  GlmTokenError,
+  hasCode,
+} from '../../src/core/errors.ts';
 import { toResponseError } from '../../src/daemon/protocol.ts';
-import { found, ROOT } from '../support/environment.ts';
+import { english, oneHint } from '../../src/messages/en.ts';
+import { emacsCommand } from '../support/emacs.ts';
+import { found } from '../support/environment.ts';
+import { FAILURE_SAMPLES } from '../support/failures.ts';
 import { run } from '../support/program.ts';
+
+const messages = english('glm-token');
 
 test('exit statuses are part of the contract and never renumbered', () => {
   assert.deepEqual(EXIT_STATUS, {
@@ -20,29 +31,50 @@ test('exit statuses are part of the contract and never renumbered', () => {
   });
 });
 
-test('Emacs knows every code, in the order of its exit status', async () => {
+test('every code has a failure that carries it', () => {
+  const codes = new Set(Object.values(FAILURES).map(({ code }) => code));
+  assert.deepEqual([...codes].sort(), Object.keys(EXIT_STATUS).sort());
+});
+
+test('Emacs has cures for codes of ours alone', async () => {
   const form = '(princ (mapconcat #\'car glm-gptel-auth--cures " "))';
+  const known = [...Object.keys(EXIT_STATUS), 'store', 'doctor'];
   for (const emacs of found.emacs) {
-    const { stdout } = await run([
-      ...[emacs, '-Q', '--batch', '-L', `${ROOT}/elisp`],
-      ...['-l', 'glm-gptel-auth', '--eval', form],
-    ]);
-    assert.equal(stdout, Object.keys(EXIT_STATUS).join(' '));
+    const command = [...emacsCommand(emacs), '-l', 'glm-gptel-auth-helper', '--eval', form];
+    const { stdout, stderr } = await run(command);
+    assert.match(stdout, /^ERR_/, stderr);
+    for (const code of stdout.split(' ')) assert.ok(known.includes(code), code);
   }
 });
 
-test('the wire carries code and hint, and a number in the range of servers', () => {
-  for (const [code, status] of Object.entries(EXIT_STATUS)) {
-    const error = new GlmTokenError(code as keyof typeof EXIT_STATUS, 'what', 'cure');
-    const { code: number, message, data } = toResponseError(error);
-    assert.deepEqual([message, data], ['what', { code, hint: 'cure' }]);
-    assert.equal(number, code === 'ERR_USAGE' ? -32602 : -32000 - status);
+test('the wire carries code, message and hint, and a number in the range of servers', () => {
+  for (const error of FAILURE_SAMPLES) {
+    const text = messages.describe(error);
+    const { message } = text;
+    const hint = oneHint(text) ?? null;
+    const { code: number, message: sent, data } = toResponseError(error, messages);
+    assert.deepEqual([sent, data], [message, { code: error.code, hint }]);
+    const usage = error.reason === 'methodUnknown' ? -32601 : -32602;
+    assert.equal(number, error.code === 'ERR_USAGE' ? usage : -32000 - EXIT_STATUS[error.code]);
   }
 });
 
 test('an unexpected error is a bug and says so', () => {
-  const { code, message, hint } = asGlmTokenError(new TypeError('x is not a function'));
-  assert.equal(code, 'ERR_INTERNAL');
-  assert.equal(message, 'unexpected error: x is not a function');
-  assert.match(hint ?? '', /report/);
+  const error = asGlmTokenError(new TypeError('x is not a function'));
+  assert.equal(error.code, 'ERR_INTERNAL');
+  assert.deepEqual(messages.describe(error), {
+    message: 'unexpected error: x is not a function',
+    hint: 'this is a bug in glm-token; please report it with the output of: glm-token doctor --json',
+  });
+  assert.equal(asGlmTokenError('thrown text').code, 'ERR_INTERNAL');
+});
+
+test('an error of ours stays the same, and keeps its cause', () => {
+  const cause = new Error('why');
+  const error = new GlmTokenError('keychainLocked', undefined, cause);
+  assert.equal(asGlmTokenError(error), error);
+  assert.equal(error.cause, cause);
+  assert.equal(hasCode(error, 'ERR_STORE_LOCKED'), true);
+  assert.equal(hasCode(error, 'ERR_USAGE'), false);
+  assert.equal(hasCode(cause, 'ERR_INTERNAL'), false);
 });

@@ -1,21 +1,25 @@
-/** The sealed form: what opens it, and that no damage goes unseen. */
-
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
 import { FlattenedEncrypt, flattenedDecrypt } from 'jose';
-import { seal, unseal } from '../../src/core/sealed.ts';
+import type { GlmTokenError } from '../../src/core/errors.ts';
+import { seal, unseal } from '../../src/core/sealed-keys.ts';
+import { english } from '../../src/messages/en.ts';
+
+/** Few rounds of PBKDF2, since time is all that they cost an attacker, and a test. */
+const ROUNDS = 1000;
+const PATH = '/x/keys.jwe';
 
 const KEYS = new Map([
   ['default@open.bigmodel.cn', 'id.secret'],
   ['工作@api.z.ai', 'id2.sécrèt'],
 ]);
 const passphrase = new TextEncoder().encode('correct horse 电池');
-const sealed = await seal(KEYS, passphrase);
-const open = (text: string, secret = passphrase) => unseal(text, secret, '/x/keys-1.jwe');
+const sealed = await seal(KEYS, passphrase, ROUNDS);
+const open = (text: string, secret = passphrase) => unseal(text, secret, PATH);
 
-/** A sealed text with another header, and a checksum that fits, as another version might have it. */
-async function sealedWith(header: object, p2c = 1000): Promise<string> {
+/** A sealed text as another version might make it: with another header, and a checksum that fits. */
+async function sealedWith(header: object, p2c = ROUNDS): Promise<string> {
   const jwe = await new FlattenedEncrypt(new TextEncoder().encode('{"keys":{}}'))
     .setProtectedHeader({ alg: 'PBES2-HS512+A256KW', enc: 'A256GCM', typ: 'glm-token', ...header })
     .setKeyManagementParameters({ p2c })
@@ -26,13 +30,13 @@ async function sealedWith(header: object, p2c = 1000): Promise<string> {
   return `${JSON.stringify({ ...ours, checksum })}\n`;
 }
 
-test('what was sealed is opened with the passphrase, as it was', async () => {
+test('the passphrase opens what it sealed, and nothing of that can be read without it', async () => {
   assert.deepEqual(await open(sealed), KEYS);
   assert.doesNotMatch(sealed, /secret|bigmodel/);
 });
 
-test('it is a JWE that any library reads, with 210 000 rounds or more', async () => {
-  const jwe = JSON.parse(sealed);
+test('it is a JWE that any library reads, with 210 000 rounds or more by default', async () => {
+  const jwe = JSON.parse(await seal(KEYS, passphrase));
   const { protectedHeader, plaintext } = await flattenedDecrypt(jwe, passphrase, {
     maxPBES2Count: 10_000_000,
     keyManagementAlgorithms: ['PBES2-HS512+A256KW'],
@@ -45,32 +49,40 @@ test('it is a JWE that any library reads, with 210 000 rounds or more', async ()
   });
 });
 
-test('no two are alike: salt, key and nonce are made anew', async () => {
-  const [a, b] = [JSON.parse(sealed), JSON.parse(await seal(KEYS, passphrase))];
+test('salt, key and nonce are made anew each time', async () => {
+  const [a, b] = [JSON.parse(sealed), JSON.parse(await seal(KEYS, passphrase, ROUNDS))];
   for (const part of ['protected', 'encrypted_key', 'iv', 'ciphertext', 'tag']) {
     assert.notEqual(a[part], b[part], part);
   }
 });
 
-test('other parameters in the header are honoured, so that they can be raised', async () => {
-  assert.equal((await open(await sealedWith({ version: 1 }, 300_000))).size, 0);
+test('a file that was sealed with more rounds opens too, so that they can be raised', async () => {
+  assert.equal((await open(await sealedWith({ version: 1 }, ROUNDS + 1))).size, 0);
 });
 
-test('a wrong passphrase is that, and not damage', async () => {
+test('a wrong passphrase is told from damage', async () => {
   for (const wrong of ['correct horse', '', 'Correct horse 电池']) {
     await assert.rejects(open(sealed, new TextEncoder().encode(wrong)), {
       code: 'ERR_PASSPHRASE',
-      message: 'that is not the passphrase of the key file (/x/keys-1.jwe)',
+      reason: 'passphraseWrong',
+      params: { path: PATH },
     });
   }
 });
 
-describe('damage is told from a wrong passphrase, and before any work is done', () => {
+describe('damage is told from a wrong passphrase, before any work is done', () => {
   const damaged = {
     code: 'ERR_STORE_CORRUPT',
-    message: 'the key file (/x/keys-1.jwe) is damaged',
-    hint: /restore it from a backup/,
+    reason: 'keyFileDamaged',
+    params: { path: PATH },
   };
+
+  test('its message names the file, and a backup as the cure', async () => {
+    const error = await open('{}').catch((error: GlmTokenError) => error);
+    const { message, hint } = english('glm-token').describe(error as GlmTokenError);
+    assert.equal(message, 'the key file (/x/keys.jwe) is damaged');
+    assert.match(String(hint), /^restore it from a backup/);
+  });
 
   test('any bit flipped', async () => {
     const bytes = Buffer.from(sealed);
@@ -81,20 +93,29 @@ describe('damage is told from a wrong passphrase, and before any work is done', 
     }
   });
 
-  test('cut off anywhere', async () => {
+  test('the text cut off anywhere', async () => {
     for (let length = 0; length < sealed.length; length += 1) {
       await assert.rejects(open(sealed.slice(0, length)), damaged, `${length} characters`);
     }
   });
 
-  test('something else altogether', async () => {
-    for (const text of ['\n', '{}', 'null', '[]', '"x"', 'id.secret\n', `${sealed}${sealed}`]) {
-      await assert.rejects(open(text), damaged, text);
+  test('another text altogether', async () => {
+    for (const text of [
+      '\n',
+      '{}',
+      'null',
+      '[]',
+      '"x"',
+      'id.secret\n',
+      `${sealed}${sealed}`,
+      '{'.repeat(100_000),
+    ]) {
+      await assert.rejects(open(text), damaged, text.slice(0, 80));
     }
   });
 
   test('rounds that would keep the machine busy for hours', async () => {
-    const text = await sealedWith({ version: 1 }, 1000);
+    const text = await sealedWith({ version: 1 });
     const jwe = JSON.parse(text);
     const header = JSON.parse(Buffer.from(jwe.protected, 'base64url').toString());
     const forged = Buffer.from(JSON.stringify({ ...header, p2c: 2 ** 31 })).toString('base64url');
@@ -104,10 +125,10 @@ describe('damage is told from a wrong passphrase, and before any work is done', 
   });
 });
 
-test('a file from a newer version is that, and says what to do', async () => {
+test('a file of a newer version is told from damage', async () => {
   await assert.rejects(open(await sealedWith({ version: 2 })), {
     code: 'ERR_STORE_CORRUPT',
-    message: /\(\/x\/keys-1\.jwe\) was made by a newer glm-token/,
-    hint: /update glm-token/,
+    reason: 'keyFileNewer',
+    params: { path: PATH },
   });
 });

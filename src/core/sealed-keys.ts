@@ -16,10 +16,10 @@ const ALG = 'PBES2-HS512+A256KW';
 const ENC = 'A256GCM';
 
 /**
- * Rounds of PBKDF2 with HMAC-SHA-512 for what is sealed anew: OWASP's Password Storage Cheat Sheet.
- * What was sealed with others can be read, since their number is in the header.
+ * Rounds of PBKDF2 with HMAC-SHA-512 for new files, as OWASP's Password Storage Cheat Sheet
+ * recommends. Files sealed with another number can be read, since it is in their header.
  */
-const PBKDF2_ROUNDS = 210_000;
+export const PBKDF2_ROUNDS = 210_000;
 
 /** Most rounds that are worth a try, some seconds' work: a header is read before it is trusted. */
 const MAX_PBKDF2_ROUNDS = 10_000_000;
@@ -30,22 +30,32 @@ export type Keys = ReadonlyMap<string, string>;
 /**
  * Seals keys with a passphrase: RFC 7516's JSON serialization, and a `checksum` beside it, which
  * tells a damaged file from a wrong passphrase (the JWE's own check cannot).
+ *
+ * @param rounds of PBKDF2; fewer than the default only in tests
  */
-export async function seal(keys: Keys, passphrase: Uint8Array): Promise<string> {
+export async function seal(
+  keys: Keys,
+  passphrase: Uint8Array,
+  rounds = PBKDF2_ROUNDS,
+): Promise<string> {
   const plaintext = new TextEncoder().encode(JSON.stringify({ keys: Object.fromEntries(keys) }));
-  const jwe = await new FlattenedEncrypt(plaintext)
-    .setProtectedHeader({ alg: ALG, enc: ENC, typ: 'glm-token', version: VERSION })
-    .setKeyManagementParameters({ p2c: PBKDF2_ROUNDS })
-    .encrypt(passphrase);
-  return format(jwe);
+  try {
+    const jwe = await new FlattenedEncrypt(plaintext)
+      .setProtectedHeader({ alg: ALG, enc: ENC, typ: 'glm-token', version: VERSION })
+      .setKeyManagementParameters({ p2c: rounds })
+      .encrypt(passphrase);
+    return format(jwe);
+  } finally {
+    plaintext.fill(0);
+  }
 }
 
 /**
  * The keys that {@link seal} sealed.
  *
- * @param path where the text was, for messages
+ * @param path of the file that the text is from, for messages
  * @throws GlmTokenError `ERR_PASSPHRASE` when it is not the passphrase, `ERR_STORE_CORRUPT` when the
- *   text is damaged or of a newer version
+ *   text is damaged, holds something else, or is of a newer version
  */
 export async function unseal(text: string, passphrase: Uint8Array, path: string): Promise<Keys> {
   const jwe = parse(text, path);
@@ -57,17 +67,20 @@ export async function unseal(text: string, passphrase: Uint8Array, path: string)
       maxPBES2Count: MAX_PBKDF2_ROUNDS,
     }));
   } catch (error) {
-    if ((error as { code?: string }).code !== 'ERR_JWE_DECRYPTION_FAILED')
-      throw damaged(path, error);
-    throw new GlmTokenError(
-      'ERR_PASSPHRASE',
-      `that is not the passphrase of the key file (${path})`,
-      'try again; without the passphrase, the keys in the file cannot be had back',
-      error,
-    );
+    const isWrong = (error as { code?: string }).code === 'ERR_JWE_DECRYPTION_FAILED';
+    throw new GlmTokenError(isWrong ? 'passphraseWrong' : 'keyFileDamaged', { path }, error);
   }
-  const { keys } = JSON.parse(new TextDecoder().decode(plaintext)) as { keys: object };
-  return new Map(Object.entries(keys));
+  try {
+    const { keys } = JSON.parse(new TextDecoder().decode(plaintext));
+    if (typeof keys !== 'object' || Array.isArray(keys)) throw new Error('not an object');
+    const entries = Object.entries(keys);
+    if (!entries.every(([, key]) => typeof key === 'string')) throw new Error('not only strings');
+    return new Map(entries as [string, string][]);
+  } catch (error) {
+    throw new GlmTokenError('keyFileDamaged', { path }, error);
+  } finally {
+    plaintext.fill(0);
+  }
 }
 
 /** The text of a JWE, in the only form in which {@link parse} takes it. */
@@ -77,29 +90,17 @@ function format({ protected: header, encrypted_key, iv, ciphertext, tag }: Flatt
   return `${JSON.stringify({ ...jwe, checksum })}\n`;
 }
 
-/** Reads what {@link format} wrote; any other text, be it by one bit, is damaged. */
+/** Reads what {@link format} wrote; any other text, even by one bit, is damaged. */
 function parse(text: string, path: string): FlattenedJWE {
   let jwe: FlattenedJWE;
   let version: unknown;
   try {
     jwe = JSON.parse(text);
-    if (format(jwe) !== text) throw new Error('the checksum is off');
+    if (format(jwe) !== text) throw new Error('the checksum is wrong');
     version = JSON.parse(Buffer.from(jwe.protected ?? '', 'base64url').toString()).version;
   } catch (error) {
-    throw damaged(path, error);
+    throw new GlmTokenError('keyFileDamaged', { path }, error);
   }
   if (version === VERSION) return jwe;
-  throw new GlmTokenError(
-    'ERR_STORE_CORRUPT',
-    `the key file (${path}) was made by a newer glm-token, in a form that this one cannot read`,
-    'update glm-token: npm install -g glm-token',
-  );
+  throw new GlmTokenError('keyFileNewer', { path });
 }
-
-const damaged = (path: string, cause: unknown) =>
-  new GlmTokenError(
-    'ERR_STORE_CORRUPT',
-    `the key file (${path}) is damaged`,
-    'restore it from a backup, or remove it and run: glm-token store --store file',
-    cause,
-  );

@@ -1,0 +1,1128 @@
+/** Every text that people read, in English: by the error or the command that it belongs to. */
+
+import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
+import { splitDuration } from '../core/duration.ts';
+import type {
+  FileFault,
+  GlmTokenError,
+  KeyFault,
+  Params,
+  Reason,
+  ServiceFault,
+  SocketFault,
+  StoreLabel,
+} from '../core/errors.ts';
+import type { Problem } from '../core/parsed-token.ts';
+import { shellQuote, shownHost, shownProfile } from '../core/text.ts';
+
+/** What happened, in lower case and without a full stop, and the cure, in the imperative. */
+export interface Text {
+  readonly message: string;
+  /** Several are shown as a line each. */
+  readonly hint?: string | readonly string[] | undefined;
+}
+
+/** The hint in one line, for JSON and the wire. */
+export const oneHint = ({ hint }: Text): string | undefined =>
+  typeof hint === 'string' ? hint : hint?.join('; ');
+
+/** `flags` name the account in question, for errors that know none. */
+export type ErrorTexts = { readonly [R in Reason]: (params: Params<R>, flags: string) => Text };
+
+const DURATION_UNITS = { day: 'd', hour: 'h', minute: 'min', second: 's' } as const;
+
+/** `2 min 55 s` */
+export const duration = (ms: number): string =>
+  splitDuration(ms)
+    .map(({ count, unit }) => `${count} ${DURATION_UNITS[unit]}`)
+    .join(' ');
+
+const hostTitle = (host: string): string => shownHost(host) ?? '…';
+
+/** `api.z.ai (profile work)` */
+const accountTitle = ({ host, profile }: Account): string =>
+  profile === DEFAULT_PROFILE
+    ? hostTitle(host)
+    : `${hostTitle(host)} (profile ${shownProfile(profile) ?? '…'})`;
+
+/** The options that name an account, ready to paste into a shell; empty for the default account. */
+export function accountFlags({ host, profile }: Account): string {
+  const flags = [];
+  if (host !== DEFAULT_HOST) flags.push(` --host ${shellQuote(shownHost(host) ?? 'HOST')}`);
+  if (profile !== DEFAULT_PROFILE) {
+    flags.push(` --profile ${shellQuote(shownProfile(profile) ?? 'NAME')}`);
+  }
+  return flags.join('');
+}
+
+const storeTitle = ({ name, place }: StoreLabel): string =>
+  ({
+    keychain: `the keychain (${place})`,
+    file: `the encrypted file (${place})`,
+    environment: 'the environment (GLM_API_KEY)',
+  })[name];
+
+const KEY_FAULTS: Record<KeyFault, string> = {
+  empty: 'no API key was given',
+  long: 'this is too long for an API key (id.secret)',
+  url: 'this is a URL, not an API key (id.secret)',
+  token: 'this is a token (JWT), not the API key (id.secret) that signs one',
+  unprintable: 'this is not an API key (id.secret): it has spaces or unprintable characters',
+  'no-dot': 'this is not an API key (id.secret): it has no dot',
+  dots: 'this is not an API key (id.secret): it has more than one dot',
+  'no-id': 'this is not an API key (id.secret): its id is empty',
+  'no-secret': 'this is not an API key (id.secret): its secret is empty',
+  'id-not-ascii': 'this is not an API key (id.secret): its id has characters other than ASCII',
+};
+
+const FILE_ACTIONS: Record<FileFault['action'], string> = {
+  read: 'read',
+  write: 'write',
+  remove: 'remove',
+  protect: 'protect',
+};
+
+const FILE_FAULTS: Record<string, readonly [reason: string, cure: string]> = {
+  ENOSPC: ['the disk is full', 'free some space and try again; nothing was changed'],
+  EDQUOT: ['your disk quota is used up', 'free some space and try again; nothing was changed'],
+  EROFS: ['the disk is read-only', 'set XDG_DATA_HOME to a directory that can be written'],
+  EACCES: ['permission denied', 'check its owner and mode'],
+};
+
+const UNLOCK_KEYCHAIN =
+  'unlock it (log in to the desktop, or open it in its own program) and try again';
+
+const CHECK_PASSPHRASE_FILE = 'check GLM_TOKEN_PASSPHRASE_FILE, which names that file';
+
+export interface SocketFaultText {
+  message(path: string): string;
+  hint(program: string): string;
+}
+
+const SOCKET_FAULTS: Record<Extract<SocketFault, string>, SocketFaultText> = {
+  missing: {
+    message: (path) => `there is no socket at ${path}`,
+    hint: (program) =>
+      `start the helper (${program} daemon --socket), or log in again with the ssh -R that forwards it; without GLM_TOKEN_SOCKET, this machine's own keys are used`,
+  },
+  refused: {
+    message: (path) =>
+      `nothing answers at ${path}: the helper, or the ssh login that forwarded it, has ended`,
+    hint: (program) =>
+      `start the helper (${program} daemon --socket), or log in again with the ssh -R that forwards it`,
+  },
+  closed: {
+    message: (path) => `${path} was closed without an answer`,
+    hint: () =>
+      'try again; over ssh, check that the helper runs on the machine that you came from: glm-token daemon --socket',
+  },
+  silent: {
+    message: (path) => `the helper at ${path} did not answer in time`,
+    hint: () => 'check the connection, or restart the helper',
+  },
+  unintelligible: {
+    message: (path) => `what answers at ${path} is not a helper of glm-token`,
+    hint: () => 'check GLM_TOKEN_SOCKET',
+  },
+};
+
+/** Writes each of systemd's units into the file that its first line names. */
+export const SPLIT_UNITS = "awk '/^# glm-token/ {file = $2} {print > file}'";
+
+const CERTIFICATE_FAULT = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS/;
+
+/** Seen when a clock is off by months, with a good certificate. */
+const CERTIFICATE_DATE_FAULT = /^CERT_(NOT_YET_VALID|HAS_EXPIRED)$/;
+
+/** What kind of cure a connection needs that could not be made. */
+export function networkFault({ fault, proxy, variable }: Params<'hostUnreachable'>) {
+  if (CERTIFICATE_DATE_FAULT.test(fault)) return 'certificate date';
+  if (CERTIFICATE_FAULT.test(fault)) return 'certificate';
+  if (fault === 'ENOTFOUND' && proxy && /^socks[45]:/.test(proxy)) return 'proxy names';
+  return variable ? 'proxy' : 'network';
+}
+
+const NETWORK_CURES: Record<ReturnType<typeof networkFault>, (variable: string) => string> = {
+  'certificate date': () =>
+    "its certificate is not valid by this machine's clock: check the clock, it may be off by months",
+  certificate: () =>
+    'its certificate is not trusted here; behind a proxy that inspects traffic, set NODE_EXTRA_CA_CERTS to its certificate',
+  'proxy names': (variable) => `let the proxy resolve names: use socks5h:// in ${variable}`,
+  proxy: (variable) => `check ${variable}, and that the proxy is running`,
+  network: () => 'check the network and the name of the host; behind a proxy, set https_proxy',
+};
+
+/** @param program how the program is called, ready to paste into a shell */
+export function english(program: string) {
+  const seeHelp = (command: string) => `see: ${program} ${command} --help`;
+  const storeAgain = (account?: Account) =>
+    `${program} store --force${account ? accountFlags(account) : ''}`;
+  const useFile = (flags: string) =>
+    `keep the key in an encrypted file: ${program} store --store file${flags}`;
+
+  /** `checkKey` is the cure for a key that the service does not accept. */
+  const serviceFaultsWith = (
+    checkKey: string,
+  ): Readonly<Record<ServiceFault, { message: string; hint: string }>> => ({
+    unauthenticated: {
+      message: 'the service could not authenticate the request',
+      hint: checkKey,
+    },
+    noToken: {
+      message: 'the service received no token',
+      hint: 'a proxy may have removed the Authorization header',
+    },
+    unreadableToken: {
+      message: 'the service could not read the token',
+      hint: `see what is in it: ${program} inspect`,
+    },
+    expiredToken: {
+      message: 'the service says that the token has expired, though it was just signed',
+      hint: `this machine's clock may be wrong; check it: ${program} doctor`,
+    },
+    refusedKey: {
+      message: 'the service refuses the key: it was revoked or mistyped',
+      hint: checkKey,
+    },
+    noBalance: {
+      message: 'the account has no balance left',
+      hint: 'recharge it in the console; a Coding Plan key needs the Coding Plan endpoint',
+    },
+    accountUnusable: {
+      message: 'the account is inactive, locked or unknown',
+      hint: "see the console, or ask the service's support",
+    },
+    badRequest: {
+      message: 'the service does not accept a parameter of the request',
+      hint: "check the backend's :request-params, and whether the model supports them",
+    },
+    noSuchModel: {
+      message: 'the service does not know this model',
+      hint: "check the model's name; the Coding Plan endpoint has fewer models",
+    },
+    noSuchApi: {
+      message: 'the key may not use this API, or the API does not exist',
+      hint: "check the backend's :endpoint and the plan of the key",
+    },
+    duplicate: {
+      message: 'the service is still working on the same request',
+      hint: 'wait for its answer',
+    },
+    promptTooLong: {
+      message: 'the prompt is longer than the model accepts',
+      hint: 'start a new chat, or send less context',
+    },
+    internal: {
+      message: 'the service failed',
+      hint: 'try again later',
+    },
+    unsafe: {
+      message: 'the service flagged the prompt or answer as unsafe',
+      hint: 'rephrase it',
+    },
+    busy: {
+      message: 'too many requests, or the model is busy',
+      hint: 'wait a little and try again',
+    },
+    quotaUsedUp: {
+      message: "the day's or the plan's quota is used up",
+      hint: 'wait until it is renewed, or use another key',
+    },
+    planExpired: {
+      message: 'the Coding Plan has expired',
+      hint: 'renew it, or use the pay-as-you-go endpoint',
+    },
+    modelNotInPlan: {
+      message: 'the plan does not include this model',
+      hint: 'use another model',
+    },
+    policy: {
+      message: "the account's policy does not allow this request",
+      hint: 'see the console',
+    },
+  });
+  const inConsole = (cure: string) => `check the key in the console, and ${cure}`;
+  const serviceFaults = serviceFaultsWith(inConsole(`store it again: ${storeAgain()}`));
+
+  const errors: ErrorTexts = {
+    unexpected: ({ reason }) => ({
+      message: `unexpected error: ${reason}`,
+      hint: `this is a bug in glm-token; please report it with the output of: ${program} doctor --json`,
+    }),
+    outputFailed: ({ errno }) => ({
+      message: `cannot write to standard output (${errno})`,
+      hint: 'check where it goes: the disk may be full, or it may be closed',
+    }),
+
+    commandMissing: () => ({ message: 'no command was given', hint: `see: ${program} --help` }),
+    commandUnknown: ({ given, near }) => ({
+      message: `there is no command ${given ?? 'of that name'}`,
+      hint: near ? `did you mean ${near}?` : `see: ${program} --help`,
+    }),
+    optionUnknown: ({ command, given, near }) => ({
+      message: `there is no option ${given ?? 'of that name'}`,
+      hint: near ? `did you mean ${near}?` : seeHelp(command),
+    }),
+    optionValueMissing: ({ command, option }) => ({
+      message: `--${option} needs a value`,
+      hint: seeHelp(command),
+    }),
+    optionValueUnexpected: ({ command, option }) => ({
+      message: `--${option} takes no value`,
+      hint: seeHelp(command),
+    }),
+    optionNotAChoice: ({ option, given, choices }) => ({
+      message: given ? `--${option} cannot be ${given}` : `--${option} cannot be that`,
+      hint: `use one of: ${choices.join(', ')}`,
+    }),
+    argumentUnexpected: ({ command, maybeKey }) => ({
+      message: `glm-token ${command} takes no arguments, and a key is never one`,
+      hint: maybeKey
+        ? 'if that was a key, it is in your shell history now: remove it there'
+        : seeHelp(command),
+    }),
+    argumentNotAChoice: ({ command, given, choices }) => ({
+      message: `glm-token ${command} does not take ${given ?? 'that'}`,
+      hint: `use one of: ${choices.join(', ')}`,
+    }),
+    shellUnknown: ({ given, shells }) => ({
+      message: given
+        ? `there is no completion for ${given}, the shell that SHELL names`
+        : 'cannot tell which shell this is: SHELL is not set',
+      hint: `name the shell: ${shells.map((shell) => `${program} completion ${shell}`).join(', ')}`,
+    }),
+    settingInvalid: ({ variable, problem }) => {
+      const { message, hint } = describe(problem as GlmTokenError);
+      return { message: `${variable}: ${message}`, hint };
+    },
+    languageUnknown: ({ given, choices }) => ({
+      message: `${given ?? 'that'} is not a language of glm-token`,
+      hint: `use one of: ${choices.join(', ')}`,
+    }),
+    settingNotAChoice: ({ given, choices }) => ({
+      message: `${given ?? 'that'} is not a store`,
+      hint: `use one of: ${choices.join(', ')}`,
+    }),
+    homeNotAbsolute: () => ({
+      message: 'it is empty or relative, so that keys would go below the current directory',
+      hint: 'set it to an absolute path',
+    }),
+    hostInvalid: ({ given }) => ({
+      message: `${given ?? 'that'} is not a host`,
+      hint: `use a host such as ${DEFAULT_HOST} or api.z.ai`,
+    }),
+    profileInvalid: ({ given, maxCharacters }) => ({
+      message: `${given ?? 'that'} is not a profile name`,
+      hint: `use 1 to ${maxCharacters} visible characters`,
+    }),
+    durationInvalid: ({ given }) => ({
+      message: `${given ?? 'that'} is not a duration`,
+      hint: 'use a number and a unit such as 90s, 5m, 2h or 30d, from 1s to 365d',
+    }),
+    methodUnknown: () => ({
+      message: 'the helper does not know this method',
+      hint: 'update glm-token and its client together',
+    }),
+    parameterInvalid: ({ parameter }) => ({
+      message: `the parameter ${parameter} must be a string`,
+    }),
+    keyExists: ({ account, existing }) => ({
+      message: `${existing ? `another key (${existing})` : 'something else'} is stored for ${accountTitle(account)}; it was kept`,
+      hint: `to replace it: ${storeAgain(account)}`,
+    }),
+    deletionUnconfirmed: ({ account }) => ({
+      message: 'cannot ask for confirmation without a terminal; nothing was deleted',
+      hint: `to delete without confirmation: ${program} delete --force${accountFlags(account)}`,
+    }),
+    answeredNo: () => ({ message: 'nothing was changed' }),
+    choiceInvalid: ({ given, count }) => ({
+      message: `${given ?? 'that'} is not one of the choices`,
+      hint: `type a number from 1 to ${count}, or press Enter for the one in brackets`,
+    }),
+    environmentIsReadOnly: () => ({
+      message: 'the key is in the environment (GLM_API_KEY), which glm-token cannot change',
+      hint: 'unset GLM_API_KEY to use a key that is kept in a store',
+    }),
+    terminalEchoes: () => ({
+      message: 'this terminal, in Emacs, would show what you type',
+      hint: 'use M-x glm-gptel-auth-store, or another terminal',
+    }),
+    execWithoutCommand: () => ({
+      message: 'there is no command to run',
+      hint: `put it after the options: ${program} exec -- COMMAND ...`,
+    }),
+    execVariableInvalid: () => ({
+      message: '--env is not the name of a variable',
+      hint: 'use one such as OPENAI_API_KEY; the token is put into it',
+    }),
+    daemonWithoutTransport: () => ({
+      message: 'daemon requires either --stdio or --socket',
+      hint: seeHelp('daemon'),
+    }),
+    optionNeedsSocket: ({ option }) => ({
+      message: `--${option} belongs with --socket`,
+      hint: seeHelp('daemon'),
+    }),
+    accountsAreReadOnly: () => ({
+      message: '--accounts is read-only, so it cannot be combined with --allow-write',
+      hint: 'leave one of them out, or start a second helper on another socket',
+    }),
+    storeIsElsewhere: ({ path }) => ({
+      message: `GLM_TOKEN_SOCKET is set, so the helper at ${path} decides which store is read`,
+      hint: 'leave out --store, or unset GLM_TOKEN_SOCKET to use the stores of this machine',
+    }),
+    socketPathInvalid: ({ isRelative, maxBytes }) => ({
+      message: isRelative
+        ? 'the path of a socket must be absolute'
+        : 'this path is too long for a socket',
+      hint: `use an absolute path of at most ${maxBytes} bytes`,
+    }),
+    writingNotAllowed: () => ({
+      message: 'the helper stores and deletes no keys for its clients',
+      hint: `use glm-token where the helper runs, or start it with --allow-write`,
+    }),
+    lifetimeTooLong: ({ maxTtlMs }) => ({
+      message: `the helper signs tokens for at most ${duration(maxTtlMs)}`,
+      hint: 'ask for a shorter lifetime',
+    }),
+    accountNotServed: ({ account, accounts }) => ({
+      message: `the helper gives no tokens for ${accountTitle(account)}`,
+      hint: `it serves: ${accounts.map(accountTitle).join(', ')}; to change that, start it with other --accounts`,
+    }),
+    tokenMissing: ({ isKey }) =>
+      isKey
+        ? {
+            message: 'that is an API key, not a token (JWT)',
+            hint: `if it was an argument, it is in your shell history now; store it with: ${program} store`,
+          }
+        : {
+            message: 'there is no token (JWT) in that',
+            hint: `give a token: three parts with dots between them, as ${program} print makes it`,
+          },
+
+    keyNotFound: ({ account, others, inEnvironment }) => {
+      const store = `run: ${program} store${accountFlags(account)}`;
+      const known = others.map(accountTitle).join(', ');
+      return {
+        message: `no key is stored for ${accountTitle(account)}${
+          inEnvironment ? ` (GLM_API_KEY is for ${accountTitle(inEnvironment)})` : ''
+        }`,
+        hint: known ? `${store}; there is a key for: ${known}` : store,
+      };
+    },
+    nothingToDelete: ({ account }) => ({
+      message: `no key is stored for ${accountTitle(account)}`,
+      hint: `to see what is stored: ${program} list`,
+    }),
+    noKeyYet: () => ({ message: 'no key is stored yet', hint: `run: ${program} store` }),
+    noKeyFile: () => ({
+      message: 'there is no key file, so it has no passphrase',
+      hint: `to make one: ${program} store --store file`,
+    }),
+    nothingToMove: ({ store }) => ({
+      message: `there is no key in ${storeTitle(store)} to move`,
+      hint: `to see what is stored: ${program} list`,
+    }),
+
+    keyInvalid: ({ fault }) => ({
+      message: KEY_FAULTS[fault],
+      hint: 'copy the whole key from bigmodel.cn/usercenter/proj-mgmt/apikeys or z.ai/manage-apikey/apikey-list',
+    }),
+    storedKeyInvalid: ({ account, store }) =>
+      store.name === 'environment'
+        ? {
+            message: 'GLM_API_KEY does not hold an API key (id.secret)',
+            hint: 'set it to the key as the GLM console shows it, or unset it',
+          }
+        : {
+            message: `what is stored for ${accountTitle(account)} in ${storeTitle(store)} is not an API key`,
+            hint: `store it again: ${storeAgain(account)}`,
+          },
+
+    keychainLibraryMissing: ({ isLinux }, flags) => ({
+      message: 'the keychain cannot be used: its native library does not load',
+      hint: isLinux
+        ? `install libsecret (Debian: apt install libsecret-1-0), or ${useFile(flags)}`
+        : `reinstall glm-token, or ${useFile(flags)}`,
+    }),
+    keychainMissing: ({ reason }, flags) => ({
+      message: `there is no keychain: ${oneLine(reason)}`,
+      hint: `log in to a desktop session, or ${useFile(flags)}`,
+    }),
+    keyringMissing: (_params, flags) => ({
+      message: 'the keychain has no default keyring to keep a key in',
+      hint: `create one (in Seahorse: Passwords and Keys), log in to the desktop once, or ${useFile(flags)}`,
+    }),
+    keychainFailed: ({ reason }, flags) => ({
+      message: `the keychain failed: ${oneLine(reason)}`,
+      hint: `log out and in again, or ${useFile(flags)}`,
+    }),
+    keychainSessionRefused: ({ reason }, flags) => ({
+      message: `the keychain service answers, but does not hand out keys: ${oneLine(reason)}`,
+      hint: `on KDE, install the OpenSSL plugin of QCA (Debian: apt install libqca-qt5-2-plugins) and log in again, or ${useFile(flags)}`,
+    }),
+    keychainSilent: ({ seconds }) => ({
+      message: `the keychain service does not answer (waited ${seconds} s)`,
+      hint: 'restart it, for example by logging out and in again',
+    }),
+    fileRefused: ({ action, path, errno }) => {
+      const [reason, cure] = FILE_FAULTS[errno] ?? [
+        errno,
+        'check the directory and its disk, or set XDG_DATA_HOME to another directory',
+      ];
+      return { message: `cannot ${FILE_ACTIONS[action]} ${path}: ${reason}`, hint: cure };
+    },
+    fileOfAnotherUser: ({ path }) => ({
+      message: `${path} belongs to another user and is not trusted`,
+      hint: 'make it your own with chown, or remove it',
+    }),
+    fileIrregular: ({ path }) => ({
+      message: `${path} is not a regular file of a sensible size`,
+      hint: 'see what it is, and move it away; links are not followed',
+    }),
+    fileOpenToOthers: ({ path }) => ({
+      message: `others can access ${path}, and its file system does not support permissions`,
+      hint: 'set XDG_DATA_HOME to a directory on another disk',
+    }),
+    fileBusy: ({ path }) => ({
+      message: `another glm-token is writing ${path}`,
+      hint: 'try again; nothing was changed',
+    }),
+
+    keyNotKept: ({ account, problem }) => {
+      const flags = accountFlags(account);
+      return {
+        message: `the key was not stored: ${describe(problem as GlmTokenError).message}`,
+        hint: [
+          `with a passphrase in a file: GLM_TOKEN_PASSPHRASE_FILE=FILE ${program} setup${flags} < KEYFILE`,
+          `without storing it: export GLM_API_KEY="$(cat KEYFILE)"`,
+          `on a terminal, which asks for a passphrase: ${program} setup${flags}`,
+        ],
+      };
+    },
+
+    keychainLocked: () => ({ message: 'the keychain is locked', hint: UNLOCK_KEYCHAIN }),
+    keychainAsksLater: () => ({
+      message: 'the keychain is locked; the next request asks to unlock it',
+      hint: `to unlock it now, run: ${program} print`,
+    }),
+    keychainPromptUnanswered: ({ seconds }) => ({
+      message: `the keychain is locked, and its prompt was not answered within ${seconds} s`,
+      hint: UNLOCK_KEYCHAIN,
+    }),
+
+    passphraseNeeded: ({ isNew }) => ({
+      message: isNew ? 'the new key file needs a passphrase' : 'the key file needs its passphrase',
+      hint: 'run it on a terminal, or set GLM_TOKEN_PASSPHRASE_FILE to a file that holds it',
+    }),
+    passphraseWrong: ({ path }) => ({
+      message: `wrong passphrase for the key file (${path})`,
+      hint: 'try again; without the passphrase, the keys cannot be recovered',
+    }),
+    passphraseInFileWrong: ({ passphraseFile }) => ({
+      message: `${passphraseFile} does not hold the passphrase of the key file`,
+      hint: CHECK_PASSPHRASE_FILE,
+    }),
+    passphraseEmpty: () => ({
+      message: 'an empty passphrase protects nothing',
+      hint: 'try again with another one; nothing was stored',
+    }),
+    passphrasesDiffer: () => ({
+      message: 'the passphrases do not match',
+      hint: 'try again; nothing was stored',
+    }),
+    passphraseFileUnreadable: ({ passphraseFile, errno }) => ({
+      message: `cannot read the passphrase from ${passphraseFile} (${errno === 'EIRREGULAR' ? 'not a small regular file' : errno})`,
+      hint: CHECK_PASSPHRASE_FILE,
+    }),
+    passphraseFileEmpty: ({ passphraseFile }) => ({
+      message: `there is no passphrase in ${passphraseFile}: its first line is empty`,
+      hint: CHECK_PASSPHRASE_FILE,
+    }),
+
+    keyFileDamaged: ({ path }) => ({
+      message: `the key file (${path}) is damaged`,
+      hint: `restore it from a backup, or remove it and run: ${program} store --store file`,
+    }),
+    keyFileNewer: ({ path }) => ({
+      message: `the key file (${path}) was made by a newer glm-token, in a form that this one cannot read`,
+      hint: 'update glm-token',
+    }),
+
+    protocolUnknown: ({ version, protocol }) => ({
+      message: `the helper (glm-token ${version}) speaks protocol ${protocol}, and its client another one`,
+      hint: 'update glm-token and glm-gptel-auth.el together, then restart Emacs',
+    }),
+    clientUnintelligible: () => ({
+      message: 'the client does not speak JSON-RPC 2.0 in frames',
+      hint: 'update glm-token and its client together',
+    }),
+    clientMessageTooLong: () => ({
+      message: 'the client sent a message that is too long',
+      hint: 'update glm-token and its client together',
+    }),
+    keychainRestarted: () => ({
+      message: 'the keychain service was restarted, and this process cannot reach the new one',
+      hint: 'restart the helper',
+    }),
+
+    socketsNotOnWindows: () => ({
+      message: 'sockets are not supported on Windows',
+      hint: 'use the helper that Emacs starts, or unset GLM_TOKEN_SOCKET',
+    }),
+    runtimeDirectoryMissing: () => ({
+      message: 'XDG_RUNTIME_DIR is not set, so the socket has no default place',
+      hint: `name its path, in a directory of your own: ${program} daemon --socket PATH`,
+    }),
+    socketDirectoryUnsafe: ({ path, isOthers }) =>
+      isOthers
+        ? {
+            message: `${path} is not your own directory, so no socket is made in it`,
+            hint: 'use a directory of your own',
+          }
+        : {
+            message: `others may write to ${path}, so no socket is made in it`,
+            hint: `run: chmod 700 ${shellQuote(path)}`,
+          },
+    socketPathTaken: ({ path }) => ({
+      message: `${path} is there already, and is not a socket`,
+      hint: 'move it away, or use another path',
+    }),
+    socketRefused: ({ path, errno }) => ({
+      message: `cannot make the socket ${path} (${errno})`,
+      hint: 'check its directory, or use another path',
+    }),
+    socketPassedInvalid: () => ({
+      message:
+        'what was passed in LISTEN_FDS is not a Unix socket of yours that is closed to others',
+      hint: `use the units as they are printed: ${program} daemon --print-unit systemd`,
+    }),
+    helperRunning: ({ path }) => ({
+      message: `a helper is running at ${path} already`,
+      hint: `to use it: export GLM_TOKEN_SOCKET=${shellQuote(path)}`,
+    }),
+    socketUnanswered: ({ path, fault }) => {
+      if (typeof fault !== 'string') {
+        return {
+          message: `cannot connect to ${path} (${fault.errno})`,
+          hint: 'check GLM_TOKEN_SOCKET, and the owner and mode of what it names',
+        };
+      }
+      const { message, hint } = SOCKET_FAULTS[fault];
+      return { message: message(path), hint: hint(program) };
+    },
+    socketOfAnotherUser: ({ path }) => ({
+      message: `the socket ${path} belongs to another user and is not trusted`,
+      hint: 'check GLM_TOKEN_SOCKET',
+    }),
+    helperReported: ({ message, hint }) => ({
+      message,
+      hint: hint === undefined ? undefined : `${hint} (on the machine of the helper)`,
+    }),
+
+    hostUnreachable: (params) => {
+      const { host, proxy, fault, seconds } = params;
+      const through = proxy ? ` through the proxy ${proxy}` : '';
+      const reason = fault === 'timeout' ? `no answer within ${seconds} s` : fault;
+      return {
+        message: `cannot reach ${hostTitle(host)}${through}: ${reason}`,
+        hint: NETWORK_CURES[networkFault(params)](params.variable ?? ''),
+      };
+    },
+    proxyInvalid: ({ variable }) => ({
+      message: `${variable} is not the URL of a proxy`,
+      hint: 'set it to one such as http://127.0.0.1:7890',
+    }),
+    tokenRefused: ({ account, store, status, serviceCode, fault }) => {
+      const answer = `${hostTitle(account.host)} answers ${status}${serviceCode ? `, code ${serviceCode}` : ''}`;
+      if (!fault) {
+        return { message: answer, hint: 'see the list at docs.z.ai/api-reference/api-code' };
+      }
+      const cure =
+        store.name === 'environment'
+          ? 'set GLM_API_KEY again'
+          : `store it again: ${storeAgain(account)}`;
+      const { message, hint } = serviceFaultsWith(inConsole(cure))[fault];
+      return { message: `${answer}: ${message}`, hint };
+    },
+  };
+
+  /** @param about the account in question, for the commands in hints */
+  const describe = (error: GlmTokenError, about?: Account): Text => {
+    const text = errors[error.reason] as (params: unknown, flags: string) => Text;
+    return text(error.params, about ? accountFlags(about) : '');
+  };
+
+  const keyFor = (account: Account) => `the key for ${accountTitle(account)}`;
+
+  return {
+    describe,
+    serviceFaults,
+    accountTitle,
+    storeTitle,
+    duration,
+    none: 'none',
+    hintLabel: 'hint: ',
+
+    waitingForKeychain: 'waiting for the keychain …',
+    modeMended: (path: string, mode: string) =>
+      `others could access ${path}; its mode is now ${mode}`,
+
+    yesOrNo: (byDefault: boolean) => (byDefault ? 'Y/n' : 'y/N'),
+    meansYes: (answer: string, byDefault: boolean) =>
+      answer === '' ? byDefault : /^y(es)?$/i.test(answer),
+    askChoice: (byDefault: number) => `Choice [${byDefault}]: `,
+    askKey: 'API key (id.secret, not shown): ',
+    askToken: 'Token (not shown): ',
+    askPassphrase: 'Passphrase of the key file: ',
+    askPassphraseAfterWrong: 'Wrong passphrase. Try again: ',
+    askNewPassphrase: 'New passphrase for the key file: ',
+    askPassphraseAgain: 'Repeat passphrase: ',
+    askReplace: (account: Account, existing: string | undefined) =>
+      `Another key${existing ? ` (${existing})` : ''} is stored for ${accountTitle(account)}. Replace it?`,
+    askDelete: (account: Account, store: StoreLabel) =>
+      `Delete ${keyFor(account)} from ${storeTitle(store)}?`,
+    askFileInstead: (store: StoreLabel) => `Keep the key in ${storeTitle(store)} instead?`,
+    wayOn: (account: Account): Text => ({
+      message: 'nothing was stored',
+      hint: [
+        `once the keychain is there and unlocked: ${program} setup${accountFlags(account)}`,
+        `with the encrypted file after all: ${program} setup --store file${accountFlags(account)}`,
+      ],
+    }),
+
+    help: {
+      usage: 'Usage: ',
+      sentence: (summary: string) => `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`,
+      purpose: 'Fresh short-lived tokens for the GLM API, from a key in the OS keychain.',
+      groups: {
+        start: 'Start',
+        use: 'Use',
+        keys: 'Keys',
+        trouble: 'When something is wrong',
+        programs: 'For Emacs and for shells',
+      },
+      options: 'Options',
+      builtIn: {
+        help: 'show this help, or that of a command',
+        helpOfCommand: 'show this help',
+        helpCommand: 'show the help of a command',
+        version: 'show the version',
+        endOfOptions: 'what follows is the command to run',
+      },
+      examplesTitle: 'Examples',
+      examples: [
+        ['glm-token setup', 'start here'],
+        ['glm-token store --host api.z.ai', 'save a key for the international endpoint'],
+        ['glm-token print', 'see a token'],
+      ] as Examples,
+      epilogue: [
+        '--host HOST and --profile NAME, or GLM_TOKEN_HOST and GLM_TOKEN_PROFILE, name the account.',
+        'GLM_API_KEY holds a key for CI.',
+      ],
+    },
+
+    commands: {
+      setup: {
+        summary: 'start here: save the key, get the lines for init.el',
+        options: {
+          ...ACCOUNT_TEXTS,
+          plan: 'plan that the key is for',
+          store: STORE_TEXT,
+          check: 'check the key with the service, without asking first',
+          force: 'replace a stored key without asking',
+          rehearse: 'use a made-up key, held in memory, and store nothing',
+          'rehearse-without-key': 'the same, when no key is given and there is no one to ask',
+        },
+        examples: [['glm-token setup emacs', 'print the lines for init.el again']] as Examples,
+      },
+      store: {
+        summary: 'save the API key, typed in or from standard input',
+        options: {
+          ...ACCOUNT_TEXTS,
+          store: STORE_TEXT,
+          force: 'replace a stored key without asking',
+        },
+        examples: [
+          ['glm-token store', 'asks for the key, without echo'],
+          ['pass show glm | glm-token store --host api.z.ai', 'takes it from another program'],
+        ] as Examples,
+      },
+      print: {
+        summary: 'print a fresh token',
+        options: {
+          ...ACCOUNT_TEXTS,
+          ttl: 'lifetime of the token: 90s, 5m, 2h, 30d',
+          format: 'what to print',
+          store: 'store to read the key from',
+        },
+        examples: [
+          ['glm-token print --ttl 1h', 'a token that is valid for an hour'],
+          ['glm-token print --format header | curl -H @- URL', 'a header for curl'],
+        ] as Examples,
+      },
+      exec: {
+        summary: 'run a command with a token in its environment',
+        options: {
+          ...ACCOUNT_TEXTS,
+          env: 'variable to put the token in',
+          ttl: 'lifetime of the token',
+        },
+        examples: [
+          ['glm-token exec -- python chat.py', 'the command never sees the key'],
+          ['glm-token exec --env MY_KEY -- ./chat', 'in a variable of your choice'],
+        ] as Examples,
+      },
+      list: {
+        summary: 'show which accounts have a key',
+        options: { store: 'store to look into', json: 'print JSON' },
+        examples: [] as Examples,
+      },
+      delete: {
+        summary: 'remove a stored key',
+        options: {
+          ...ACCOUNT_TEXTS,
+          store: 'store to remove it from',
+          force: 'remove it without asking',
+        },
+        examples: [] as Examples,
+      },
+      move: {
+        summary: 'move all keys to the other store',
+        options: {
+          to: 'store to move them to',
+          force: 'replace keys that are there without asking',
+        },
+        examples: [
+          ['glm-token move --to file', 'from the keychain to the encrypted file'],
+        ] as Examples,
+      },
+      passphrase: {
+        summary: 'change the passphrase of the key file',
+        options: {},
+        examples: [] as Examples,
+      },
+      inspect: {
+        summary: 'show what is in a token, and what is wrong with it',
+        options: { json: 'print JSON' },
+        examples: [
+          ['glm-token print | glm-token inspect', 'from standard input'],
+          ["glm-token inspect 'Bearer eyJ...'", 'as pasted, with or without the header'],
+        ] as Examples,
+      },
+      doctor: {
+        summary: 'find out why there is no token, and what to do',
+        options: {
+          ...ACCOUNT_TEXTS,
+          live: 'send a token to the service, and explain its answer',
+          json: 'print JSON',
+        },
+        examples: [] as Examples,
+      },
+      daemon: {
+        summary: 'give tokens to Emacs, which starts it, or to several programs',
+        options: {
+          stdio: 'speak JSON-RPC on standard input and output, as Emacs starts it',
+          socket: 'speak it on a Unix socket, for every program with GLM_TOKEN_SOCKET',
+          accounts: 'serve tokens for these accounts alone, read-only: PROFILE@HOST,...',
+          'allow-write': 'let clients store and delete keys',
+          'lock-after': 'lock the key file after this much idle time',
+          'exit-after': 'end after this much idle time',
+          'print-unit': 'print files that start it at the first use, or at login',
+        },
+        examples: [
+          ['glm-token daemon --socket', 'one unlocked helper for every Emacs and shell'],
+          ['glm-token daemon --socket PATH --accounts work@api.z.ai', 'one to forward over ssh'],
+        ] as Examples,
+      },
+      completion: {
+        summary: 'print what makes TAB complete in bash, zsh or fish',
+        options: {},
+        examples: [
+          ['eval "$(glm-token completion bash)"', 'a line for ~/.bashrc'],
+          ['eval "$(glm-token completion zsh)"', 'a line for ~/.zshrc'],
+          ['glm-token completion fish | source', 'a line for config.fish'],
+        ] as Examples,
+      },
+    },
+
+    setup: {
+      askService: 'Which service is the key for?',
+      services: {
+        china: (host: string) => `China (${host})`,
+        international: (host: string) => `international (${host})`,
+      },
+      askPlan: 'Which plan?',
+      plans: {
+        'pay-as-you-go': 'pay-as-you-go',
+        coding:
+          'GLM Coding Plan (its terms name the tools that it may be used with; gptel may not be one of them)',
+      },
+      getKey: (url: string) => `get the key at ${url}`,
+      usesEnvironment:
+        'GLM_API_KEY is set, so the key comes from the environment; nothing is stored',
+      destination: (store: StoreLabel) => `the key will be kept in ${storeTitle(store)}`,
+      alreadyStored: (account: Account) => `${keyFor(account)} is stored already`,
+      askCheck: (host: string) =>
+        `Check the key with ${hostTitle(host)} now? This sends one chat request of one token.`,
+      accepted: (host: string) => `checked: ${hostTitle(host)} accepts the key`,
+      askOtherPlan: (plan: PlanName) => `Try the endpoint of ${PLAN_TITLES[plan]}?`,
+      notChecked: (host: string) => `not checked: whether ${hostTitle(host)} accepts the key`,
+      checked: (account: Account) =>
+        `checked: the key for ${accountTitle(account)} is well-formed, and signs tokens that verify`,
+      token: 'this token is valid for 3 minutes',
+      initBlock: 'put these lines into your init.el',
+      initComment: ';; GLM for gptel: a fresh token for each request; the key stays in its store.',
+      initMissing: `GLM: glm-gptel-auth is not where it was; get new lines with: ${program} setup emacs`,
+      unstable: (paths: readonly string[]): Text => ({
+        message: `warning: an upgrade changes ${paths.join(' and ')}`,
+        hint: `after one, get new lines with: ${program} setup emacs`,
+      }),
+      rehearsed: {
+        message:
+          'this was a rehearsal with a made-up key: nothing was stored, and no service accepts this token',
+        hint: `with your own key: ${program} setup`,
+      },
+    },
+    store: {
+      destination: (account: Account, store: StoreLabel) =>
+        `${keyFor(account)} will be kept in ${storeTitle(store)}`,
+      stored: (account: Account, id: string, store: StoreLabel) =>
+        `stored key ${id} for ${accountTitle(account)} in ${storeTitle(store)}`,
+      readElsewhere: (store: StoreLabel, inUse: StoreLabel): Text => ({
+        message: `warning: keys are currently read from ${storeTitle(inUse)}`,
+        hint: `to use ${storeTitle(store)}: export GLM_TOKEN_STORE=${store.name}`,
+      }),
+      outOfSight: (accounts: readonly Account[], other: StoreLabel, inUse: StoreLabel): Text => ({
+        message: `warning: keys are read from ${storeTitle(inUse)} from now on; those in ${storeTitle(other)} are not used (${accounts.map(accountTitle).join(', ')})`,
+        hint: [
+          `to move them: ${program} move --to ${inUse.name}`,
+          `to use ${storeTitle(other)}: export GLM_TOKEN_STORE=${other.name}`,
+        ],
+      }),
+      environmentPrecedes: 'warning: GLM_API_KEY is set and takes precedence',
+      socketPrecedes: (path: string) =>
+        `warning: GLM_TOKEN_SOCKET is set, so tokens come from the helper at ${path}`,
+    },
+    move: {
+      moved: (account: Account, store: StoreLabel) =>
+        `moved ${keyFor(account)} to ${storeTitle(store)}`,
+      kept: (account: Account, store: StoreLabel) =>
+        `${keyFor(account)} stays in ${storeTitle(store)}`,
+    },
+    passphrase: {
+      changed: (store: StoreLabel) => `changed the passphrase of ${storeTitle(store)}`,
+      fileIsOld: (path: string) =>
+        `warning: ${path} holds the old passphrase; put the new one there`,
+    },
+    delete: {
+      deleted: (account: Account, store: StoreLabel) =>
+        `deleted ${keyFor(account)} from ${storeTitle(store)}`,
+      fileRemoved: (inUse: StoreLabel) =>
+        `that was its last key, so the file was removed; keys go to ${storeTitle(inUse)} from now on`,
+    },
+    list: {
+      columns: { host: 'HOST', profile: 'PROFILE', id: 'ID', store: 'STORE' },
+      notAKey: '(not a key)',
+      inUse: (store: StoreLabel) => `keys are read from ${storeTitle(store)}`,
+      asked: (socket: string) => `these are the accounts of the helper at ${socket}`,
+      unused: (accounts: readonly Account[], store: StoreLabel, to: StoreLabel): Text => ({
+        message: `${storeTitle(store)} has keys that are not used: ${accounts.map(accountTitle).join(', ')}`,
+        hint: `to move them: ${program} move --to ${to.name}`,
+      }),
+      unseen: (store: StoreLabel) => `${storeTitle(store)} is locked, so its keys are not listed`,
+    },
+    inspect: {
+      labels: {
+        header: 'header',
+        claims: 'claims',
+        signature: 'signature',
+        issued: 'issued',
+        expires: 'expires',
+        signer: 'signed by',
+        problem: 'problem',
+        problems: 'problems',
+      },
+      signature: (start: string, characters: number) => `${start}… (${characters} characters)`,
+      time: (utc: string, fromNowMs: number) => {
+        const distance = duration(Math.abs(fromNowMs));
+        return `${utc} UTC, ${fromNowMs > 0 ? `in ${distance}` : `${distance} ago`}`;
+      },
+      timeMissing: 'not stated',
+      signedBy: (account: Account, store: StoreLabel) =>
+        `${keyFor(account)} in ${storeTitle(store)}`,
+      signedByOther: 'another key than the stored one with its api_key',
+      signerUnknown: (reason: string) => `unknown: ${reason}`,
+      noSuchKey: 'no key with its api_key is stored',
+      problem: (problem: Problem): Text & { hint: string } => describeProblem(problem, program),
+    },
+    doctor: {
+      levels: { ok: 'ok', warning: 'warning', failure: 'failure' },
+      updateNode: (version: string) => `install Node ${version} or later`,
+      environment: {
+        message:
+          'GLM_API_KEY is set and takes precedence; every program started from here can read the key',
+        hint: `for everyday use, unset GLM_API_KEY and run: ${program} store`,
+      },
+      environmentUnused: {
+        message:
+          'GLM_API_KEY is set, but GLM_TOKEN_SOCKET takes precedence; every program started from here can read the key',
+        hint: 'unset the one that you do not need',
+      },
+      helperAnswers: (path: string, version: string, store: string) =>
+        `GLM_TOKEN_SOCKET is set: glm-token ${version} answers at ${path}, with keys from ${store}`,
+      tokenCame: (account: Account) =>
+        `the helper gave a well-formed token for ${accountTitle(account)}`,
+      passphraseFileOpen: (path: string) => ({
+        message: `others can read the passphrase in ${path}`,
+        hint: `run: chmod 600 ${shellQuote(path)}`,
+      }),
+      lockedUntilNeeded: (store: StoreLabel) =>
+        `${storeTitle(store)}, locked; the next request asks for its passphrase`,
+      store: storeTitle,
+      perils: {
+        memory: 'in memory, so its keys are lost at a reboot',
+        container: 'in a container, so its keys are lost with it',
+        session: 'its default keyring is that of the session, so its keys are lost at logout',
+      },
+      keepElsewhere: 'keep the key somewhere else as well',
+      keyWellFormed: (id: string, account: Account) =>
+        `key ${id} for ${accountTitle(account)} is well-formed`,
+      tokenVerified: (account: Account) => `signed for ${accountTitle(account)} and verified`,
+      hostAnswers: (host: string, ms: number, proxy: string | undefined) =>
+        `${hostTitle(host)} answers in ${Math.round(ms)} ms${proxy ? `, through the proxy ${proxy}` : ''}`,
+      clockUnknown: (host: string) => ({
+        message: `${hostTitle(host)} does not say its time`,
+        hint: "compare this machine's clock with another one",
+      }),
+      clockRight: (host: string, offMs: number) =>
+        `within ${duration(offMs)} of ${hostTitle(host)}`,
+      clockOff: (host: string, offsetMs: number, command: string) => ({
+        message: `${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? 'behind' : 'ahead of'} ${hostTitle(host)}, so that tokens are ${offsetMs > 0 ? 'expired on arrival' : 'from the future'}`,
+        hint: `set it right: ${command}`,
+      }),
+      asAdministrator: (command: string) => `${command} (as administrator)`,
+      clockFirst:
+        'set the clock right first, as above: a wrong clock alone makes the service refuse',
+      tokenAccepted: (account: Account) =>
+        `the service accepts a token for ${accountTitle(account)}`,
+    },
+    daemon: {
+      listening: (path: string, accounts: readonly Account[] | undefined): Text => ({
+        message: `listening at ${path}${accounts ? `, for these accounts alone: ${accounts.map(accountTitle).join(', ')}` : ''}`,
+        hint: `programs use it with GLM_TOKEN_SOCKET=${shellQuote(path)} in their environment`,
+      }),
+      unit: {
+        systemd: {
+          message: 'these are two files for systemd',
+          hint: [
+            `to install them: mkdir -p ~/.config/systemd/user && cd ~/.config/systemd/user && ${program} daemon --print-unit systemd | ${SPLIT_UNITS}`,
+            'to start it at the first use: systemctl --user daemon-reload && systemctl --user enable --now glm-token.socket',
+            'programs use it with GLM_TOKEN_SOCKET="$XDG_RUNTIME_DIR/glm-token/agent.sock" in their environment',
+          ],
+        },
+        launchd: {
+          message: 'this is a file for launchd; it was not tested on a Mac',
+          hint: [
+            `to install it: ${program} daemon --print-unit launchd > ~/Library/LaunchAgents/glm-token.plist`,
+            'to start it, now and at login: launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/glm-token.plist',
+            'programs use it with GLM_TOKEN_SOCKET="$TMPDIR/glm-token/agent.sock" in their environment',
+          ],
+        },
+      },
+      unstable: (kind: string, paths: readonly string[]): Text => ({
+        message: `warning: an upgrade changes ${paths.join(' and ')}`,
+        hint: `after one, print the unit again: ${program} daemon --print-unit ${kind}`,
+      }),
+    },
+    exec: {
+      notFound: { message: 'there is no such command', hint: 'check its name and PATH' },
+      notExecutable: (errno: string) => ({
+        message: `the command cannot be run (${errno})`,
+        hint: 'check that it is a program, and its mode',
+      }),
+    },
+  };
+}
+
+export type Messages = ReturnType<typeof english>;
+
+/** The plans of src/service/services.ts. */
+export type PlanName = 'pay-as-you-go' | 'coding';
+
+type Examples = readonly (readonly [line: string, meaning: string])[];
+
+const STORE_TEXT = 'where: the OS keychain, or an encrypted file for a machine without one';
+
+const PLAN_TITLES: Record<PlanName, string> = {
+  'pay-as-you-go': 'pay-as-you-go',
+  coding: 'the GLM Coding Plan',
+};
+
+const ACCOUNT_TEXTS = {
+  host: `API host that the key is for [${DEFAULT_HOST}]`,
+  profile: `which of several keys [${DEFAULT_PROFILE}]`,
+};
+
+/** What a system's library says, as the end of a sentence of ours. */
+const oneLine = (text: string): string => text.replace(/\s+/g, ' ').replace(/\.$/, '');
+
+function describeProblem(problem: Problem, program: string): Text & { hint: string } {
+  switch (problem.what) {
+    case 'alg':
+      return {
+        message: `alg is ${problem.found ?? 'missing'}, and the service accepts HS256 alone`,
+        hint: 'sign it with HMAC and SHA-256',
+      };
+    case 'sign_type':
+      return {
+        message: `sign_type is ${problem.found ?? 'missing'} in the header`,
+        hint: 'add "sign_type": "SIGN" to the header',
+      };
+    case 'api_key missing':
+      return {
+        message: 'api_key is missing',
+        hint: 'set it to the id of the key, the part before the dot',
+      };
+    case 'whole key':
+      return {
+        message: `${problem.claim} holds a whole key, with its secret, for everyone to read`,
+        hint: 'put only the id into api_key, and replace the key in the console: it has leaked',
+      };
+    case 'time missing':
+      return {
+        message: `${problem.claim} is missing`,
+        hint: 'add it, in milliseconds since 1970',
+      };
+    case 'time fractional':
+      return {
+        message: `${problem.claim} is not a whole number`,
+        hint: 'use milliseconds since 1970',
+      };
+    case 'time unit':
+      return {
+        message: `${problem.claim} is in ${problem.unit}, and the service expects milliseconds`,
+        hint: 'use milliseconds since 1970, a number of 13 digits',
+      };
+    case 'exp before timestamp':
+      return {
+        message: 'exp is not after timestamp',
+        hint: 'set exp to timestamp plus the lifetime',
+      };
+    case 'from the future':
+      return {
+        message: `it was signed ${duration(problem.byMs)} in the future: one of the clocks is wrong`,
+        hint: `compare this one with the service: ${program} doctor`,
+      };
+    case 'expired':
+      return {
+        message: `it expired ${duration(problem.byMs)} ago`,
+        hint: `sign a new one: ${program} print`,
+      };
+    case 'signature':
+      return {
+        message: 'the signature is not that of the stored key with its api_key',
+        hint: `sign with the bytes of the secret as UTF-8, or store the key again: ${program} store --force`,
+      };
+  }
+}

@@ -1,0 +1,984 @@
+/** Every text that people read, in Chinese; `en.ts` is its type, so the compiler finds what is missing. */
+
+import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
+import { splitDuration } from '../core/duration.ts';
+import type {
+  FileFault,
+  GlmTokenError,
+  KeyFault,
+  Params,
+  ServiceFault,
+  SocketFault,
+  StoreLabel,
+} from '../core/errors.ts';
+import type { Problem } from '../core/parsed-token.ts';
+import { shellQuote, shownHost, shownProfile } from '../core/text.ts';
+import {
+  accountFlags,
+  type ErrorTexts,
+  type Messages,
+  networkFault,
+  type PlanName,
+  type SocketFaultText,
+  SPLIT_UNITS,
+  type Text,
+} from './en.ts';
+
+const DURATION_UNITS = { day: '天', hour: '小时', minute: '分', second: '秒' } as const;
+
+/** `2 分 55 秒` */
+const duration = (ms: number): string =>
+  splitDuration(ms)
+    .map(({ count, unit }) => `${count} ${DURATION_UNITS[unit]}`)
+    .join(' ');
+
+const hostTitle = (host: string): string => shownHost(host) ?? '…';
+
+/** `api.z.ai（profile work）` */
+const accountTitle = ({ host, profile }: Account): string =>
+  profile === DEFAULT_PROFILE
+    ? hostTitle(host)
+    : `${hostTitle(host)}（profile ${shownProfile(profile) ?? '…'}）`;
+
+const storeTitle = ({ name, place }: StoreLabel): string =>
+  ({
+    keychain: `系统钥匙串（${place}）`,
+    file: `加密文件（${place}）`,
+    environment: '环境变量（GLM_API_KEY）',
+  })[name];
+
+const KEY_FAULTS: Record<KeyFault, string> = {
+  empty: '没有输入 API key',
+  long: '内容太长，不是 API key（id.secret）',
+  url: '这是一个网址，不是 API key（id.secret）',
+  token: '这是令牌（JWT），不是用来签发令牌的 API key（id.secret）',
+  unprintable: '这不是 API key（id.secret）：含有空格或不可见字符',
+  'no-dot': '这不是 API key（id.secret）：没有点号',
+  dots: '这不是 API key（id.secret）：点号不止一个',
+  'no-id': '这不是 API key（id.secret）：id 为空',
+  'no-secret': '这不是 API key（id.secret）：secret 为空',
+  'id-not-ascii': '这不是 API key（id.secret）：id 含有非 ASCII 字符',
+};
+
+const FILE_ACTIONS: Record<FileFault['action'], string> = {
+  read: '读取',
+  write: '写入',
+  remove: '删除',
+  protect: '保护',
+};
+
+const FILE_FAULTS: Record<string, readonly [reason: string, cure: string]> = {
+  ENOSPC: ['磁盘已满', '请腾出空间后重试；原有内容没有改动'],
+  EDQUOT: ['磁盘配额已用完', '请腾出空间后重试；原有内容没有改动'],
+  EROFS: ['磁盘是只读的', '请把 XDG_DATA_HOME 设为可写的目录'],
+  EACCES: ['没有权限', '请检查它的属主和权限'],
+};
+
+const UNLOCK_KEYCHAIN = '请解锁（登录桌面，或用系统自带的钥匙串程序打开）后重试';
+
+const CHECK_PASSPHRASE_FILE = '请检查 GLM_TOKEN_PASSPHRASE_FILE，它指定了这个文件';
+
+const PLAN_TITLES: Record<PlanName, string> = {
+  'pay-as-you-go': '按量付费',
+  coding: 'GLM Coding Plan',
+};
+
+const STORE_TEXT = '保存位置：系统钥匙串，或加密文件（用于没有钥匙串的机器）';
+
+const ACCOUNT_TEXTS = {
+  host: `key 所属的 API 主机 [${DEFAULT_HOST}]`,
+  profile: `同一主机有多个 key 时用哪一个 [${DEFAULT_PROFILE}]`,
+};
+
+const oneLine = (text: string): string => text.replace(/\s+/g, ' ').replace(/\.$/, '');
+
+const NETWORK_CURES: Record<ReturnType<typeof networkFault>, (variable: string) => string> = {
+  'certificate date': () => '按本机时钟，对方的证书不在有效期内：请检查时钟，可能差了几个月',
+  certificate: () =>
+    '本机不信任对方的证书；如果代理会检查流量，请把 NODE_EXTRA_CA_CERTS 设为代理的证书',
+  'proxy names': (variable) => `请让代理解析域名：在 ${variable} 中使用 socks5h://`,
+  proxy: (variable) => `请检查 ${variable}，以及代理是否在运行`,
+  network: () => '请检查网络和主机名；如果需要代理，请设置 https_proxy',
+};
+
+const SOCKET_FAULTS: Record<Extract<SocketFault, string>, SocketFaultText> = {
+  missing: {
+    message: (path) => `${path} 处没有套接字`,
+    hint: (program) =>
+      `请启动常驻进程（${program} daemon --socket），或用转发它的 ssh -R 重新登录；不设置 GLM_TOKEN_SOCKET 时使用本机的 key`,
+  },
+  refused: {
+    message: (path) => `${path} 没有响应：常驻进程已经结束，或转发它的 ssh 登录已经断开`,
+    hint: (program) => `请启动常驻进程（${program} daemon --socket），或用转发它的 ssh -R 重新登录`,
+  },
+  closed: {
+    message: (path) => `${path} 没有回答就关闭了`,
+    hint: () =>
+      '请重试；如果经过 ssh，请检查登录前的那台机器上常驻进程是否在运行：glm-token daemon --socket',
+  },
+  silent: {
+    message: (path) => `${path} 处的常驻进程没有及时回答`,
+    hint: () => '请检查连接，或重启常驻进程',
+  },
+  unintelligible: {
+    message: (path) => `在 ${path} 应答的不是 glm-token 的常驻进程`,
+    hint: () => '请检查 GLM_TOKEN_SOCKET',
+  },
+};
+
+/** @param program how the program is called, ready to paste into a shell */
+export function chinese(program: string): Messages {
+  const seeHelp = (command: string) => `参见：${program} ${command} --help`;
+  const storeAgain = (account?: Account) =>
+    `${program} store --force${account ? accountFlags(account) : ''}`;
+  const useFile = (flags: string) =>
+    `把 key 保存在加密文件中：${program} store --store file${flags}`;
+
+  /** `checkKey` is the cure for a key that the service does not accept. */
+  const serviceFaultsWith = (
+    checkKey: string,
+  ): Readonly<Record<ServiceFault, { message: string; hint: string }>> => ({
+    unauthenticated: { message: '服务无法验证请求的身份', hint: checkKey },
+    noToken: { message: '服务没有收到令牌', hint: 'Authorization 请求头可能被代理去掉了' },
+    unreadableToken: { message: '服务无法解析令牌', hint: `查看令牌内容：${program} inspect` },
+    expiredToken: {
+      message: '服务认为令牌已过期，但它刚刚签发',
+      hint: `本机时钟可能不准，检查方法：${program} doctor`,
+    },
+    refusedKey: { message: '服务拒绝了这个 key：它已被吊销，或输入有误', hint: checkKey },
+    noBalance: {
+      message: '账户余额不足',
+      hint: '请在控制台充值；Coding Plan 的 key 需要使用 Coding Plan 端点',
+    },
+    accountUnusable: {
+      message: '账户未激活、已锁定或不存在',
+      hint: '请查看控制台，或联系服务方客服',
+    },
+    badRequest: {
+      message: '服务不接受请求中的某个参数',
+      hint: '请检查 backend 的 :request-params，以及模型是否支持这些参数',
+    },
+    noSuchModel: {
+      message: '服务没有这个模型',
+      hint: '请检查模型名称；Coding Plan 端点的模型较少',
+    },
+    noSuchApi: {
+      message: '这个 key 无权使用该 API，或该 API 不存在',
+      hint: '请检查 backend 的 :endpoint 和 key 所属的套餐',
+    },
+    duplicate: { message: '服务仍在处理同一个请求', hint: '请等待它的结果' },
+    promptTooLong: { message: '提示词超过了模型的长度上限', hint: '请新开对话，或减少上下文' },
+    internal: { message: '服务内部出错', hint: '请稍后重试' },
+    unsafe: { message: '服务判定提问或回答含有敏感内容', hint: '请换一种说法' },
+    busy: { message: '请求过多，或模型繁忙', hint: '请稍后重试' },
+    quotaUsedUp: { message: '当日或套餐的额度已用完', hint: '请等待额度恢复，或换用另一个 key' },
+    planExpired: { message: 'Coding Plan 套餐已过期', hint: '请续费，或改用按量付费端点' },
+    modelNotInPlan: { message: '套餐不包含这个模型', hint: '请换用其他模型' },
+    policy: { message: '账户的策略不允许这个请求', hint: '请查看控制台' },
+  });
+  const inConsole = (cure: string) => `请在控制台检查 key，并${cure}`;
+  const serviceFaults = serviceFaultsWith(inConsole(`重新保存：${storeAgain()}`));
+
+  const errors: ErrorTexts = {
+    unexpected: ({ reason }) => ({
+      message: `意外错误：${reason}`,
+      hint: `这是 glm-token 的缺陷；请附上以下命令的输出反馈：${program} doctor --json`,
+    }),
+    outputFailed: ({ errno }) => ({
+      message: `无法写入标准输出（${errno}）`,
+      hint: '请检查输出的去向：磁盘可能已满，或输出已被关闭',
+    }),
+
+    commandMissing: () => ({ message: '没有给出命令', hint: `参见：${program} --help` }),
+    commandUnknown: ({ given, near }) => ({
+      message: given ? `没有命令 ${given}` : '没有这个命令',
+      hint: near ? `是否想用 ${near}？` : `参见：${program} --help`,
+    }),
+    optionUnknown: ({ command, given, near }) => ({
+      message: given ? `没有选项 ${given}` : '没有这个选项',
+      hint: near ? `是否想用 ${near}？` : seeHelp(command),
+    }),
+    optionValueMissing: ({ command, option }) => ({
+      message: `--${option} 需要一个值`,
+      hint: seeHelp(command),
+    }),
+    optionValueUnexpected: ({ command, option }) => ({
+      message: `--${option} 不接受值`,
+      hint: seeHelp(command),
+    }),
+    optionNotAChoice: ({ option, given, choices }) => ({
+      message: given ? `--${option} 不能是 ${given}` : `--${option} 的值无效`,
+      hint: `可选的值：${choices.join('、')}`,
+    }),
+    argumentNotAChoice: ({ command, given, choices }) => ({
+      message: given ? `${command} 的参数不能是 ${given}` : `${command} 的参数无效`,
+      hint: `可选的值：${choices.join('、')}`,
+    }),
+    shellUnknown: ({ given, shells }) => ({
+      message: given
+        ? `SHELL 是 ${given}，没有对应的补全脚本`
+        : '无法判断当前的 shell：SHELL 没有说明',
+      hint: `请指明 shell：${shells.map((shell) => `${program} completion ${shell}`).join('、')}`,
+    }),
+    argumentUnexpected: ({ command, maybeKey }) => ({
+      message: `glm-token ${command} 不接受参数，key 绝不能作为参数`,
+      hint: maybeKey ? '如果那是 key，它已经留在 shell 历史里了：请从历史中删除' : seeHelp(command),
+    }),
+    settingInvalid: ({ variable, problem }) => {
+      const { message, hint } = describe(problem as GlmTokenError);
+      return { message: `${variable}：${message}`, hint };
+    },
+    languageUnknown: ({ given, choices }) => ({
+      message: `glm-token 没有 ${given ?? '这种'} 语言`,
+      hint: `可选的值：${choices.join('、')}`,
+    }),
+    settingNotAChoice: ({ given, choices }) => ({
+      message: `${given ?? '这个值'} 不是存储位置`,
+      hint: `可选的值：${choices.join('、')}`,
+    }),
+    homeNotAbsolute: () => ({
+      message: '它为空或是相对路径，key 会落到当前目录之下',
+      hint: '请把它设为绝对路径',
+    }),
+    hostInvalid: ({ given }) => ({
+      message: `${given ?? '这个值'} 不是主机名`,
+      hint: `请使用 ${DEFAULT_HOST} 或 api.z.ai 这样的主机名`,
+    }),
+    profileInvalid: ({ given, maxCharacters }) => ({
+      message: `${given ?? '这个值'} 不能作为 profile 名称`,
+      hint: `请使用 1 到 ${maxCharacters} 个可见字符`,
+    }),
+    durationInvalid: ({ given }) => ({
+      message: `${given ?? '这个值'} 不是时长`,
+      hint: '请用数字加单位，例如 90s、5m、2h、30d，范围 1s 到 365d',
+    }),
+    methodUnknown: () => ({
+      message: '常驻进程没有这个方法',
+      hint: '请同时更新 glm-token 及其客户端',
+    }),
+    parameterInvalid: ({ parameter }) => ({ message: `参数 ${parameter} 必须是字符串` }),
+    keyExists: ({ account, existing }) => ({
+      message: `${accountTitle(account)} 已保存了${existing ? `另一个 key（${existing}）` : '其他内容'}，没有改动`,
+      hint: `如需替换：${storeAgain(account)}`,
+    }),
+    deletionUnconfirmed: ({ account }) => ({
+      message: '没有终端，无法确认；没有删除任何内容',
+      hint: `如需不经确认直接删除：${program} delete --force${accountFlags(account)}`,
+    }),
+    answeredNo: () => ({ message: '没有改动' }),
+    choiceInvalid: ({ given, count }) => ({
+      message: `${given ?? '这个回答'} 不在选项之中`,
+      hint: `请输入 1 到 ${count}，或直接按回车选择方括号中的一项`,
+    }),
+    environmentIsReadOnly: () => ({
+      message: 'key 在环境变量 GLM_API_KEY 中，glm-token 无法修改',
+      hint: '如需使用已保存的 key，请取消设置 GLM_API_KEY',
+    }),
+    terminalEchoes: () => ({
+      message: '这是 Emacs 里的终端，输入的内容会显示出来',
+      hint: '请使用 M-x glm-gptel-auth-store，或换一个终端',
+    }),
+    execWithoutCommand: () => ({
+      message: '没有要运行的命令',
+      hint: `请把命令写在选项之后：${program} exec -- COMMAND ...`,
+    }),
+    execVariableInvalid: () => ({
+      message: '--env 的值不是变量名',
+      hint: '请使用 OPENAI_API_KEY 这样的名称，令牌会放在里面',
+    }),
+    daemonWithoutTransport: () => ({
+      message: 'daemon 需要 --stdio 或 --socket 之一',
+      hint: seeHelp('daemon'),
+    }),
+    optionNeedsSocket: ({ option }) => ({
+      message: `--${option} 只能与 --socket 一起使用`,
+      hint: seeHelp('daemon'),
+    }),
+    accountsAreReadOnly: () => ({
+      message: '--accounts 是只读的，不能与 --allow-write 同时使用',
+      hint: '请去掉其中一个，或在另一个套接字上再启动一个常驻进程',
+    }),
+    storeIsElsewhere: ({ path }) => ({
+      message: `已设置 GLM_TOKEN_SOCKET，从哪里读取 key 由 ${path} 处的常驻进程决定`,
+      hint: '请去掉 --store；如需使用本机保存的 key，请取消设置 GLM_TOKEN_SOCKET',
+    }),
+    socketPathInvalid: ({ isRelative, maxBytes }) => ({
+      message: isRelative ? '套接字的路径必须是绝对路径' : '这个路径对套接字来说太长',
+      hint: `请使用不超过 ${maxBytes} 字节的绝对路径`,
+    }),
+    writingNotAllowed: () => ({
+      message: '这个常驻进程不为客户端保存或删除 key',
+      hint: '请在常驻进程所在的机器上使用 glm-token，或启动时加上 --allow-write',
+    }),
+    lifetimeTooLong: ({ maxTtlMs }) => ({
+      message: `这个常驻进程签发的令牌有效期最长为 ${duration(maxTtlMs)}`,
+      hint: '请使用更短的有效期',
+    }),
+    accountNotServed: ({ account, accounts }) => ({
+      message: `这个常驻进程不提供 ${accountTitle(account)} 的令牌`,
+      hint: `它提供：${accounts.map(accountTitle).join('、')}；如需更改，请用另外的 --accounts 启动它`,
+    }),
+    tokenMissing: ({ isKey }) =>
+      isKey
+        ? {
+            message: '这是 API key，不是令牌（JWT）',
+            hint: `如果是作为参数输入的，它已经留在 shell 历史里了；保存 key 请用：${program} store`,
+          }
+        : {
+            message: '其中没有令牌（JWT）',
+            hint: `令牌由点号分成三段，例如 ${program} print 的输出`,
+          },
+
+    keyNotFound: ({ account, others, inEnvironment }) => {
+      const store = `请运行：${program} store${accountFlags(account)}`;
+      const known = others.map(accountTitle).join('、');
+      return {
+        message: `没有保存 ${accountTitle(account)} 的 key${
+          inEnvironment ? `（GLM_API_KEY 属于 ${accountTitle(inEnvironment)}）` : ''
+        }`,
+        hint: known ? `${store}；已有 key 的账户：${known}` : store,
+      };
+    },
+    nothingToDelete: ({ account }) => ({
+      message: `没有保存 ${accountTitle(account)} 的 key`,
+      hint: `查看已保存的 key：${program} list`,
+    }),
+    noKeyYet: () => ({ message: '还没有保存任何 key', hint: `请运行：${program} store` }),
+    noKeyFile: () => ({
+      message: '还没有加密文件，也就没有口令',
+      hint: `创建加密文件：${program} store --store file`,
+    }),
+    nothingToMove: ({ store }) => ({
+      message: `${storeTitle(store)}中没有可以移动的 key`,
+      hint: `查看已保存的 key：${program} list`,
+    }),
+
+    keyInvalid: ({ fault }) => ({
+      message: KEY_FAULTS[fault],
+      hint: '请从 bigmodel.cn/usercenter/proj-mgmt/apikeys 或 z.ai/manage-apikey/apikey-list 复制完整的 key',
+    }),
+    storedKeyInvalid: ({ account, store }) =>
+      store.name === 'environment'
+        ? {
+            message: 'GLM_API_KEY 的内容不是 API key（id.secret）',
+            hint: '请把它设为控制台显示的 key，或取消设置',
+          }
+        : {
+            message: `${storeTitle(store)}中为 ${accountTitle(account)} 保存的内容不是 API key`,
+            hint: `请重新保存：${storeAgain(account)}`,
+          },
+
+    keychainLibraryMissing: ({ isLinux }, flags) => ({
+      message: '无法使用系统钥匙串：原生库加载失败',
+      hint: isLinux
+        ? `请安装 libsecret（Debian：apt install libsecret-1-0），或${useFile(flags)}`
+        : `请重新安装 glm-token，或${useFile(flags)}`,
+    }),
+    keychainMissing: ({ reason }, flags) => ({
+      message: `没有系统钥匙串：${oneLine(reason)}`,
+      hint: `请登录桌面会话，或${useFile(flags)}`,
+    }),
+    keyringMissing: (_params, flags) => ({
+      message: '系统钥匙串里没有可以保存 key 的默认密钥环',
+      hint: `请新建一个（Seahorse：「密码和密钥」）、登录一次桌面，或${useFile(flags)}`,
+    }),
+    keychainFailed: ({ reason }, flags) => ({
+      message: `系统钥匙串出错：${oneLine(reason)}`,
+      hint: `请注销后重新登录，或${useFile(flags)}`,
+    }),
+    keychainSessionRefused: ({ reason }, flags) => ({
+      message: `钥匙串服务有响应，但不提供 key：${oneLine(reason)}`,
+      hint: `KDE 请安装 QCA 的 OpenSSL 插件（Debian：apt install libqca-qt5-2-plugins）并重新登录，或${useFile(flags)}`,
+    }),
+    keychainSilent: ({ seconds }) => ({
+      message: `钥匙串服务没有响应（已等待 ${seconds} 秒）`,
+      hint: '请重启该服务，例如注销后重新登录',
+    }),
+    fileRefused: ({ action, path, errno }) => {
+      const [reason, cure] = FILE_FAULTS[errno] ?? [
+        errno,
+        '请检查该目录及其磁盘，或把 XDG_DATA_HOME 设为其他目录',
+      ];
+      return { message: `无法${FILE_ACTIONS[action]} ${path}：${reason}`, hint: cure };
+    },
+    fileOfAnotherUser: ({ path }) => ({
+      message: `${path} 属于其他用户，不可信任`,
+      hint: '请用 chown 改为自己所有，或删除它',
+    }),
+    fileIrregular: ({ path }) => ({
+      message: `${path} 不是大小正常的普通文件`,
+      hint: '请查看它是什么并移走；程序不会跟随链接',
+    }),
+    fileOpenToOthers: ({ path }) => ({
+      message: `其他用户可以访问 ${path}，而所在的文件系统不支持权限`,
+      hint: '请把 XDG_DATA_HOME 设为其他磁盘上的目录',
+    }),
+    fileBusy: ({ path }) => ({
+      message: `另一个 glm-token 正在写入 ${path}`,
+      hint: '请重试；原有内容没有改动',
+    }),
+    keyNotKept: ({ account, problem }) => {
+      const flags = accountFlags(account);
+      return {
+        message: `key 没有保存：${describe(problem as GlmTokenError).message}`,
+        hint: [
+          `口令放在文件里：GLM_TOKEN_PASSPHRASE_FILE=FILE ${program} setup${flags} < KEYFILE`,
+          `不保存：export GLM_API_KEY="$(cat KEYFILE)"`,
+          `在终端里运行，会询问口令：${program} setup${flags}`,
+        ],
+      };
+    },
+
+    keychainLocked: () => ({ message: '系统钥匙串已锁定', hint: UNLOCK_KEYCHAIN }),
+    keychainAsksLater: () => ({
+      message: '系统钥匙串已锁定；下次请求时会要求解锁',
+      hint: `如需现在解锁，请运行：${program} print`,
+    }),
+    keychainPromptUnanswered: ({ seconds }) => ({
+      message: `系统钥匙串已锁定，解锁提示在 ${seconds} 秒内没有得到回应`,
+      hint: UNLOCK_KEYCHAIN,
+    }),
+
+    passphraseNeeded: ({ isNew }) => ({
+      message: isNew ? '新的加密文件需要口令' : '需要加密文件的口令',
+      hint: '请在终端里运行，或把 GLM_TOKEN_PASSPHRASE_FILE 设为存放口令的文件',
+    }),
+    passphraseWrong: ({ path }) => ({
+      message: `加密文件（${path}）的口令错误`,
+      hint: '请重试；没有口令就无法找回其中的 key',
+    }),
+    passphraseInFileWrong: ({ passphraseFile }) => ({
+      message: `${passphraseFile} 中的口令不是加密文件的口令`,
+      hint: CHECK_PASSPHRASE_FILE,
+    }),
+    passphraseEmpty: () => ({
+      message: '空口令起不到保护作用',
+      hint: '请换一个口令重试；没有保存任何内容',
+    }),
+    passphrasesDiffer: () => ({
+      message: '两次输入的口令不一致',
+      hint: '请重试；没有保存任何内容',
+    }),
+    passphraseFileUnreadable: ({ passphraseFile, errno }) => ({
+      message: `无法从 ${passphraseFile} 读取口令（${errno === 'EIRREGULAR' ? '不是小的普通文件' : errno}）`,
+      hint: CHECK_PASSPHRASE_FILE,
+    }),
+    passphraseFileEmpty: ({ passphraseFile }) => ({
+      message: `${passphraseFile} 中没有口令：第一行为空`,
+      hint: CHECK_PASSPHRASE_FILE,
+    }),
+
+    keyFileDamaged: ({ path }) => ({
+      message: `加密文件（${path}）已损坏`,
+      hint: `请从备份恢复；或删除它，然后运行：${program} store --store file`,
+    }),
+    keyFileNewer: ({ path }) => ({
+      message: `加密文件（${path}）由更新版本的 glm-token 创建，当前版本无法读取`,
+      hint: '请更新 glm-token',
+    }),
+
+    protocolUnknown: ({ version, protocol }) => ({
+      message: `常驻进程（glm-token ${version}）使用协议 ${protocol}，与客户端不同`,
+      hint: '请同时更新 glm-token 和 glm-gptel-auth.el，然后重启 Emacs',
+    }),
+    clientUnintelligible: () => ({
+      message: '客户端没有使用带帧的 JSON-RPC 2.0',
+      hint: '请同时更新 glm-token 及其客户端',
+    }),
+    clientMessageTooLong: () => ({
+      message: '客户端发来的消息太长',
+      hint: '请同时更新 glm-token 及其客户端',
+    }),
+    keychainRestarted: () => ({
+      message: '钥匙串服务重启过，当前进程连不上新的服务',
+      hint: '请重启常驻进程',
+    }),
+    socketsNotOnWindows: () => ({
+      message: 'Windows 上不支持套接字',
+      hint: '请使用 Emacs 启动的常驻进程，或取消设置 GLM_TOKEN_SOCKET',
+    }),
+    runtimeDirectoryMissing: () => ({
+      message: '没有设置 XDG_RUNTIME_DIR，套接字没有默认位置',
+      hint: `请在自己的目录中指定路径：${program} daemon --socket PATH`,
+    }),
+    socketDirectoryUnsafe: ({ path, isOthers }) =>
+      isOthers
+        ? {
+            message: `${path} 不是你自己的目录，不在其中创建套接字`,
+            hint: '请使用自己的目录',
+          }
+        : {
+            message: `其他用户可以写入 ${path}，不在其中创建套接字`,
+            hint: `请运行：chmod 700 ${shellQuote(path)}`,
+          },
+    socketPathTaken: ({ path }) => ({
+      message: `${path} 已经存在，而且不是套接字`,
+      hint: '请把它移走，或使用另一个路径',
+    }),
+    socketRefused: ({ path, errno }) => ({
+      message: `无法创建套接字 ${path}（${errno}）`,
+      hint: '请检查它的目录，或使用另一个路径',
+    }),
+    socketPassedInvalid: () => ({
+      message: 'LISTEN_FDS 传入的不是属于你、且对其他用户关闭的 Unix 套接字',
+      hint: `请原样使用输出的单元文件：${program} daemon --print-unit systemd`,
+    }),
+    helperRunning: ({ path }) => ({
+      message: `${path} 处已有常驻进程在运行`,
+      hint: `如需使用它：export GLM_TOKEN_SOCKET=${shellQuote(path)}`,
+    }),
+    socketUnanswered: ({ path, fault }) => {
+      if (typeof fault !== 'string') {
+        return {
+          message: `无法连接 ${path}（${fault.errno}）`,
+          hint: '请检查 GLM_TOKEN_SOCKET，以及它所指文件的属主和权限',
+        };
+      }
+      const { message, hint } = SOCKET_FAULTS[fault];
+      return { message: message(path), hint: hint(program) };
+    },
+    socketOfAnotherUser: ({ path }) => ({
+      message: `套接字 ${path} 属于其他用户，不可信任`,
+      hint: '请检查 GLM_TOKEN_SOCKET',
+    }),
+    helperReported: ({ message, hint }) => ({
+      message,
+      hint: hint === undefined ? undefined : `${hint}（在常驻进程所在的机器上）`,
+    }),
+
+    hostUnreachable: (params) => {
+      const { host, proxy, variable, fault, seconds } = params;
+      const through = proxy ? `（经代理 ${proxy}）` : '';
+      const reason = fault === 'timeout' ? `${seconds} 秒内没有响应` : fault;
+      return {
+        message: `无法连接 ${hostTitle(host)}${through}：${reason}`,
+        hint: NETWORK_CURES[networkFault(params)](variable ?? ''),
+      };
+    },
+    proxyInvalid: ({ variable }) => ({
+      message: `${variable} 不是代理的网址`,
+      hint: '请设为 http://127.0.0.1:7890 这样的网址',
+    }),
+    tokenRefused: ({ account, store, status, serviceCode, fault }: Params<'tokenRefused'>) => {
+      const answer = `${hostTitle(account.host)} 返回 ${status}${serviceCode ? `，错误码 ${serviceCode}` : ''}`;
+      if (!fault) {
+        return { message: answer, hint: '错误码列表见 docs.bigmodel.cn/cn/api/api-code' };
+      }
+      const cure =
+        store.name === 'environment' ? '重新设置 GLM_API_KEY' : `重新保存：${storeAgain(account)}`;
+      const { message, hint } = serviceFaultsWith(inConsole(cure))[fault];
+      return { message: `${answer}：${message}`, hint };
+    },
+  };
+
+  const describe = (error: GlmTokenError, about?: Account): Text => {
+    const text = errors[error.reason] as (params: unknown, flags: string) => Text;
+    return text(error.params, about ? accountFlags(about) : '');
+  };
+
+  const keyFor = (account: Account) => `${accountTitle(account)} 的 key`;
+
+  return {
+    describe,
+    serviceFaults,
+    accountTitle,
+    storeTitle,
+    duration,
+    none: '无',
+    hintLabel: '提示：',
+
+    waitingForKeychain: '正在等待系统钥匙串……',
+    modeMended: (path, mode) => `其他用户可以访问 ${path}，已把权限改为 ${mode}`,
+
+    yesOrNo: (byDefault) => (byDefault ? 'Y/n' : 'y/N'),
+    meansYes: (answer, byDefault) => (answer === '' ? byDefault : /^(y(es)?|是)$/i.test(answer)),
+    askChoice: (byDefault) => `请选择 [${byDefault}]：`,
+    askKey: 'API key（id.secret，不显示）：',
+    askToken: '令牌（不显示）：',
+    askPassphrase: '加密文件的口令：',
+    askPassphraseAfterWrong: '口令错误，请重新输入：',
+    askNewPassphrase: '加密文件的新口令：',
+    askPassphraseAgain: '再次输入口令：',
+    askReplace: (account, existing) =>
+      `${accountTitle(account)} 已保存了另一个 key${existing ? `（${existing}）` : ''}，是否替换？`,
+    askDelete: (account, store) => `是否从${storeTitle(store)}删除 ${keyFor(account)}？`,
+    askFileInstead: (store) => `是否改为保存在${storeTitle(store)}？`,
+    wayOn: (account) => ({
+      message: '没有保存任何内容',
+      hint: [
+        `钥匙串可用并解锁后：${program} setup${accountFlags(account)}`,
+        `如果还是用加密文件：${program} setup --store file${accountFlags(account)}`,
+      ],
+    }),
+
+    help: {
+      usage: '用法：',
+      sentence: (summary) => `${summary}。`,
+      purpose: '为 GLM API 签发短期令牌；key 保存在系统钥匙串中。',
+      groups: {
+        start: '开始',
+        use: '使用',
+        keys: 'key 的管理',
+        trouble: '排查问题',
+        programs: '供 Emacs 和 shell 使用',
+      },
+      options: '选项',
+      builtIn: {
+        help: '显示帮助，或某个命令的帮助',
+        helpOfCommand: '显示帮助',
+        helpCommand: '显示某个命令的帮助',
+        version: '显示版本',
+        endOfOptions: '其后是要运行的命令',
+      },
+      examplesTitle: '示例',
+      examples: [
+        ['glm-token setup', '从这里开始'],
+        ['glm-token store --host api.z.ai', '保存国际端点的 key'],
+        ['glm-token print', '查看令牌'],
+      ],
+      epilogue: [
+        '用 --host HOST 和 --profile NAME，或 GLM_TOKEN_HOST 和 GLM_TOKEN_PROFILE 指定账户。',
+        'GLM_API_KEY 存放 CI 用的 key。',
+      ],
+    },
+
+    commands: {
+      setup: {
+        summary: '从这里开始：保存 key，得到 init.el 的配置',
+        options: {
+          ...ACCOUNT_TEXTS,
+          plan: 'key 所属的套餐',
+          store: STORE_TEXT,
+          check: '不询问，直接向服务验证 key',
+          force: '不询问，直接替换已保存的 key',
+          rehearse: '用内存中的虚构 key 演练，不保存任何内容',
+          'rehearse-without-key': '同上，仅在没有给出 key 又无人可问时',
+        },
+        examples: [['glm-token setup emacs', '再次显示 init.el 的配置']],
+      },
+      store: {
+        summary: '保存 API key：在提示符下输入，或从标准输入读取',
+        options: { ...ACCOUNT_TEXTS, store: STORE_TEXT, force: '不询问，直接替换已保存的 key' },
+        examples: [
+          ['glm-token store', '询问 key，不回显'],
+          ['pass show glm | glm-token store --host api.z.ai', '从其他程序读取'],
+        ],
+      },
+      print: {
+        summary: '输出新签发的令牌',
+        options: {
+          ...ACCOUNT_TEXTS,
+          ttl: '令牌的有效期：90s、5m、2h、30d',
+          format: '输出格式',
+          store: '从哪里读取 key',
+        },
+        examples: [
+          ['glm-token print --ttl 1h', '有效期一小时的令牌'],
+          ['glm-token print --format header | curl -H @- URL', '供 curl 使用的请求头'],
+        ],
+      },
+      exec: {
+        summary: '运行命令，并在其环境变量中提供令牌',
+        options: { ...ACCOUNT_TEXTS, env: '存放令牌的变量', ttl: '令牌的有效期' },
+        examples: [
+          ['glm-token exec -- python chat.py', '命令接触不到 key'],
+          ['glm-token exec --env MY_KEY -- ./chat', '放在指定的变量中'],
+        ],
+      },
+      list: {
+        summary: '列出已保存 key 的账户',
+        options: { store: '查看哪个存储位置', json: '输出 JSON' },
+        examples: [],
+      },
+      delete: {
+        summary: '删除已保存的 key',
+        options: { ...ACCOUNT_TEXTS, store: '从哪里删除', force: '不询问，直接删除' },
+        examples: [],
+      },
+      move: {
+        summary: '把所有 key 移到另一个存储位置',
+        options: { to: '移到哪里', force: '不询问，直接替换那里已有的 key' },
+        examples: [['glm-token move --to file', '从系统钥匙串移到加密文件']],
+      },
+      passphrase: { summary: '修改加密文件的口令', options: {}, examples: [] },
+      inspect: {
+        summary: '查看令牌的内容和问题',
+        options: { json: '输出 JSON' },
+        examples: [
+          ['glm-token print | glm-token inspect', '从标准输入读取'],
+          ["glm-token inspect 'Bearer eyJ...'", '直接粘贴，带不带请求头都可以'],
+        ],
+      },
+      doctor: {
+        summary: '查明为什么得不到令牌，以及如何解决',
+        options: {
+          ...ACCOUNT_TEXTS,
+          live: '向服务发送一个令牌，并解释服务的回答',
+          json: '输出 JSON',
+        },
+        examples: [],
+      },
+      daemon: {
+        summary: '为启动它的 Emacs，或为多个程序提供令牌',
+        options: {
+          stdio: '在标准输入输出上使用 JSON-RPC，由 Emacs 这样启动',
+          socket: '在 Unix 套接字上使用，供设置了 GLM_TOKEN_SOCKET 的所有程序',
+          accounts: '只提供这些账户的令牌，只读：PROFILE@HOST,...',
+          'allow-write': '允许客户端保存和删除 key',
+          'lock-after': '闲置这么久之后锁定加密文件',
+          'exit-after': '闲置这么久之后结束',
+          'print-unit': '输出在首次使用时或登录时启动它的文件',
+        },
+        examples: [
+          ['glm-token daemon --socket', '所有 Emacs 和 shell 共用一个已解锁的常驻进程'],
+          ['glm-token daemon --socket PATH --accounts work@api.z.ai', '供 ssh 转发'],
+        ],
+      },
+      completion: {
+        summary: '输出 bash、zsh 或 fish 的补全脚本',
+        options: {},
+        examples: [
+          ['eval "$(glm-token completion bash)"', '写在 ~/.bashrc 中'],
+          ['eval "$(glm-token completion zsh)"', '写在 ~/.zshrc 中'],
+          ['glm-token completion fish | source', '写在 config.fish 中'],
+        ],
+      },
+    },
+
+    setup: {
+      askService: 'key 属于哪个服务？',
+      services: {
+        china: (host) => `国内（${host}）`,
+        international: (host) => `国际（${host}）`,
+      },
+      askPlan: '哪种套餐？',
+      plans: {
+        'pay-as-you-go': '按量付费',
+        coding: 'GLM Coding Plan（其条款限定了可以使用的工具，gptel 可能不在其中）',
+      },
+      getKey: (url) => `获取 key：${url}`,
+      usesEnvironment: '已设置 GLM_API_KEY，因此使用环境变量中的 key，不保存任何内容',
+      destination: (store) => `key 将保存在${storeTitle(store)}`,
+      alreadyStored: (account) => `${keyFor(account)}已经保存过`,
+      askCheck: (host) =>
+        `现在向 ${hostTitle(host)} 验证 key 吗？会发送一次只要一个 token 的对话请求。`,
+      accepted: (host) => `已验证：${hostTitle(host)} 接受这个 key`,
+      askOtherPlan: (plan) => `是否改用${PLAN_TITLES[plan]}的端点再试？`,
+      notChecked: (host) => `未验证：${hostTitle(host)} 是否接受这个 key`,
+      checked: (account) => `已验证：${keyFor(account)}格式正确，签发的令牌可以通过校验`,
+      token: '这个令牌的有效期为 3 分钟',
+      initBlock: '请把以下几行写入 init.el',
+      initComment: ';; GLM 与 gptel：每次请求使用新签发的令牌；key 留在原处。',
+      initMissing: `GLM：找不到 glm-gptel-auth；请重新获取配置：${program} setup emacs`,
+      unstable: (paths) => ({
+        message: `警告：升级会改变 ${paths.join(' 和 ')}`,
+        hint: `升级之后请重新获取配置：${program} setup emacs`,
+      }),
+      rehearsed: {
+        message: '这是用虚构的 key 进行的演练：没有保存任何内容，也没有服务会接受这个令牌',
+        hint: `使用自己的 key：${program} setup`,
+      },
+    },
+    store: {
+      destination: (account, store) => `${keyFor(account)}将保存在${storeTitle(store)}`,
+      stored: (account, id, store) =>
+        `已把 ${accountTitle(account)} 的 key ${id} 保存在${storeTitle(store)}`,
+      readElsewhere: (store, inUse) => ({
+        message: `警告：目前从${storeTitle(inUse)}读取 key`,
+        hint: `如需使用${storeTitle(store)}：export GLM_TOKEN_STORE=${store.name}`,
+      }),
+      outOfSight: (accounts, other, inUse) => ({
+        message: `警告：从现在起从${storeTitle(inUse)}读取 key；${storeTitle(other)}中的 key 不再使用（${accounts.map(accountTitle).join('、')}）`,
+        hint: [
+          `如需移动：${program} move --to ${inUse.name}`,
+          `如需使用${storeTitle(other)}：export GLM_TOKEN_STORE=${other.name}`,
+        ],
+      }),
+      environmentPrecedes: '警告：已设置 GLM_API_KEY，它优先',
+      socketPrecedes: (path) => `警告：已设置 GLM_TOKEN_SOCKET，令牌来自 ${path} 处的常驻进程`,
+    },
+    move: {
+      moved: (account, store) => `已把 ${keyFor(account)}移到${storeTitle(store)}`,
+      kept: (account, store) => `${keyFor(account)}仍在${storeTitle(store)}`,
+    },
+    passphrase: {
+      changed: (store) => `已修改${storeTitle(store)}的口令`,
+      fileIsOld: (path) => `警告：${path} 中仍是旧口令，请换成新口令`,
+    },
+    delete: {
+      deleted: (account, store) => `已从${storeTitle(store)}删除 ${keyFor(account)}`,
+      fileRemoved: (inUse) =>
+        `那是其中最后一个 key，文件已删除；今后的 key 保存在${storeTitle(inUse)}`,
+    },
+    list: {
+      columns: { host: '主机', profile: 'PROFILE', id: 'ID', store: '存储位置' },
+      notAKey: '（不是 key）',
+      inUse: (store) => `从${storeTitle(store)}读取 key`,
+      asked: (socket) => `以上是 ${socket} 处常驻进程的账户`,
+      unused: (accounts, store, to) => ({
+        message: `${storeTitle(store)}中有未使用的 key：${accounts.map(accountTitle).join('、')}`,
+        hint: `如需移动：${program} move --to ${to.name}`,
+      }),
+      unseen: (store) => `${storeTitle(store)}已锁定，其中的 key 没有列出`,
+    },
+    inspect: {
+      labels: {
+        header: '头部',
+        claims: '声明',
+        signature: '签名',
+        issued: '签发',
+        expires: '到期',
+        signer: '签名者',
+        problem: '问题',
+        problems: '问题',
+      },
+      signature: (start, characters) => `${start}…（${characters} 个字符）`,
+      time: (utc, fromNowMs) => {
+        const distance = duration(Math.abs(fromNowMs));
+        return `${utc} UTC，${fromNowMs > 0 ? `${distance}后` : `${distance}前`}`;
+      },
+      timeMissing: '没有写明',
+      signedBy: (account, store) => `${storeTitle(store)}中 ${keyFor(account)}`,
+      signedByOther: '不是已保存的、api_key 相同的那个 key',
+      signerUnknown: (reason) => `未知：${reason}`,
+      noSuchKey: '没有保存 api_key 相同的 key',
+      problem: (problem) => describeProblem(problem, program),
+    },
+    doctor: {
+      levels: { ok: '正常', warning: '警告', failure: '失败' },
+      updateNode: (version) => `请安装 Node ${version} 或更高版本`,
+      environment: {
+        message: '已设置 GLM_API_KEY，它优先；从这里启动的每个程序都能读到这个 key',
+        hint: `日常使用请取消设置 GLM_API_KEY，并运行：${program} store`,
+      },
+      environmentUnused: {
+        message:
+          '已设置 GLM_API_KEY，但 GLM_TOKEN_SOCKET 优先；从这里启动的每个程序都能读到这个 key',
+        hint: '请取消设置不需要的那一个',
+      },
+      helperAnswers: (path, version, store) =>
+        `已设置 GLM_TOKEN_SOCKET：glm-token ${version} 在 ${path} 应答，key 来自${store}`,
+      tokenCame: (account) => `常驻进程给出了 ${accountTitle(account)} 的令牌，格式正确`,
+      passphraseFileOpen: (path) => ({
+        message: `其他用户可以读取 ${path} 中的口令`,
+        hint: `请运行：chmod 600 ${shellQuote(path)}`,
+      }),
+      lockedUntilNeeded: (store) => `${storeTitle(store)}，已锁定；下次请求时会询问口令`,
+      store: storeTitle,
+      perils: {
+        memory: '位于内存中，重启后 key 会丢失',
+        container: '位于容器中，key 会随容器一起消失',
+        session: '默认密钥环只在会话内有效，注销后 key 会丢失',
+      },
+      keepElsewhere: '请在别处另存一份 key',
+      keyWellFormed: (id, account) => `${accountTitle(account)} 的 key ${id} 格式正确`,
+      tokenVerified: (account) => `已为 ${accountTitle(account)} 签发令牌，并通过校验`,
+      hostAnswers: (host, ms, proxy) =>
+        `${hostTitle(host)} 在 ${Math.round(ms)} 毫秒内响应${proxy ? `（经代理 ${proxy}）` : ''}`,
+      clockUnknown: (host) => ({
+        message: `${hostTitle(host)} 没有给出时间`,
+        hint: '请把本机时钟与其他时钟核对',
+      }),
+      clockRight: (host, offMs) => `与 ${hostTitle(host)} 相差不超过 ${duration(offMs)}`,
+      clockOff: (host, offsetMs, command) => ({
+        message: `比 ${hostTitle(host)} ${offsetMs > 0 ? '慢' : '快'} ${duration(Math.abs(offsetMs))}，因此令牌${offsetMs > 0 ? '送达时已过期' : '来自未来'}`,
+        hint: `请校准时钟：${command}`,
+      }),
+      asAdministrator: (command) => `${command}（以管理员身份）`,
+      clockFirst: '请先按上面的提示校准时钟：时钟不准就足以让服务拒绝令牌',
+      tokenAccepted: (account) => `服务接受 ${accountTitle(account)} 的令牌`,
+    },
+    daemon: {
+      listening: (path, accounts) => ({
+        message: `正在监听 ${path}${accounts ? `，只提供这些账户：${accounts.map(accountTitle).join('、')}` : ''}`,
+        hint: `在环境中设置 GLM_TOKEN_SOCKET=${shellQuote(path)} 的程序会使用它`,
+      }),
+      unit: {
+        systemd: {
+          message: '以上是 systemd 的两个文件',
+          hint: [
+            `安装：mkdir -p ~/.config/systemd/user && cd ~/.config/systemd/user && ${program} daemon --print-unit systemd | ${SPLIT_UNITS}`,
+            '首次使用时启动：systemctl --user daemon-reload && systemctl --user enable --now glm-token.socket',
+            '在环境中设置 GLM_TOKEN_SOCKET="$XDG_RUNTIME_DIR/glm-token/agent.sock" 的程序会使用它',
+          ],
+        },
+        launchd: {
+          message: '以上是 launchd 的文件；没有在 Mac 上测试过',
+          hint: [
+            `安装：${program} daemon --print-unit launchd > ~/Library/LaunchAgents/glm-token.plist`,
+            '现在及登录时启动：launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/glm-token.plist',
+            '在环境中设置 GLM_TOKEN_SOCKET="$TMPDIR/glm-token/agent.sock" 的程序会使用它',
+          ],
+        },
+      },
+      unstable: (kind, paths) => ({
+        message: `警告：升级会改变 ${paths.join(' 和 ')}`,
+        hint: `升级之后请重新输出：${program} daemon --print-unit ${kind}`,
+      }),
+    },
+    exec: {
+      notFound: { message: '没有这个命令', hint: '请检查命令名和 PATH' },
+      notExecutable: (errno) => ({
+        message: `无法运行这个命令（${errno}）`,
+        hint: '请检查它是不是程序，以及它的权限',
+      }),
+    },
+  };
+}
+
+function describeProblem(problem: Problem, program: string): { message: string; hint: string } {
+  switch (problem.what) {
+    case 'alg':
+      return {
+        message: problem.found
+          ? `alg 是 ${problem.found}，而服务只接受 HS256`
+          : '缺少 alg，服务只接受 HS256',
+        hint: '请用 HMAC 和 SHA-256 签名',
+      };
+    case 'sign_type':
+      return {
+        message: problem.found ? `头部的 sign_type 是 ${problem.found}` : '头部缺少 sign_type',
+        hint: '请在头部加上 "sign_type": "SIGN"',
+      };
+    case 'api_key missing':
+      return { message: '缺少 api_key', hint: '请设为 key 的 id，即点号之前的部分' };
+    case 'whole key':
+      return {
+        message: `${problem.claim} 中是完整的 key，连同 secret，任何人都能读到`,
+        hint: '请在 api_key 中只放 id，并在控制台更换这个 key：它已经泄露',
+      };
+    case 'time missing':
+      return { message: `缺少 ${problem.claim}`, hint: '请加上，单位为 1970 年以来的毫秒数' };
+    case 'time fractional':
+      return { message: `${problem.claim} 不是整数`, hint: '请使用 1970 年以来的毫秒数' };
+    case 'time unit':
+      return {
+        message: `${problem.claim} 的单位是${TIME_UNITS[problem.unit]}，而服务要求毫秒`,
+        hint: '请使用 1970 年以来的毫秒数，共 13 位',
+      };
+    case 'exp before timestamp':
+      return { message: 'exp 不晚于 timestamp', hint: '请把 exp 设为 timestamp 加有效期' };
+    case 'from the future':
+      return {
+        message: `签发时间在 ${duration(problem.byMs)}之后：有一方的时钟不准`,
+        hint: `与服务核对本机时钟：${program} doctor`,
+      };
+    case 'expired':
+      return {
+        message: `已在 ${duration(problem.byMs)}前过期`,
+        hint: `签发新的令牌：${program} print`,
+      };
+    case 'signature':
+      return {
+        message: '签名与已保存的、api_key 相同的 key 不符',
+        hint: `请用 secret 的 UTF-8 字节签名，或重新保存 key：${program} store --force`,
+      };
+  }
+}
+
+const TIME_UNITS = {
+  seconds: '秒',
+  milliseconds: '毫秒',
+  microseconds: '微秒',
+  nanoseconds: '纳秒',
+} as const;
