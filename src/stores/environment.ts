@@ -2,24 +2,21 @@
 
 import { type Account, sameAccount } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
-import type { Store } from './store.ts';
+import { shortenedIdOf } from '../core/key.ts';
+import type { Store } from './port.ts';
 
 /** A store that holds the text of `GLM_API_KEY` for one account, and that cannot be written. */
 export function environmentStore(text: string, owner: Account): Store {
   const owns = (account: Account) => sameAccount(account, owner);
   const refuse = (): never => {
-    throw new GlmTokenError(
-      'ERR_USAGE',
-      'GLM_API_KEY is set in the environment, and glm-token cannot change it',
-      'unset GLM_API_KEY to use a key that is kept in a store',
-    );
+    throw new GlmTokenError('environmentIsReadOnly');
   };
   return {
     name: 'environment',
-    title: 'the environment (GLM_API_KEY)',
+    place: 'GLM_API_KEY',
     get: async (account) => (owns(account) ? text : undefined),
     set: async () => refuse(),
     delete: async (account) => (owns(account) ? refuse() : false),
-    list: async () => [{ account: owner, text }],
+    list: async () => [{ account: owner, id: shortenedIdOf(text) }],
   };
 }

@@ -1,207 +1,298 @@
 /** The encrypted key file as a store, for machines with no keychain. */
 
 import { join } from 'node:path';
-import { accountName, parseAccountName } from '../core/account.ts';
-import { GlmTokenError } from '../core/errors.ts';
-import { type Keys, seal, unseal } from '../core/sealed.ts';
-import type { Folder } from './folder.ts';
-import { generationOf, keyFileName } from './key-file-name.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { lock as lockFile } from 'proper-lockfile';
+import { type Account, accountName, parseAccountName } from '../core/account.ts';
+import { GlmTokenError, hasCode } from '../core/errors.ts';
+import { shortenedIdOf } from '../core/key.ts';
+import { type Keys, PBKDF2_ROUNDS, seal, unseal } from '../core/sealed-keys.ts';
 import { type AskPassphrase, passphraseBytes, readPassphraseFile } from './passphrase.ts';
-import type { Store } from './store.ts';
+import {
+  KEY_FILE,
+  type Lockable,
+  type LockState,
+  type Peril,
+  type Store,
+  type StoredAccount,
+} from './port.ts';
+import type { PrivateDirectory } from './private-directory.ts';
+
+/**
+ * How a writer waits for others: for two minutes at most, which was long enough for a hundred
+ * writers on a busy machine. A lock whose owner was killed is free after {@link STALE_AFTER_MS}.
+ */
+const LOCK_TRIES = 1200;
+const LOCK_PAUSE_MS = { least: 50, most: 150 };
+const STALE_AFTER_MS = 4000;
+
+/** Number of passphrase attempts allowed. */
+const MAX_TRIES = 3;
 
 export interface FileOptions {
-  readonly folder: Folder;
+  readonly directory: PrivateDirectory;
   /** `GLM_TOKEN_PASSPHRASE_FILE`. */
   readonly passphraseFile?: string | undefined;
   /** Asked when there is no passphrase file. */
   readonly askPassphrase?: AskPassphrase | undefined;
-  /** How long it stays unlocked when nobody uses it, in milliseconds; for ever by default. */
+  /** Idle time after which it locks, in milliseconds; never by default. */
   readonly lockAfterMs?: number | undefined;
+  /** Rounds of PBKDF2 for what is sealed; fewer only in tests. */
+  readonly rounds?: number | undefined;
   /** The time, in milliseconds since 1970 (UTC). */
   now(): number;
 }
 
-/** So often a file can be gone when it is read; a writer takes a tenth of a second. */
-const MOST_TRIES = 100;
+export const fileStore = (options: FileOptions): Store => new FileStore(options);
 
-/** The newest key file: its number, from 1, and its text. With no file, 0 and nothing. */
-interface Newest {
-  readonly generation: number;
-  readonly text: string | undefined;
+interface Sealable {
+  readonly keys: Keys;
+  readonly passphrase: Uint8Array;
 }
 
-/** What is held while it is unlocked. */
-interface Unlocked {
-  readonly passphrase: Uint8Array;
-  /** What `keys` were read from; when there is another text, the passphrase opens that too. */
+/** What is held while the file is unlocked. */
+interface Unlocked extends Sealable {
+  /** What `keys` were read from: another text is opened anew, with the same passphrase. */
   readonly text: string | undefined;
-  readonly keys: Keys;
   readonly usedAtMs: number;
 }
 
-/**
- * Each change makes a new file, `keys-N.jwe`, and removes the one before it; the highest number
- * counts. A file gets its name once it is whole and synced, and only where nothing has that name:
- * of two writers at once one comes second, and does its change again on what the first one wrote.
- * So there is no lock to wait for, and none that a crash could leave behind.
- */
-export function fileStore(options: FileOptions): Store {
-  const { folder, passphraseFile, askPassphrase, lockAfterMs, now } = options;
-  let unlocked: Unlocked | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  let queue: Promise<unknown> = Promise.resolve();
+class FileStore implements Store {
+  readonly name = 'file';
+  readonly place: string;
+  readonly lockable: Lockable;
+  readonly #options: FileOptions;
+  readonly #path: string;
+  #unlocked: Unlocked | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
 
-  const forget = (): void => {
-    clearTimeout(timer);
-    unlocked?.passphrase.fill(0);
-    unlocked = undefined;
-  };
+  constructor(options: FileOptions) {
+    this.#options = options;
+    this.place = options.directory.path;
+    this.#path = join(options.directory.path, KEY_FILE);
+    this.lockable = {
+      unlock: (passphrase) => this.#alone(() => this.#unlock(passphrase)),
+      lock: () => this.#alone(() => this.#forget()),
+      state: () => this.#state(),
+      changePassphrase: (passphrase) => this.#alone(() => this.#changePassphrase(passphrase)),
+    };
+  }
 
-  const hold = (held: Omit<Unlocked, 'usedAtMs'>): Unlocked => {
-    if (unlocked?.passphrase !== held.passphrase) forget();
-    unlocked = { ...held, usedAtMs: now() };
-    clearTimeout(timer);
-    if (lockAfterMs) timer = setTimeout(() => void alone(forget), lockAfterMs).unref();
-    return unlocked;
-  };
+  get(account: Account): Promise<string | undefined> {
+    return this.#alone(async () => (await this.#readKeys()).get(accountName(account)));
+  }
 
-  /** Judged when used, since a timer stands still while the machine sleeps. */
-  const isIdle = ({ usedAtMs }: Unlocked): boolean =>
-    lockAfterMs !== undefined && now() - usedAtMs >= lockAfterMs;
+  set(account: Account, text: string): Promise<void> {
+    return this.#alone(async () => {
+      await this.#change((keys) => keys.set(accountName(account), text).size > 0);
+    });
+  }
+
+  delete(account: Account): Promise<boolean> {
+    const name = accountName(account);
+    return this.#alone(async () => {
+      if (!(await this.#readKeys()).has(name)) return false;
+      return this.#change((keys) => keys.delete(name));
+    });
+  }
+
+  list(): Promise<StoredAccount[]> {
+    return this.#alone(async () =>
+      [...(await this.#readKeys())].flatMap(([name, text]) => {
+        const account = parseAccountName(name);
+        return account ? [{ account, id: shortenedIdOf(text) }] : [];
+      }),
+    );
+  }
+
+  async perishesWith(): Promise<Peril | undefined> {
+    return this.#options.directory.perishesWith();
+  }
 
   /** One thing at a time, so that nothing is locked, or unlocked twice, in the middle of another. */
-  const alone = <T>(act: () => T | Promise<T>): Promise<T> => {
-    const done = queue.then(() => {
-      if (unlocked && isIdle(unlocked)) forget();
+  #alone<T>(act: () => T | Promise<T>): Promise<T> {
+    const done = this.#queue.then(() => {
+      if (this.#unlocked && this.#isIdle(this.#unlocked)) this.#forget();
       return act();
     });
-    queue = done.catch(() => {});
+    this.#queue = done.catch(() => {});
     return done;
-  };
+  }
 
-  const findNewest = (): Newest => {
-    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
-      const generation = Math.max(0, ...folder.names().map(generationOf));
-      if (generation === 0) return { generation, text: undefined };
-      const text = folder.read(keyFileName(generation));
-      if (text !== undefined) return { generation, text };
-      // Another writer has put a newer one in its place since.
+  /** Judged when used, since a timer stands still while the machine sleeps. */
+  #isIdle({ usedAtMs }: Unlocked): boolean {
+    const { lockAfterMs, now } = this.#options;
+    return lockAfterMs !== undefined && now() - usedAtMs >= lockAfterMs;
+  }
+
+  #state(): LockState {
+    if (this.#unlocked && !this.#isIdle(this.#unlocked)) return 'unlocked';
+    return this.#options.directory.has(KEY_FILE) ? 'locked' : 'new';
+  }
+
+  #forget(): void {
+    clearTimeout(this.#timer);
+    this.#unlocked?.passphrase.fill(0);
+    this.#unlocked = undefined;
+  }
+
+  #hold(held: Omit<Unlocked, 'usedAtMs'>): Unlocked {
+    if (this.#unlocked?.passphrase !== held.passphrase) this.#forget();
+    const { lockAfterMs, now } = this.#options;
+    this.#unlocked = { ...held, usedAtMs: now() };
+    clearTimeout(this.#timer);
+    if (lockAfterMs) {
+      this.#timer = setTimeout(() => void this.#alone(() => this.#forget()), lockAfterMs).unref();
     }
-    throw new GlmTokenError(
-      'ERR_STORE_UNAVAILABLE',
-      `the key file that ${folder.path} lists cannot be read`,
-      'look into that folder: is it a link to nowhere?',
-    );
-  };
+    return this.#unlocked;
+  }
 
-  const open = async ({ generation, text }: Newest, passphrase: Uint8Array): Promise<Unlocked> => {
-    if (text === undefined && passphrase.length === 0) {
-      throw new GlmTokenError(
-        'ERR_PASSPHRASE',
-        'an empty passphrase protects nothing',
-        'try again with another; nothing was stored',
-      );
+  #readText(): string | undefined {
+    return this.#options.directory.read(KEY_FILE);
+  }
+
+  async #readKeys(): Promise<Keys> {
+    const text = this.#readText();
+    return text === undefined ? new Map() : (await this.#open(text)).keys;
+  }
+
+  async #unlock(passphrase: string | undefined): Promise<void> {
+    const text = this.#readText();
+    if (passphrase === undefined) await this.#open(text);
+    else await this.#openWith(text, passphrase);
+  }
+
+  /** What is in the file, by the passphrase that is held, else by one that is obtained. */
+  async #open(text: string | undefined): Promise<Unlocked> {
+    const held = this.#unlocked;
+    if (!held) return this.#openWithObtained(text);
+    if (held.text === text) return this.#hold(held);
+    try {
+      return await this.#openWithBytes(text, held.passphrase);
+    } catch (error) {
+      if (!hasCode(error, 'ERR_PASSPHRASE')) throw error;
+      this.#forget(); // The file was made anew, with another passphrase.
+      return this.#openWithObtained(text);
     }
-    const path = join(folder.path, keyFileName(generation));
-    const keys = text === undefined ? new Map() : await unseal(text, passphrase, path);
-    return hold({ passphrase, text, keys });
-  };
+  }
 
-  const openAnyhow = async (newest: Newest): Promise<Unlocked> => {
-    const fresh = newest.text === undefined;
-    if (passphraseFile) {
-      const passphrase = readPassphraseFile(passphraseFile);
-      return open(newest, passphraseBytes(passphrase)).catch((error) => {
-        if ((error as GlmTokenError).code !== 'ERR_PASSPHRASE') throw error;
-        throw new GlmTokenError(
-          'ERR_PASSPHRASE',
-          `what ${passphraseFile} holds is not the passphrase of the key file`,
-          'check GLM_TOKEN_PASSPHRASE_FILE, which names that file',
-          error,
-        );
-      });
+  /** A person may try several times. */
+  async #openWithObtained(text: string | undefined): Promise<Unlocked> {
+    for (let tries = 1; ; tries += 1) {
+      const passphrase = await this.#obtainPassphrase(text === undefined, tries > 1);
+      try {
+        return await this.#openWith(text, passphrase);
+      } catch (error) {
+        const mayTryAgain = !this.#options.passphraseFile && tries < MAX_TRIES;
+        if (!hasCode(error, 'ERR_PASSPHRASE') || !mayTryAgain) throw error;
+      }
     }
-    const passphrase = await askPassphrase?.(fresh);
-    if (passphrase !== undefined) return open(newest, passphraseBytes(passphrase));
-    throw new GlmTokenError(
-      'ERR_PASSPHRASE',
-      fresh ? 'the new key file needs a passphrase' : 'the key file needs its passphrase',
-      'run it on a terminal, or set GLM_TOKEN_PASSPHRASE_FILE to a file that holds it',
-    );
-  };
+  }
 
-  /** What is in a file, by the passphrase that is held, else by one that is asked for. */
-  const unlockNewest = async (newest: Newest): Promise<Unlocked> => {
-    if (!unlocked) return openAnyhow(newest);
-    if (unlocked.text === newest.text) return hold(unlocked);
-    return open(newest, unlocked.passphrase).catch((error) => {
-      if ((error as GlmTokenError).code !== 'ERR_PASSPHRASE') throw error;
-      forget(); // The file was made anew, with another passphrase.
-      return openAnyhow(newest);
-    });
-  };
+  #openWith(text: string | undefined, passphrase: string): Promise<Unlocked> {
+    if (text === undefined && passphrase === '') throw new GlmTokenError('passphraseEmpty');
+    return this.#openWithBytes(text, passphraseBytes(passphrase));
+  }
 
-  const readKeys = async (): Promise<Keys> => {
-    const newest = findNewest();
-    return newest.text === undefined ? new Map() : (await unlockNewest(newest)).keys;
-  };
+  async #openWithBytes(text: string | undefined, passphrase: Uint8Array): Promise<Unlocked> {
+    try {
+      const keys = text === undefined ? new Map() : await unseal(text, passphrase, this.#path);
+      return this.#hold({ passphrase, text, keys });
+    } catch (error) {
+      const { passphraseFile } = this.#options;
+      if (passphrase !== this.#unlocked?.passphrase) passphrase.fill(0);
+      if (!passphraseFile || !hasCode(error, 'ERR_PASSPHRASE')) throw error;
+      throw new GlmTokenError('passphraseInFileWrong', { passphraseFile }, error);
+    }
+  }
 
-  /** Makes the file that follows; `edit` returns whether there is anything to change. */
-  const change = async (edit: (keys: Map<string, string>) => boolean): Promise<boolean> => {
-    for (;;) {
-      const newest = findNewest();
-      const { keys: before, passphrase } = await unlockNewest(newest);
+  async #obtainPassphrase(isNew: boolean, wasWrong: boolean): Promise<string> {
+    const { passphraseFile, askPassphrase } = this.#options;
+    if (passphraseFile) return readPassphraseFile(passphraseFile);
+    const passphrase = await askPassphrase?.({ isNew, wasWrong });
+    if (passphrase !== undefined) return passphrase;
+    throw new GlmTokenError('passphraseNeeded', { isNew });
+  }
+
+  /** Changes the keys; `edit` returns whether anything changed. */
+  async #change(edit: (keys: Map<string, string>) => boolean): Promise<boolean> {
+    await this.#open(this.#readText()); // A person may have to be asked, and others are not to wait.
+    return this.#write(({ keys: before, passphrase }) => {
       const keys = new Map(before);
-      if (!edit(keys)) return false;
-      const text = await seal(keys, passphrase);
-      const name = keyFileName(newest.generation + 1);
-      if (!folder.create(name, text)) continue;
-      const names = folder.names();
-      // A slow writer can take a number that was used and removed: then its change is to be redone.
-      const overtaken = names.some((other) => generationOf(other) > newest.generation + 1);
-      if (overtaken) {
-        folder.remove(name);
-        continue;
-      }
-      for (const other of names) {
-        const generation = generationOf(other);
-        if (generation > 0 && generation <= newest.generation) folder.remove(other);
-      }
-      hold({ passphrase, text, keys });
-      return true;
-    }
-  };
+      return edit(keys) ? { keys, passphrase } : undefined;
+    });
+  }
 
-  return {
-    name: 'file',
-    title: `the encrypted file (${folder.path})`,
-    get: (account) => alone(async () => (await readKeys()).get(accountName(account))),
-    set: (account, text) =>
-      alone(async () => {
-        await change((keys) => keys.set(accountName(account), text).size > 0);
-      }),
-    delete: (account) =>
-      alone(async () => {
-        if (!(await readKeys()).has(accountName(account))) return false;
-        return change((keys) => keys.delete(accountName(account)));
-      }),
-    list: () =>
-      alone(async () =>
-        [...(await readKeys())].flatMap(([name, text]) => {
-          const account = parseAccountName(name);
-          return account ? [{ account, text }] : [];
+  /** Writes what `make` makes of what is in the file, if anything, while no other writer does. */
+  async #write(make: (current: Unlocked) => Sealable | undefined): Promise<boolean> {
+    const { directory, rounds = PBKDF2_ROUNDS } = this.#options;
+    directory.make();
+    const lock = await this.#takeLock();
+    try {
+      const made = make(await this.#open(this.#readText()));
+      if (!made) return false;
+      const { keys, passphrase } = made;
+      if (keys.size === 0) {
+        lock.check();
+        directory.remove(KEY_FILE);
+        this.#forget();
+      } else {
+        const text = await seal(keys, passphrase, rounds);
+        directory.write(KEY_FILE, text, lock.check);
+        this.#hold({ passphrase, text, keys });
+      }
+      return true;
+    } finally {
+      await lock.release();
+    }
+  }
+
+  async #changePassphrase(passphrase: string): Promise<void> {
+    if (passphrase === '') throw new GlmTokenError('passphraseEmpty');
+    const bytes = passphraseBytes(passphrase);
+    await this.#open(this.#readText());
+    await this.#write(({ keys }) => ({ keys, passphrase: bytes }));
+  }
+
+  async #takeLock(): Promise<{ check(): void; release(): Promise<void> }> {
+    const busy = (cause: unknown) => new GlmTokenError('fileBusy', { path: this.#path }, cause);
+    let lost: Error | undefined;
+    try {
+      const release = await whenFree(() =>
+        lockFile(this.#path, {
+          realpath: false, // The first writer locks before there is a file.
+          stale: STALE_AFTER_MS,
+          onCompromised: (error) => {
+            lost = error; // It slept for so long that another writer took the lock.
+          },
         }),
-      ),
-    perishes: async () => folder.perishes(),
-    unlock: (passphrase) =>
-      alone(async () => {
-        if (passphrase === undefined) await unlockNewest(findNewest());
-        else await open(findNewest(), passphraseBytes(passphrase));
-      }),
-    lock: () => alone(forget),
-    lockState() {
-      if (unlocked && !isIdle(unlocked)) return 'unlocked';
-      return findNewest().text === undefined ? 'new' : 'locked';
-    },
-  };
+      );
+      return {
+        check() {
+          if (lost) throw busy(lost);
+        },
+        release: () => release().catch(() => {}), // Lost, and so released.
+      };
+    } catch (error) {
+      const { code = String(error) } = error as NodeJS.ErrnoException;
+      if (code === 'ELOCKED') throw busy(error);
+      const path = this.#path;
+      throw new GlmTokenError('fileRefused', { action: 'write', path, errno: code }, error);
+    }
+  }
+}
+
+/** Tries to take a lock until it is free. The library's own retries wait for a full disk as well. */
+async function whenFree<T>(take: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await take();
+    } catch (error) {
+      const isTaken = (error as NodeJS.ErrnoException).code === 'ELOCKED';
+      if (!isTaken || tries === LOCK_TRIES) throw error;
+    }
+    const { least, most } = LOCK_PAUSE_MS;
+    await delay(least + Math.random() * (most - least));
+  }
 }

@@ -1,255 +1,307 @@
 /** The OS keychain as a store, through keytar; the one file that loads it. */
 
-import { readdirSync, readlinkSync, writeSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Account, accountName, parseAccountName } from '../core/account.ts';
-import { GlmTokenError } from '../core/errors.ts';
-import type { Store } from './store.ts';
+import { GlmTokenError, type Reason } from '../core/errors.ts';
+import { shortenedIdOf } from '../core/key.ts';
+import type { Peril, Store, StoredAccount } from './port.ts';
+import type { Attributes, SecretServiceState } from './secret-service.ts';
 
 type Keytar = typeof import('keytar');
 
 /** Name under which every key of ours is kept; with `PROFILE@HOST` beside it, no config is needed. */
 const SERVICE = 'glm-token';
 
-/** How long a person gets to answer the keychain's own prompt, in milliseconds. */
-export const KEYCHAIN_TIMEOUT_MS = 60_000;
-
 /** A keychain that is open answers in a few milliseconds; after this long it waits for a person. */
 const WAITING_AFTER_MS = 700;
 
-/** How long a call that was given up gets to fail, in milliseconds. */
-const HANG_UP_MS = 500;
+const ALL_KEYS: Attributes = { service: SERVICE };
+
+/** In place of attributes: what is asked about is where a new key would go. */
+const DEFAULT_KEYRING = undefined;
+
+const attributesOf = (account: Account): Attributes => ({
+  service: SERVICE,
+  account: accountName(account),
+});
 
 export interface KeychainOptions {
   readonly platform: NodeJS.Platform;
   /** Where to find the session bus (Linux). */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** How long a call may take, in milliseconds. */
-  readonly timeoutMs?: number;
-  /** Called once a call that takes so long that the keychain must be waiting for a person. */
-  readonly onWaiting?: () => void;
+  /** Limit for one call, in milliseconds: the time that a person has to answer a prompt. */
+  readonly timeoutMs: number;
+  /** Called once a call takes so long that the keychain must be waiting for a person. */
+  readonly onWaiting?: (() => void) | undefined;
 }
 
-const TITLES: Partial<Record<NodeJS.Platform, string>> = {
-  darwin: 'the keychain (macOS Keychain)',
-  win32: 'the keychain (Windows Credential Manager)',
+const PLACES: Partial<Record<NodeJS.Platform, string>> = {
+  darwin: 'macOS Keychain',
+  win32: 'Windows Credential Manager',
 };
 
-/** Calls that have not come back; each holds a thread that keeps the process from ending. */
-let pendingCalls = 0;
-
-/** Sockets that were open before keytar opened its own. */
-let socketsBefore: Set<string> | undefined;
-
-/** Whether a call was given up and still holds its thread. */
-export const hasPendingCalls = (): boolean => pendingCalls > 0;
-
 /** The OS keychain: macOS Keychain, Windows Credential Manager, or the Secret Service elsewhere. */
-export function keychainStore(options: KeychainOptions): Store {
-  const { platform, env, timeoutMs = KEYCHAIN_TIMEOUT_MS, onWaiting } = options;
-  const usesSecretService = !(platform in TITLES);
-  const ask = async (account?: Account) => {
-    const { askSecretService } = await import('./secret-service.ts');
-    const owner = account && { account: accountName(account) };
-    return askSecretService(env, { service: SERVICE, ...owner });
-  };
+export const keychainStore = (options: KeychainOptions): Store => new KeychainStore(options);
 
-  const call = async <T>(act: (keytar: Keytar) => Promise<T>): Promise<T> => {
+class KeychainStore implements Store {
+  readonly name = 'keychain';
+  readonly place: string;
+  readonly #options: KeychainOptions;
+  readonly #usesSecretService: boolean;
+  /** Calls that have not come back; each holds a thread that keeps the process from ending. */
+  #pendingCalls = 0;
+  /** Those of them that were given up. */
+  #abandonedCalls = 0;
+  #hasAnswered = false;
+
+  constructor(options: KeychainOptions) {
+    this.#options = options;
+    this.#usesSecretService = !(options.platform in PLACES);
+    this.place = PLACES[options.platform] ?? 'Secret Service';
+  }
+
+  async get(account: Account): Promise<string | undefined> {
+    const attributes = attributesOf(account);
+    // A call that was given up holds a thread, and the next would hold another: ask over D-Bus first.
+    if (this.#abandonedCalls > 0) await this.#open(attributes);
+    const text = await this.#read(account);
+    if (text !== null || !this.#usesSecretService) return text ?? undefined;
+    // keytar says "nothing there" of what is locked too, and where its session with the service is
+    // broken, so ask before believing it.
+    const state = await this.#state(attributes);
+    if (state === 'item-open') return this.#readPlainly(attributes);
+    // Of an item that is there, keytar has asked the user already.
+    if (state === 'item-locked') throw new GlmTokenError('keychainLocked');
+    const wasUnlocked = await this.#open(attributes, { state });
+    return wasUnlocked ? this.get(account) : undefined;
+  }
+
+  async set(account: Account, text: string): Promise<void> {
+    await this.#open(DEFAULT_KEYRING, { makesKeyring: true });
+    const name = accountName(account);
+    const attributes = attributesOf(account);
+    try {
+      await this.#call((keytar) => keytar.setPassword(SERVICE, name, text), attributes);
+    } catch (error) {
+      // Its session may be broken even after an answer: "nothing there" takes no session.
+      if (!failedWith(error, 'keychainFailed', 'keychainRestarted')) throw error;
+      const { writeItem } = await import('./secret-service.ts');
+      const isWritten = await writeItem(this.#options.env, attributes, `${SERVICE}/${name}`, text);
+      if (!isWritten) throw error;
+    }
+  }
+
+  async delete(account: Account): Promise<boolean> {
+    const attributes = attributesOf(account);
+    await this.#open(attributes);
+    const name = accountName(account);
+    return this.#call((keytar) => keytar.deletePassword(SERVICE, name), attributes);
+  }
+
+  /** Looks only: asks no one, and unlocks nothing but what KWallet has open already. */
+  async list(): Promise<StoredAccount[]> {
+    // Also since findCredentials crashes on locked items (libsecret 0.20).
+    await this.#open(ALL_KEYS, { mayAsk: false });
+    const find = () => this.#call((keytar) => keytar.findCredentials(SERVICE), ALL_KEYS);
+    const found = await find().catch((error) => {
+      if (!failedWith(error, 'keychainFailed')) throw error;
+      return find(); // In another session with the service.
+    });
+    return found.flatMap(({ account: name, password }) => {
+      const account = parseAccountName(name);
+      return account ? [{ account, id: shortenedIdOf(password) }] : [];
+    });
+  }
+
+  async perishesWith(): Promise<Peril | undefined> {
+    if (!this.#usesSecretService) return undefined;
+    const { keepsForSession } = await import('./secret-service.ts');
+    return (await keepsForSession(this.#options.env)) ? 'session' : undefined;
+  }
+
+  isStuck(): boolean {
+    return this.#pendingCalls > 0;
+  }
+
+  async #read(account: Account): Promise<string | null> {
+    const name = accountName(account);
+    const attributes = attributesOf(account);
+    try {
+      return await this.#call((keytar) => keytar.getPassword(SERVICE, name), attributes);
+    } catch (error) {
+      const text = failedWith(error, 'keychainFailed') && (await this.#readPlainly(attributes));
+      if (typeof text !== 'string') throw error;
+      return text;
+    }
+  }
+
+  async #readPlainly(attributes: Attributes): Promise<string | undefined> {
+    const { readItem } = await import('./secret-service.ts');
+    return readItem(this.#options.env, attributes);
+  }
+
+  /** Calls keytar, within the time limit. */
+  async #call<T>(act: (keytar: Keytar) => Promise<T>, attributes: Attributes): Promise<T> {
+    const { platform, timeoutMs } = this.#options;
     const keytar = await loadKeytar(platform);
     const gaveUp = Symbol('gave up');
-    const waiting = setTimeout(() => onWaiting?.(), WAITING_AFTER_MS);
     let limit: NodeJS.Timeout | undefined;
-    pendingCalls += 1;
+    this.#pendingCalls += 1;
     const pending = act(keytar).finally(() => {
-      pendingCalls -= 1;
+      this.#pendingCalls -= 1;
     });
+    const timedOut = new Promise<typeof gaveUp>((resolve) => {
+      limit = setTimeout(resolve, timeoutMs, gaveUp);
+    });
+    let answer: T | typeof gaveUp;
     try {
-      const answer = await Promise.race([
-        pending,
-        new Promise<typeof gaveUp>((resolve) => {
-          limit = setTimeout(resolve, timeoutMs, gaveUp);
-        }),
-      ]);
-      if (answer !== gaveUp) return answer;
+      answer = await this.#noteWaiting(Promise.race([pending, timedOut]));
     } catch (error) {
-      throw keychainError(error instanceof Error ? error.message : String(error), error);
+      throw await this.#failureOf(error, attributes);
     } finally {
-      clearTimeout(waiting);
       clearTimeout(limit);
     }
-    pending.catch(() => {});
-    const state = usesSecretService ? await ask() : 'locked';
-    throw state === 'silent' ? silentError(timeoutMs) : unansweredError(timeoutMs);
-  };
+    if (answer === gaveUp) {
+      this.#abandonedCalls += 1;
+      const end = () => {
+        this.#abandonedCalls -= 1;
+      };
+      pending.then(end, end);
+      const state = this.#usesSecretService ? await this.#state(attributes) : undefined;
+      throw state === 'silent' ? this.#silent() : this.#unanswered();
+    }
+    this.#hasAnswered = true;
+    return answer;
+  }
 
-  /** keytar says "nothing there" of a locked collection too, so ask before believing it. */
-  const checkOpen = async (account?: Account): Promise<void> => {
-    if (!usesSecretService) return;
-    const state = await ask(account);
-    if (state === 'locked') throw lockedError();
-    if (state === 'silent') throw silentError(timeoutMs);
-  };
+  /** Waits for an act, and says so when it takes long enough to be waiting for a person. */
+  async #noteWaiting<T>(act: Promise<T>): Promise<T> {
+    const waiting = setTimeout(() => this.#options.onWaiting?.(), WAITING_AFTER_MS);
+    try {
+      return await act;
+    } finally {
+      clearTimeout(waiting);
+    }
+  }
 
-  return {
-    name: 'keychain',
-    async perishes() {
-      if (!usesSecretService) return undefined;
-      const { keepsForSession } = await import('./secret-service.ts');
-      const forSession = await keepsForSession(env);
-      return forSession
-        ? 'its default keyring is that of the session, and ends with it'
-        : undefined;
-    },
-    title: TITLES[platform] ?? 'the keychain (Secret Service)',
-    async get(account) {
-      const text = await call((keytar) => keytar.getPassword(SERVICE, accountName(account)));
-      if (text !== null) return text;
-      await checkOpen(account);
-      return undefined;
-    },
-    async set(account, text) {
-      await call((keytar) => keytar.setPassword(SERVICE, accountName(account), text));
-    },
-    async delete(account) {
-      if (await call((keytar) => keytar.deletePassword(SERVICE, accountName(account)))) return true;
-      await checkOpen(account);
+  /**
+   * Sees to it that what a key is kept in is open, and asks its user where need be: over D-Bus, since
+   * a call of keytar's cannot be given up.
+   *
+   * @returns whether something was unlocked for it
+   */
+  async #open(
+    attributes: Attributes | undefined,
+    options: { state?: SecretServiceState; makesKeyring?: boolean; mayAsk?: boolean } = {},
+  ): Promise<boolean> {
+    if (!this.#usesSecretService) return false;
+    const { makesKeyring = false, mayAsk = true } = options;
+    const needsUser = (state: SecretServiceState) =>
+      isLocked(state) || (makesKeyring && state === 'no-keyring');
+    const state = options.state ?? (await this.#state(attributes));
+    if (!needsUser(state)) {
+      await this.#checkReadable(state);
       return false;
-    },
-    async list() {
-      await checkOpen(); // First, since findCredentials crashes on locked items (libsecret 0.20).
-      const found = await call((keytar) => keytar.findCredentials(SERVICE));
-      return found.flatMap(({ account: name, password: text }) => {
-        const account = parseAccountName(name);
-        return account ? [{ account, text }] : [];
-      });
-    },
-  };
-}
-
-async function loadKeytar(platform: NodeJS.Platform): Promise<Keytar> {
-  socketsBefore ??= new Set(openSockets());
-  try {
-    return (await import('keytar')).default as unknown as Keytar;
-  } catch (error) {
-    throw new GlmTokenError(
-      'ERR_STORE_UNAVAILABLE',
-      'the keychain cannot be used: its native library does not load',
-      platform === 'linux'
-        ? `install libsecret (Debian: apt install libsecret-1-0), or ${WITHOUT_KEYCHAIN}`
-        : `reinstall glm-token, or ${WITHOUT_KEYCHAIN}`,
-      error,
+    }
+    const { unlockSecretService, canAskToUnlock } = await import('./secret-service.ts');
+    const { env, timeoutMs } = this.#options;
+    const promptMs = mayAsk ? timeoutMs : undefined;
+    const isDone = await this.#noteWaiting(
+      unlockSecretService(env, attributes, { promptMs, makesCollection: makesKeyring }),
     );
+    const after = await this.#state(attributes);
+    if (needsUser(after)) {
+      if (!isDone) throw this.#unanswered();
+      if (after === 'no-keyring') throw new GlmTokenError('keyringMissing');
+      if (!mayAsk && (await canAskToUnlock(env))) throw new GlmTokenError('keychainAsksLater');
+      throw new GlmTokenError('keychainLocked');
+    }
+    await this.#checkReadable(after);
+    return true;
+  }
+
+  /** Of a service that is not locked: whether it would answer keytar. */
+  async #checkReadable(state: SecretServiceState): Promise<void> {
+    if (state === 'silent') throw this.#silent();
+    if (state === 'no-session') throw await this.#sessionRefused();
+  }
+
+  async #state(attributes: Attributes | undefined): Promise<SecretServiceState> {
+    const { secretServiceState } = await import('./secret-service.ts');
+    return secretServiceState(this.#options.env, attributes);
+  }
+
+  async #sessionRefused(error?: unknown): Promise<GlmTokenError> {
+    const { sessionRefusal } = await import('./secret-service.ts');
+    const reason = (await sessionRefusal(this.#options.env)) ?? '';
+    return new GlmTokenError('keychainSessionRefused', { reason }, error);
+  }
+
+  #silent(): GlmTokenError {
+    return new GlmTokenError('keychainSilent', { seconds: this.#options.timeoutMs / 1000 });
+  }
+
+  #unanswered(): GlmTokenError {
+    const seconds = this.#options.timeoutMs / 1000;
+    return new GlmTokenError('keychainPromptUnanswered', { seconds });
+  }
+
+  /** keytar's errors are texts in the user's language, so the Secret Service itself is asked. */
+  async #failureOf(error: unknown, attributes: Attributes): Promise<GlmTokenError> {
+    const reason = String(error instanceof Error ? error.message : error).trim();
+    if (!this.#usesSecretService) {
+      return saysLocked(reason)
+        ? new GlmTokenError('keychainLocked', undefined, error)
+        : new GlmTokenError('keychainFailed', { reason }, error);
+    }
+    switch (await this.#state(attributes)) {
+      case 'item-locked':
+      case 'locked':
+        return new GlmTokenError('keychainLocked', undefined, error);
+      case 'no-session':
+        return this.#sessionRefused(error);
+      case 'silent':
+        return this.#silent();
+      case 'absent':
+        return new GlmTokenError('keychainMissing', { reason }, error);
+      case 'no-keyring':
+        return new GlmTokenError('keyringMissing', undefined, error);
+      case 'item-open':
+      case 'open':
+        // libsecret keeps the address of the service that it found first, for as long as the process
+        // lives (measured, 0.20): only a new process reaches a service that was restarted.
+        return this.#hasAnswered
+          ? new GlmTokenError('keychainRestarted', undefined, error)
+          : new GlmTokenError('keychainFailed', { reason }, error);
+    }
   }
 }
 
-const WITHOUT_KEYCHAIN = 'keep the key in an encrypted file: glm-token store --store file';
+const failedWith = (error: unknown, ...reasons: Reason[]): boolean =>
+  error instanceof GlmTokenError && reasons.includes(error.reason);
 
-const UNLOCK = 'unlock it (log in to the desktop, or open it in its own program) and try again';
+const isLocked = (state: SecretServiceState): boolean =>
+  state === 'locked' || state === 'item-locked';
 
-const lockedError = () => new GlmTokenError('ERR_STORE_LOCKED', 'the keychain is locked', UNLOCK);
-
-const unansweredError = (timeoutMs: number) =>
-  new GlmTokenError(
-    'ERR_STORE_LOCKED',
-    `the keychain is locked, and nobody answered its prompt within ${timeoutMs / 1000} s`,
-    UNLOCK,
-  );
-
-const silentError = (timeoutMs: number) =>
-  new GlmTokenError(
-    'ERR_STORE_UNAVAILABLE',
-    `the keychain service does not answer (waited ${timeoutMs / 1000} s)`,
-    'restart it, for example by logging out and in again',
-  );
+async function loadKeytar(platform: NodeJS.Platform): Promise<Keytar> {
+  try {
+    return (await import('keytar')).default as unknown as Keytar;
+  } catch (error) {
+    const isLinux = platform === 'linux';
+    throw new GlmTokenError('keychainLibraryMissing', { isLinux }, error);
+  }
+}
 
 /**
- * Texts of "it is there but locked", as the systems' own libraries word them. Seen on
- * gnome-keyring 42: the first two. From Apple's and Microsoft's lists of errors, not seen on a real
- * system by us: the rest.
+ * How macOS and Windows say "it is there but locked" in English. keytar passes on neither number nor
+ * code, so in other languages the text itself is shown. From Apple's and Microsoft's lists of errors.
  */
 const LOCKED_TEXTS = [
-  /locked collection/i,
-  /prompt .*dismissed|was dismissed/i,
   /user interaction is not allowed/i, // macOS -25308, a keychain closed to an SSH session
   /user cancell?ed the operation/i, // macOS -128
   /user name or passphrase you entered is not correct/i, // macOS -25293
   /logon session does not exist/i, // Windows 1312
 ];
 
-const MISSING_COLLECTION = /no such (secret )?collection|object does not exist at path/i;
-
-/** The error for what keytar said, which names the fault and never the key. */
-export function keychainError(message: string, cause?: unknown): GlmTokenError {
-  if (LOCKED_TEXTS.some((text) => text.test(message))) {
-    return new GlmTokenError('ERR_STORE_LOCKED', 'the keychain is locked', UNLOCK, cause);
-  }
-  const reason = message.trim().replace(/\.$/, '').replace(/\s+/g, ' ');
-  if (MISSING_COLLECTION.test(message)) {
-    return new GlmTokenError(
-      'ERR_STORE_UNAVAILABLE',
-      `there is no default keyring to keep a key in: ${reason}`,
-      'make one (in Seahorse: Passwords and Keys) or log in to the desktop once, and try again',
-      cause,
-    );
-  }
-  return new GlmTokenError(
-    'ERR_STORE_UNAVAILABLE',
-    `there is no keychain to talk to: ${reason}`,
-    `log in to a desktop session, or ${WITHOUT_KEYCHAIN}`,
-    cause,
-  );
-}
-
-/** How GLib words that the service, or the bus, which this process talked to before is gone. */
-const STALE_TEXTS =
-  /^(GDBus\.Error:[\w.]+: )?(the name :\d+\.\d+ was not provided|the connection is closed|message recipient disconnected)/i;
-
-/**
- * Whether a store failed because the keychain's service was replaced under a long-lived process.
- *
- * libsecret keeps the address of the service that it found first, for as long as the process lives
- * (measured, 0.20): only a new process talks to the new service.
- */
-export function isStale({ cause }: GlmTokenError): boolean {
-  return cause instanceof Error && STALE_TEXTS.test(cause.message);
-}
-
-/** The process's open sockets, by file descriptor; empty where there is no /proc. */
-function openSockets(): string[] {
-  try {
-    return readdirSync('/proc/self/fd').filter((fd) => {
-      try {
-        return readlinkSync(`/proc/self/fd/${fd}`).startsWith('socket:');
-      } catch {
-        return false;
-      }
-    });
-  } catch {
-    return [];
-  }
-}
-
-/**
- * Makes calls that were given up fail, so that the process can end with a status of its own.
- *
- * A keytar call that waits for a prompt holds a libuv thread, and Node joins its threads before it
- * exits: the process would hang as long as the prompt is open (measured, Node 20). libsecret has no
- * way to cancel from here, but a bus drops a client that sends garbage, and then every call on that
- * connection fails. GLib raises SIGTERM as its session bus goes, so the caller must catch that.
- *
- * @returns whether nothing is pending any more
- */
-export async function abandonPendingCalls(): Promise<boolean> {
-  if (pendingCalls > 0 && socketsBefore) {
-    const ours = openSockets().filter((fd) => !socketsBefore?.has(fd));
-    for (const fd of ours) {
-      try {
-        writeSync(Number(fd), Buffer.alloc(64));
-      } catch {
-        // Closed by now, or full: the limit below covers it.
-      }
-    }
-    for (let waited = 0; pendingCalls > 0 && waited < HANG_UP_MS; waited += 10) await delay(10);
-  }
-  return pendingCalls === 0;
-}
+/** Whether what macOS or Windows says of a failed call is that the keychain is locked. */
+export const saysLocked = (reason: string): boolean =>
+  LOCKED_TEXTS.some((text) => text.test(reason));

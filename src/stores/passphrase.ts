@@ -1,10 +1,21 @@
 /** Where the key file's passphrase comes from: a file or descriptor that is named, or a person. */
 
-import { readFileSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
 import { GlmTokenError } from '../core/errors.ts';
+import { readDescriptor, readRegularFile } from './regular-file.ts';
 
-/** Asks a person for the passphrase, twice when it is `fresh`; `undefined` where nobody is. */
-export type AskPassphrase = (fresh: boolean) => Promise<string | undefined>;
+/**
+ * Asks a person for the passphrase, twice when it is new, and in other words when the last answer
+ * was wrong; `undefined` where there is no one to ask.
+ */
+export type AskPassphrase = (question: {
+  isNew: boolean;
+  wasWrong: boolean;
+}) => Promise<string | undefined>;
+
+/** Longest passphrase file that is read, in bytes. */
+const MAX_BYTES = 1 << 16;
 
 /**
  * The bytes that a passphrase stands for: UTF-8 of its composed form (NFC, as RFC 8265 has it for
@@ -14,7 +25,8 @@ export const passphraseBytes = (text: string): Uint8Array =>
   new TextEncoder().encode(text.normalize('NFC'));
 
 /**
- * The passphrase in a file: its first line. `/dev/fd/N` is the descriptor N on every system.
+ * The passphrase in a file: its first line. `/dev/fd/N` is the descriptor N on every system, and
+ * may be a pipe; anything else has to be a regular file.
  *
  * @throws GlmTokenError `ERR_PASSPHRASE` when there is none in it
  */
@@ -22,30 +34,22 @@ export function readPassphraseFile(path: string): string {
   const descriptor = /^\/dev\/fd\/(\d+)$/.exec(path)?.[1];
   let text: string;
   try {
-    text = readFileSync(descriptor === undefined ? path : Number(descriptor), 'utf8');
+    text = descriptor
+      ? readDescriptor(Number(descriptor), MAX_BYTES)
+      : readRegularFile(path, MAX_BYTES, { followLinks: true });
   } catch (error) {
-    throw new GlmTokenError(
-      'ERR_PASSPHRASE',
-      `cannot read the passphrase from ${path} (${(error as NodeJS.ErrnoException).code})`,
-      'check GLM_TOKEN_PASSPHRASE_FILE, which names that file',
-      error,
-    );
+    const errno = (error as NodeJS.ErrnoException).code ?? String(error);
+    // It may be the passphrase itself, from someone who took the variable for that.
+    const passphraseFile = isAbsolute(path) ? path : 'GLM_TOKEN_PASSPHRASE_FILE';
+    throw new GlmTokenError('passphraseFileUnreadable', { passphraseFile, errno }, error);
   }
   const [line = ''] = text.replace(/^\uFEFF/, '').split(/\r?\n/, 1);
   if (line !== '') return line;
-  throw new GlmTokenError(
-    'ERR_PASSPHRASE',
-    `there is no passphrase in ${path}: its first line is empty`,
-    'check GLM_TOKEN_PASSPHRASE_FILE, which names that file',
-  );
+  throw new GlmTokenError('passphraseFileEmpty', { passphraseFile: path });
 }
 
 /** Whether a passphrase file is one that other users of the machine can read. */
 export function othersCanRead(path: string): boolean {
-  try {
-    const stats = statSync(path);
-    return stats.isFile() && (stats.mode & 0o077) !== 0;
-  } catch {
-    return false;
-  }
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats?.isFile() === true && (stats.mode & 0o077) !== 0;
 }

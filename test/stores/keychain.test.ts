@@ -1,13 +1,27 @@
-/** A keychain that is locked, gone, silent or missing, through the real program. */
+/** A keychain that is locked, gone, silent, restarted or missing: a real gnome-keyring each time. */
 
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { keychainError } from '../../src/stores/keychain.ts';
+import { setTimeout as delay } from 'node:timers/promises';
+import { keychainStore, saysLocked } from '../../src/stores/keychain.ts';
+import { keepsForSession, secretServiceState } from '../../src/stores/secret-service.ts';
 import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
 import { KeychainSession } from '../support/keychain.ts';
-import { glmToken, run } from '../support/program.ts';
+import { CALL, glmToken, run } from '../support/program.ts';
 
-describe('a keychain in trouble', () => {
+const UNLOCK_HINT =
+  'hint: unlock it (log in to the desktop, or open it in its own program) and try again\n';
+
+/**
+ * How the program ends while a call to the keychain is pending: before Node 22.15 it cannot end with
+ * a status then.
+ */
+const stuck = (status: number) => ('execve' in process ? [status, null] : [null, 'SIGKILL']);
+
+describe('the program', () => {
   let session: KeychainSession;
   let env: Env;
   before(async () => {
@@ -25,31 +39,31 @@ describe('a keychain in trouble', () => {
     ['delete', '--force'],
   ];
 
-  test('a locked keychain exits 6, never 3, and prints no key', async () => {
+  test('with a locked keychain exits 6, never 3, and prints no key', async () => {
     await session.lock();
     for (const command of commands) {
       const { status, stdout, stderr } = await glmToken(command, { env, input: 'x.otherkey' });
       assert.equal(status, 6, `${command}: ${stderr}`);
       assert.equal(stdout, '');
-      assert.match(stderr, /^glm-token: the keychain is locked\nhint: unlock it /);
+      assert.equal(stderr, `glm-token: the keychain is locked\n${UNLOCK_HINT}`);
     }
   });
 
-  test('a prompt that nobody answers is given up in time, and exits 6', async () => {
+  test('gives up a prompt that no one answers, and exits 6', async () => {
     await session.askNobody();
     for (const command of [['print'], ['store', '--force']]) {
       const outcome = await glmToken(command, { env, input: 'x.otherkey' });
-      // Before Node 22.15 a process cannot end with a status while libsecret holds a thread of it.
-      const [status, signal] = 'execve' in process ? [6, null] : [null, 'SIGKILL'];
-      assert.deepEqual([outcome.status, outcome.signal, outcome.stdout], [status, signal, '']);
-      assert.match(
+      assert.deepEqual([outcome.status, outcome.signal, outcome.stdout], [...stuck(6), '']);
+      assert.equal(
         outcome.stderr,
-        /waiting for the keychain.*\nglm-token: the keychain is locked, and nobody answered its prompt within 1 s\nhint: unlock it /,
+        'glm-token: waiting for the keychain …\n' +
+          'glm-token: the keychain is locked, and its prompt was not answered within 1 s\n' +
+          UNLOCK_HINT,
       );
     }
   });
 
-  test('unlocked again, the key is there, as it was', async () => {
+  test('finds the key as it was once the keychain is unlocked', async () => {
     await session.unlock();
     const { status, stdout } = await glmToken(['print'], { env });
     assert.equal(status, 0);
@@ -57,63 +71,172 @@ describe('a keychain in trouble', () => {
     assert.match((await glmToken(['list'], { env })).stdout, /id…/);
   });
 
-  test('a keychain that does not answer is given up in time, and exits 5', async () => {
+  test('gives up a keychain that does not answer, says so, and exits 5', async () => {
     session.signal('SIGSTOP');
     const startedAt = performance.now();
-    const { status, signal, stderr } = await glmToken(['print'], { env });
-    assert.deepEqual([status, signal], [5, null]);
-    assert.match(stderr, /waiting for the keychain/);
-    assert.match(stderr, /the keychain service does not answer \(waited 1 s\)\nhint: /);
+    const { status, signal, stdout, stderr } = await glmToken(['print'], { env });
+    assert.deepEqual([status, signal, stdout], [...stuck(5), '']);
+    assert.equal(
+      stderr,
+      'glm-token: waiting for the keychain …\n' +
+        'glm-token: the keychain service does not answer (waited 1 s)\n' +
+        'hint: restart it, for example by logging out and in again\n',
+    );
     assert.ok(performance.now() - startedAt < 20_000);
     session.signal('SIGCONT');
     assert.equal((await glmToken(['print'], { env })).status, 0);
   });
 
-  test('a keychain service that was killed exits 5, and works once it is back', async () => {
+  test('exits 5 when the keychain service was killed, and works once it is back', async () => {
     session.signal('SIGKILL');
     for (const command of commands) {
       const { status, stderr } = await glmToken(command, { env, input: 'x.otherkey' });
       assert.equal(status, 5, stderr);
-      assert.match(stderr, /there is no keychain to talk to: .*\nhint: /);
+      assert.match(
+        stderr,
+        /^glm-token: there is no keychain: .*\nhint: .* store --store file( --profile other)?\n$/,
+      );
     }
     await session.startService();
     assert.equal((await glmToken(['print'], { env })).status, 0);
   });
+
+  test('without D-Bus exits 5 with a cure', async () => {
+    const { status, stdout, stderr } = await glmToken(['print'], { env: BARE_ENV });
+    assert.equal(status, 5);
+    assert.equal(stdout, '');
+    assert.match(stderr, /^glm-token: there is no keychain: .*D-Bus.*\nhint: log in to a desktop/);
+    assert.ok(stderr.endsWith(`keep the key in an encrypted file: ${CALL} store --store file\n`));
+  });
+
+  test('without libsecret exits 5 and says what to install', async () => {
+    // A library path with a file that is not a library: as good as none.
+    const directory = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
+    writeFileSync(join(directory, 'libsecret-1.so.0'), 'no');
+    const env = { ...BARE_ENV, LD_LIBRARY_PATH: directory };
+    const { status, stderr } = await run([process.execPath, PROGRAM, 'print'], { env });
+    rmSync(directory, { recursive: true });
+    assert.equal(status, 5);
+    assert.match(
+      stderr,
+      /^glm-token: the keychain cannot be used: its native library does not load\nhint: install libsecret/,
+    );
+  });
 });
 
-test('without D-Bus there is no keychain: exit 5 with a cure', async () => {
-  const { status, stdout, stderr } = await glmToken(['print'], { env: BARE_ENV });
-  assert.equal(status, 5);
-  assert.equal(stdout, '');
-  assert.match(
-    stderr,
-    /^glm-token: there is no keychain to talk to: .*D-Bus.*\nhint: .*glm-token store --store file/,
-  );
+describe('the adapter', () => {
+  const account = { host: 'open.bigmodel.cn', profile: 'default' };
+  let session: KeychainSession;
+  before(async () => {
+    session = await KeychainSession.start();
+    // keytar finds its session bus in the environment of this very process.
+    process.env.DBUS_SESSION_BUS_ADDRESS = session.env.DBUS_SESSION_BUS_ADDRESS;
+  });
+  after(() => session.stop());
+
+  const open = () => keychainStore({ platform: 'linux', env: session.env, timeoutMs: 1000 });
+  const state = () => secretServiceState(session.env);
+
+  /** Has each method fail in the same way. */
+  async function eachRejects(store: ReturnType<typeof open>, expected: object) {
+    for (const act of [
+      () => store.get(account),
+      () => store.set(account, 'x.y'),
+      () => store.delete(account),
+      () => store.list(),
+    ]) {
+      await assert.rejects(act, expected);
+    }
+  }
+
+  test('throws ERR_STORE_LOCKED for a locked keychain, for items that are not there too', async () => {
+    const store = open();
+    await store.set(account, 'id.secret');
+    assert.equal(await state(), 'open');
+    await session.lock();
+    assert.equal(await state(), 'locked');
+    const expected = { code: 'ERR_STORE_LOCKED', reason: 'keychainLocked' };
+    await eachRejects(store, expected);
+    await assert.rejects(store.get({ ...account, profile: 'other' }), expected);
+    await session.unlock();
+    assert.equal(await store.get(account), 'id.secret');
+    assert.equal(store.isStuck?.(), false);
+  });
+
+  test('knows a keyring that ends with the session', async () => {
+    assert.equal(await keepsForSession(session.env), false);
+    assert.equal(await open().perishesWith?.(), undefined);
+    await session.keepForSession();
+    assert.equal(await keepsForSession(session.env), true);
+    assert.equal(await open().perishesWith?.(), 'session');
+    assert.equal(await keepsForSession(BARE_ENV), undefined);
+  });
+
+  test('is stuck while a service that was given up has not answered', async () => {
+    const store = open();
+    session.signal('SIGSTOP');
+    try {
+      const silent = { code: 'ERR_STORE_UNAVAILABLE', reason: 'keychainSilent' };
+      await assert.rejects(store.get(account), { ...silent, params: { seconds: 1 } });
+      assert.equal(store.isStuck?.(), true);
+      assert.equal(await state(), 'silent');
+    } finally {
+      session.signal('SIGCONT');
+    }
+    for (let tries = 0; store.isStuck?.() && tries < 100; tries += 1) await delay(20);
+    assert.equal(store.isStuck?.(), false);
+  });
+
+  test('throws ERR_STORE_UNAVAILABLE while a killed service is gone, and ERR_DAEMON once it is back', async () => {
+    const store = open();
+    assert.equal(await store.get({ ...account, profile: 'other' }), undefined);
+    session.signal('SIGKILL');
+    await untilGone();
+    await assert.rejects(store.get(account), {
+      code: 'ERR_STORE_UNAVAILABLE',
+      reason: 'keychainMissing',
+    });
+    await session.startService();
+    // This process still talks to the old one: libsecret keeps its address.
+    await assert.rejects(store.get(account), { code: 'ERR_DAEMON', reason: 'keychainRestarted' });
+  });
+
+  /** Waits until the bus has seen that the service is gone. */
+  async function untilGone() {
+    for (let tries = 0; (await state()) !== 'absent'; tries += 1) {
+      assert.ok(tries < 100, 'the service is still there');
+      await delay(20);
+    }
+  }
+
+  test('does not take a service without a keyring, or no bus at all, for a locked one', async () => {
+    const bare = await KeychainSession.start({ keyring: false });
+    try {
+      assert.equal(await secretServiceState(bare.env), 'no-keyring');
+      const { status, stderr } = await glmToken(['store'], { env: bare.env, input: 'id.secret' });
+      assert.equal(status, 5);
+      assert.match(
+        stderr,
+        /^glm-token: the keychain has no default keyring to keep a key in\nhint: create one/,
+      );
+    } finally {
+      await bare.stop();
+    }
+    assert.equal(await secretServiceState(BARE_ENV), 'absent');
+    const nowhere = { DBUS_SESSION_BUS_ADDRESS: 'unix:path=/nonexistent' };
+    assert.equal(await secretServiceState(nowhere), 'absent');
+  });
 });
 
-test('without libsecret the keychain cannot be used: exit 5 and what to install', async () => {
-  // A library path whose libsecret is not one, as good as none.
-  const folder = (await run(['mktemp', '-d'])).stdout.trim();
-  await run(['sh', '-c', `echo no > ${folder}/libsecret-1.so.0`]);
-  const env = { ...BARE_ENV, LD_LIBRARY_PATH: folder };
-  const { status, stderr } = await run([process.execPath, PROGRAM, 'print'], { env });
-  await run(['rm', '-r', folder]);
-  assert.equal(status, 5);
-  assert.match(stderr, /its native library does not load\nhint: install libsecret/);
-});
-
-test('what systems say of a closed keychain is "locked"; the rest is "unavailable"', () => {
-  const texts: Record<string, string> = {
-    'Cannot create an item in a locked collection': 'ERR_STORE_LOCKED',
-    'User interaction is not allowed.': 'ERR_STORE_LOCKED', // macOS -25308, from Apple's list
-    'User canceled the operation.': 'ERR_STORE_LOCKED', // macOS -128, from Apple's list
-    'A specified logon session does not exist. It may already have been terminated.':
-      'ERR_STORE_LOCKED', // Windows 1312, from Microsoft's list
-    'The connection is closed': 'ERR_STORE_UNAVAILABLE',
-    'Object does not exist at path “/org/freedesktop/secrets/collection/login”':
-      'ERR_STORE_UNAVAILABLE',
-    'The name org.freedesktop.secrets was not provided by any .service files':
-      'ERR_STORE_UNAVAILABLE',
+test('what macOS and Windows say of a locked keychain is known as that, and nothing else is', () => {
+  const texts: Record<string, boolean> = {
+    'User interaction is not allowed.': true, // macOS -25308, from Apple's list
+    'User canceled the operation.': true, // macOS -128, from Apple's list
+    'The user name or passphrase you entered is not correct.': true, // macOS -25293
+    'A specified logon session does not exist. It may already have been terminated.': true, // Windows 1312, from Microsoft's list
+    'The connection is closed': false,
+    'The specified item could not be found in the keychain.': false,
+    'The name org.freedesktop.secrets was not provided by any .service files': false,
   };
-  for (const [text, code] of Object.entries(texts)) assert.equal(keychainError(text).code, code);
+  for (const [text, isLocked] of Object.entries(texts)) assert.equal(saysLocked(text), isLocked);
 });

@@ -1,15 +1,11 @@
 /** A real gnome-keyring on a D-Bus session of its own, with an empty home. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { setTimeout as delay } from 'node:timers/promises';
 import { createClient, type MessageBus } from '@homebridge/dbus-native';
-import { BARE_ENV, type Env } from './environment.ts';
+import type { Display } from './display.ts';
+import { type Env, ROOT } from './environment.ts';
 import { type Outcome, run } from './program.ts';
+import { end, SessionBus, until } from './session-bus.ts';
 
 declare module '@homebridge/dbus-native' {
   // In the package, and missing from its types.
@@ -19,45 +15,46 @@ declare module '@homebridge/dbus-native' {
   }
 }
 
-const PASSWORD = 'the password of the test keyring';
+/** What shows gnome-keyring's prompts; a desktop has one of its own. */
+const PROMPTER = 'org.gnome.keyring.SystemPrompter';
+
+export const PASSWORD = 'the password of the test keyring';
 const LOGIN_COLLECTION = '/org/freedesktop/secrets/collection/login';
 
-/** A session bus that starts no service by itself, so that the one keyring is the one we started. */
-const busConfig = (
-  home: string,
-) => `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:dir=${home}</listen>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-`;
+export interface KeychainOptions {
+  /** Whether there is a keyring, unlocked, to keep keys in; there is one by default. */
+  readonly keyring?: boolean;
+  /** Where prompts are shown; nowhere by default. */
+  readonly display?: Display;
+  /** Whether there is the program that shows prompts; by default, where there is a display. */
+  readonly prompter?: boolean;
+}
 
 export class KeychainSession {
-  readonly home = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
-  env: Env = { ...BARE_ENV, HOME: this.home, XDG_RUNTIME_DIR: join(this.home, 'run') };
-  #bus: ChildProcess | undefined;
+  readonly #bus: SessionBus;
   #service: ChildProcess | undefined;
   #prompter: MessageBus | undefined;
 
-  /** @param options `keyring`: whether there is one, unlocked, to keep keys in */
-  static async start({ keyring = true } = {}): Promise<KeychainSession> {
-    const session = new KeychainSession();
-    mkdirSync(join(session.home, 'run'), { mode: 0o700 });
-    const config = join(session.home, 'bus.conf');
-    writeFileSync(config, busConfig(session.home));
-    const bus = spawn('dbus-daemon', ['--nofork', '--print-address=1', `--config-file=${config}`], {
-      env: session.env,
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    session.#bus = bus;
-    const [address] = await once(createInterface(bus.stdout), 'line');
-    session.env = { ...session.env, DBUS_SESSION_BUS_ADDRESS: String(address) };
+  private constructor(bus: SessionBus) {
+    this.#bus = bus;
+  }
+
+  get env(): Env {
+    return this.#bus.env;
+  }
+
+  get home(): string {
+    return this.#bus.home;
+  }
+
+  static async start(options: KeychainOptions = {}): Promise<KeychainSession> {
+    const { keyring = true, display, prompter = display !== undefined } = options;
+    const session = new KeychainSession(await SessionBus.start(prompter ? [PROMPTER] : []));
+    if (display) {
+      // As a desktop does at login, so that what the bus starts finds the screen.
+      const env = { ...session.env, ...display.env };
+      await run(['dbus-update-activation-environment', 'DISPLAY'], { env });
+    }
     await session.startService({ keyring });
     return session;
   }
@@ -71,7 +68,9 @@ export class KeychainSession {
     );
     this.#service = service;
     service.stdin.end(PASSWORD);
-    await this.#until(async () => (keyring ? (await this.isLocked()) === false : this.#answers()));
+    await until('a keyring service', async () =>
+      keyring ? (await this.isLocked()) === false : this.#answers(),
+    );
   }
 
   async isLocked(): Promise<boolean | undefined> {
@@ -90,7 +89,7 @@ export class KeychainSession {
       'org.freedesktop.Secret.Service.Lock',
       `array:objpath:${LOGIN_COLLECTION}`,
     );
-    await this.#until(async () => (await this.isLocked()) === true);
+    await until('a locked keyring', async () => (await this.isLocked()) === true);
   }
 
   /** Unlocks with the password, by the interface that gnome-keyring keeps for its own tools. */
@@ -129,6 +128,18 @@ export class KeychainSession {
     await this.#send('/org/freedesktop/secrets', method, 'string:default', session);
   }
 
+  /** Deletes every key that glm-token keeps in the keyring. */
+  async deleteKeys(): Promise<void> {
+    const script = `const keytar = require('keytar');
+      keytar.findCredentials('glm-token').then((found) =>
+        Promise.all(found.map(({ account }) => keytar.deletePassword('glm-token', account))));`;
+    const { status, stderr } = await run([process.execPath, '-e', script], {
+      env: this.env,
+      cwd: ROOT,
+    });
+    if (status !== 0) throw new Error(stderr);
+  }
+
   /** Has the keyring ask a person, from now on, who never answers. */
   async askNobody(): Promise<void> {
     const bus = createClient({ busAddress: this.env.DBUS_SESSION_BUS_ADDRESS ?? '' });
@@ -139,7 +150,7 @@ export class KeychainSession {
       name,
       methods,
     });
-    await new Promise((resolve) => bus.requestName('org.gnome.keyring.SystemPrompter', 0, resolve));
+    await new Promise((resolve) => bus.requestName(PROMPTER, 0, resolve));
   }
 
   /** Sends a signal to the keyring service. */
@@ -149,12 +160,8 @@ export class KeychainSession {
 
   async stop(): Promise<void> {
     this.#prompter?.connection.end();
-    for (const child of [this.#service, this.#bus]) {
-      if (!child || child.exitCode !== null || child.signalCode !== null) continue;
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    }
-    rmSync(this.home, { recursive: true, force: true, maxRetries: 5 });
+    await end(this.#service);
+    await this.#bus.stop();
   }
 
   async #answers(): Promise<boolean> {
@@ -167,13 +174,5 @@ export class KeychainSession {
     return run([...send, '--dest=org.freedesktop.secrets', path, method, ...args], {
       env: this.env,
     });
-  }
-
-  async #until(holds: () => Promise<boolean>): Promise<void> {
-    for (let tries = 0; tries < 100; tries += 1) {
-      if (await holds()) return;
-      await delay(50);
-    }
-    throw new Error('the test keyring did not get into the state that was asked for');
   }
 }

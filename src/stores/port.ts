@@ -1,0 +1,61 @@
+/** The port that every store serves, and what only some of them can do. */
+
+import type { Account } from '../core/account.ts';
+import type { StoreLabel } from '../core/errors.ts';
+import type { Messages } from '../messages/en.ts';
+
+export type StoreName = StoreLabel['name'];
+
+/** An account that has a key, and the key's shortened id: never its secret. */
+export interface StoredAccount {
+  readonly account: Account;
+  /** `undefined` when what is stored is no key. */
+  readonly id: string | undefined;
+}
+
+/**
+ * A place where keys are kept, each as the text that was stored: usually `id.secret`.
+ *
+ * Absent is `undefined` or `false`; what failed throws a GlmTokenError, most often
+ * `ERR_STORE_UNAVAILABLE` or `ERR_STORE_LOCKED`.
+ */
+export interface Store extends StoreLabel {
+  get(account: Account): Promise<string | undefined>;
+  set(account: Account, text: string): Promise<void>;
+  /** Whether there was a key to delete. */
+  delete(account: Account): Promise<boolean>;
+  list(): Promise<StoredAccount[]>;
+
+  /** For a store that has a passphrase of its own. */
+  readonly lockable?: Lockable;
+  /** What is known to stand against its keys being there later. */
+  perishesWith?(): Promise<Peril | undefined>;
+  /** Whether a call that was given up still keeps the process from ending by itself. */
+  isStuck?(): boolean;
+}
+
+export type Peril = keyof Messages['doctor']['perils'];
+
+export interface Lockable {
+  /**
+   * Unlocks with the given passphrase, or with one that the store obtains itself.
+   *
+   * @throws GlmTokenError `ERR_PASSPHRASE` when it is wrong, or when there is none
+   */
+  unlock(passphrase?: string): Promise<void>;
+  /** Forgets the passphrase and the keys. */
+  lock(): Promise<void>;
+  /** `new`: the next {@link unlock} chooses the passphrase. */
+  state(): LockState;
+  /**
+   * Seals the keys with another passphrase.
+   *
+   * @throws GlmTokenError `ERR_PASSPHRASE` when that is empty, or when the current one is wrong
+   */
+  changePassphrase(passphrase: string): Promise<void>;
+}
+
+export type LockState = 'new' | 'locked' | 'unlocked';
+
+/** Name of the key file in our directory; that there is one means that its store was chosen. */
+export const KEY_FILE = 'keys.jwe';

@@ -1,0 +1,181 @@
+/** A directory of our own for files: private, and written so that no crash tears or loses anything. */
+
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { type FileFault, GlmTokenError } from '../core/errors.ts';
+import type { Peril } from './port.ts';
+import { IRREGULAR, readRegularFile } from './regular-file.ts';
+
+/** Modes of the directory and of what is in it: for its owner alone. */
+const DIRECTORY_MODE = 0o700;
+const FILE_MODE = 0o600;
+
+/** Largest file that is read, in bytes: some thousand keys. */
+const MAX_FILE_BYTES = 1 << 20;
+
+const TEMPORARY = '.tmp';
+
+export interface DirectoryOptions {
+  readonly path: string;
+  /** The user who must own it all; `undefined` on Windows, which keeps the user's directory private. */
+  readonly uid: number | undefined;
+  /** Called when the mode of a path let others in, and was mended. */
+  readonly onMended: (path: string, mode: string) => void;
+}
+
+/**
+ * Files are small and calls few, so all of it is synchronous. Every method throws
+ * `ERR_STORE_UNAVAILABLE` when the system refuses, and leaves what was there as it was.
+ */
+export interface PrivateDirectory {
+  readonly path: string;
+  /** Whether there is a file of that name, whatever kind of file. */
+  has(name: string): boolean;
+  /** A file's text, or `undefined` when there is no such file. */
+  read(name: string): string | undefined;
+  /** Makes the directory where it is missing. */
+  make(): void;
+  /**
+   * Writes a file in place of the one that is there, whole or not at all, and removes what killed
+   * writers left. To be called by one writer at a time.
+   *
+   * @param beforeRename the last chance to throw, when all is written and nothing has changed yet
+   */
+  write(name: string, text: string, beforeRename: () => void): void;
+  remove(name: string): void;
+  /** What is known to stand against the files being there later. */
+  perishesWith(): Peril | undefined;
+}
+
+/** File systems that do not last, by their magic numbers (Linux, statfs(2)). */
+const PERISHABLE: Record<number, Peril> = {
+  16914836: 'memory', // 0x01021994, tmpfs
+  2240043254: 'memory', // 0x858458f6, ramfs
+  2035054128: 'container', // 0x794c7630, overlayfs
+};
+
+export function privateDirectory({ path, uid, onMended }: DirectoryOptions): PrivateDirectory {
+  const hasModes = uid !== undefined;
+
+  /** Refuses what is somebody else's, and closes what others could look into. */
+  const checkPrivate = (file: string, stats: Stats, close: () => Stats, mode: number): void => {
+    if (!hasModes) return;
+    if (stats.uid !== uid) throw new GlmTokenError('fileOfAnotherUser', { path: file });
+    if (isPrivate(stats)) return;
+    if (!isPrivate(attempt('protect', file, close))) {
+      throw new GlmTokenError('fileOpenToOthers', { path: file });
+    }
+    onMended(file, mode.toString(8));
+  };
+
+  const checkDirectory = (): void => {
+    const close = () => {
+      chmodSync(path, DIRECTORY_MODE);
+      return statSync(path);
+    };
+    checkPrivate(path, statSync(path), close, DIRECTORY_MODE);
+  };
+
+  const checkFile = (file: string, fd: number, stats: Stats): void => {
+    const close = () => {
+      fchmodSync(fd, FILE_MODE);
+      return fstatSync(fd);
+    };
+    checkPrivate(file, stats, close, FILE_MODE);
+  };
+
+  const has = (name: string): boolean => {
+    const file = join(path, name);
+    return attempt('read', file, () => lstatSync(file, { throwIfNoEntry: false }) !== undefined);
+  };
+
+  return {
+    path,
+    has,
+    read(name) {
+      const file = join(path, name);
+      if (!has(name)) return undefined;
+      return attempt('read', file, () => {
+        checkDirectory();
+        const onOpen = (fd: number, stats: Stats) => checkFile(file, fd, stats);
+        return readRegularFile(file, MAX_FILE_BYTES, { onOpen });
+      });
+    },
+    make() {
+      attempt('write', path, () => {
+        mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE });
+        checkDirectory();
+      });
+    },
+    write(name, text, beforeRename) {
+      attempt('write', join(path, name), () => {
+        for (const left of readdirSync(path).filter((other) => other.endsWith(TEMPORARY))) {
+          rmSync(join(path, left), { force: true });
+        }
+        const temporary = join(path, `.${crypto.randomUUID()}${TEMPORARY}`);
+        try {
+          writeFileSync(temporary, text, { mode: FILE_MODE, flag: 'wx', flush: true });
+          beforeRename();
+          renameSync(temporary, join(path, name));
+          if (hasModes) syncDirectory(path);
+        } finally {
+          rmSync(temporary, { force: true });
+        }
+      });
+    },
+    remove(name) {
+      attempt('remove', join(path, name), () => {
+        rmSync(join(path, name), { force: true });
+        if (hasModes) syncDirectory(path);
+      });
+    },
+    perishesWith() {
+      try {
+        return PERISHABLE[statfsSync(path).type];
+      } catch {
+        return undefined; // It is not there yet, or not to be known.
+      }
+    },
+  };
+}
+
+const isPrivate = ({ mode }: Stats): boolean => (mode & 0o077) === 0;
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Does something to the file system; what the system refuses becomes an error of ours. */
+function attempt<T>(action: FileFault['action'], path: string, act: () => T): T {
+  try {
+    return act();
+  } catch (error) {
+    if (error instanceof GlmTokenError) throw error;
+    const errno = (error as NodeJS.ErrnoException).code ?? String(error);
+    if (errno === IRREGULAR || errno === 'ELOOP') {
+      throw new GlmTokenError('fileIrregular', { path }, error);
+    }
+    throw new GlmTokenError('fileRefused', { action, path, errno }, error);
+  }
+}

@@ -1,0 +1,72 @@
+/** A screen that nobody sees (Xvfb), and a hand that answers the windows on it (xdotool). */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { BARE_ENV, type Env } from './environment.ts';
+import { run } from './program.ts';
+import { end, until } from './session-bus.ts';
+
+export class Display {
+  readonly #server: ChildProcess;
+  /** What leads programs to this screen. */
+  readonly env: Env;
+
+  private constructor(server: ChildProcess, number: string) {
+    this.#server = server;
+    this.env = { DISPLAY: `:${number}` };
+  }
+
+  static async start(): Promise<Display> {
+    const size = ['-screen', '0', '800x600x24'];
+    const server = spawn('Xvfb', ['-displayfd', '3', '-nolisten', 'tcp', ...size], {
+      env: BARE_ENV,
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    });
+    const [number] = await once(createInterface(server.stdio[3] as Readable), 'line');
+    return new Display(server, String(number));
+  }
+
+  /** Waits for a window whose program is this, and types a line into each of its first fields. */
+  async answer(program: string, ...lines: readonly string[]): Promise<void> {
+    await this.#focus(program);
+    for (const [n, line] of lines.entries()) {
+      await this.#xdotool('type', '--delay', '5', line);
+      await this.#xdotool('key', n === lines.length - 1 ? 'Return' : 'Tab');
+    }
+  }
+
+  /** Waits for such a window, and closes it without an answer. */
+  async cancel(program: string): Promise<void> {
+    await this.#focus(program);
+    await this.#xdotool('key', 'Escape');
+  }
+
+  async #focus(program: string): Promise<void> {
+    let id: string | undefined;
+    await until(`a window of ${program}`, async () => {
+      id = await this.#find(program);
+      return id !== undefined;
+    });
+    // Without a window manager, a window gets the keyboard only when it is given it.
+    await this.#xdotool('windowfocus', '--sync', String(id));
+  }
+
+  async shows(program: string): Promise<boolean> {
+    return (await this.#find(program)) !== undefined;
+  }
+
+  async stop(): Promise<void> {
+    await end(this.#server);
+  }
+
+  async #find(program: string): Promise<string | undefined> {
+    const found = await this.#xdotool('search', '--onlyvisible', '--class', `^${program}$`);
+    return found.stdout.split('\n')[0] || undefined;
+  }
+
+  #xdotool(...args: readonly string[]) {
+    return run(['xdotool', ...args], { env: { ...BARE_ENV, ...this.env } });
+  }
+}

@@ -1,0 +1,77 @@
+/** A D-Bus session bus of its own, in a home of its own. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { BARE_ENV, type Env } from './environment.ts';
+
+/** Where a system keeps the files that tell a bus which services it can start. */
+const SERVICE_FILES = '/usr/share/dbus-1/services';
+
+const busConfig = (
+  home: string,
+) => `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:dir=${home}</listen>
+  <servicedir>${home}/services</servicedir>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+`;
+
+export class SessionBus {
+  readonly home = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
+  env: Env = { ...BARE_ENV, HOME: this.home, XDG_RUNTIME_DIR: join(this.home, 'run') };
+  #bus: ChildProcess | undefined;
+
+  /** @param services the only ones that the bus starts by itself; none by default */
+  static async start(services: readonly string[] = []): Promise<SessionBus> {
+    const session = new SessionBus();
+    const { home } = session;
+    mkdirSync(join(home, 'run'), { mode: 0o700 });
+    mkdirSync(join(home, 'services'));
+    for (const name of services) {
+      copyFileSync(`${SERVICE_FILES}/${name}.service`, `${home}/services/${name}.service`);
+    }
+    const config = join(home, 'bus.conf');
+    writeFileSync(config, busConfig(home));
+    const bus = spawn('dbus-daemon', ['--nofork', '--print-address=1', `--config-file=${config}`], {
+      env: session.env,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    session.#bus = bus;
+    const [address] = await once(createInterface(bus.stdout), 'line');
+    session.env = { ...session.env, DBUS_SESSION_BUS_ADDRESS: String(address) };
+    return session;
+  }
+
+  async stop(): Promise<void> {
+    await end(this.#bus);
+    rmSync(this.home, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Ends a child at once, if it runs. */
+export async function end(child: ChildProcess | undefined): Promise<void> {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+}
+
+/** Waits until something holds; fails after five seconds. */
+export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (let tries = 0; tries < 100; tries += 1) {
+    if (await holds()) return;
+    await delay(50);
+  }
+  throw new Error(`waited in vain: ${what}`);
+}
