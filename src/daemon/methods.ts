@@ -1,72 +1,80 @@
 /** What the helper does for its clients, whatever carries the messages. */
 
-import { type Account, accountName, parseAccount } from '../core/account.ts';
+import { type Account, accountName, parseHost, parseProfile } from '../core/account.ts';
+import { parseDuration } from '../core/duration.ts';
 import { GlmTokenError } from '../core/errors.ts';
-import { type ApiKey, formatKey, parseKey } from '../core/key.ts';
-import { DEFAULT_TTL, parseTtl, signToken } from '../core/token.ts';
-import type { Clock } from '../stores/clock.ts';
-import { isStale } from '../stores/keychain.ts';
-import { defaultAccount, findKey, listKeys, type Stores } from '../stores/stores.ts';
+import { type ApiKey, parseKey } from '../core/key.ts';
+import { DEFAULT_TTL, signToken } from '../core/token.ts';
+import { type Examined, examine, type Finding } from '../doctor.ts';
+import type { Messages } from '../messages/en.ts';
+import { actionFor, faultOf } from '../service/error-codes.ts';
+import { PLANS, SERVICES } from '../service/services.ts';
+import {
+  findKey,
+  listAccounts,
+  storeKey,
+  WRITABLE_STORES,
+  type WritableStoreName,
+} from '../stores/registry.ts';
+import { checkLifetime, checkMethod, FULL_ACCESS, type Policy, visibleStores } from './policy.ts';
 import {
   type AccountsResult,
+  type DeleteResult,
+  type DoctorResult,
+  type ExplainResult,
   type InitializeResult,
   PROTOCOL,
+  param,
+  type ServicesResult,
   type StatusResult,
+  type StoreResult,
   stringParam,
   type TokenResult,
 } from './protocol.ts';
 
-/**
- * After so many tokens the helper asks to be replaced. A read of the keychain leaks 1.2 kB inside
- * libsecret (measured, 0.20, in a process that does nothing else), so that a helper which lived for
- * ever would grow for ever.
- */
-export const RETIRE_AFTER_TOKENS = 2000;
-
-export interface HelperOptions {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stores: Stores;
-  readonly version: string;
+export interface HelperOptions extends Examined {
   readonly pid: number;
-  readonly clock: Clock;
-  /** Called once, after {@link RETIRE_AFTER_TOKENS}; the helper goes on until its client lets it go. */
-  readonly onRetire?: () => void;
+  /** What the clients may do; everything by default. */
+  readonly policy?: Policy;
+  /** The messages in the language of a locale such as `zh`. */
+  messagesFor(locale: string): Promise<Messages>;
+}
+
+/** One client's connection, which has a language of its own. */
+export interface Session {
+  messages: Messages;
 }
 
 /** Every method by its name on the wire. Parameters are checked here; failures are thrown. */
-export type Methods = Readonly<Record<string, (params: unknown) => Promise<object>>>;
+export type Methods = Readonly<
+  Record<string, (params: unknown, session: Session) => Promise<object>>
+>;
 
-export function helperMethods(options: HelperOptions): Methods {
-  const { env, stores, version, pid, clock } = options;
-  const startedAtMs = clock.uncorrected();
+export interface Helper {
+  readonly methods: Methods;
+  /** The account that a request is about, if its parameters make sense. */
+  aboutOf(params: unknown): Account | undefined;
+  /** For a client that has just connected. */
+  newSession(): Session;
+}
+
+export function helperMethods(given: HelperOptions): Helper {
+  const { policy = FULL_ACCESS } = given;
+  const stores = visibleStores(given.stores, policy);
+  const options = { ...given, stores };
+  const { settings, version, pid, now } = options;
+  const startedAtMs = now();
   const reads = new Map<string, Promise<ApiKey>>();
   let tokens = 0;
 
-  /** Runs a method; a helper that lost its keychain says so, and its client starts another. */
-  const guarded =
-    (method: (params: unknown) => Promise<object>) =>
-    async (params: unknown): Promise<object> => {
-      try {
-        return await method(params);
-      } catch (error) {
-        if (!(error instanceof GlmTokenError && isStale(error))) throw error;
-        throw new GlmTokenError(
-          'ERR_DAEMON',
-          'the keychain service was restarted, and this helper cannot reach the new one',
-          'start another helper',
-          error,
-        );
-      }
-    };
-
-  const accountOf = (params: unknown): Account => {
-    const { host, profile } = defaultAccount(env);
-    return parseAccount(stringParam(params, 'host', host), stringParam(params, 'profile', profile));
-  };
+  const accountOf = (params: unknown): Account => ({
+    host: parseHost(stringParam(params, 'host', settings.account.host)),
+    profile: parseProfile(stringParam(params, 'profile', settings.account.profile)),
+  });
 
   /**
    * Requests that come while the same key is being read share that read, so that a keychain which
-   * waits for its person is asked once and holds one thread. Nothing is kept after it.
+   * waits for its user is asked once and holds one thread. Nothing is kept afterwards.
    */
   const readKey = (account: Account): Promise<ApiKey> => {
     const name = accountName(account);
@@ -77,70 +85,116 @@ export function helperMethods(options: HelperOptions): Methods {
     return read;
   };
 
+  const storeNamed = (params: unknown): WritableStoreName | undefined =>
+    WRITABLE_STORES.find((name) => name === param(params, 'store'));
+
   const identity = (): InitializeResult => ({ protocol: PROTOCOL, version, pid });
 
-  const methods: Methods = {
-    async initialize(params) {
-      const asked = (params as { protocol?: unknown } | null)?.protocol;
-      if (asked !== PROTOCOL) {
-        throw new GlmTokenError(
-          'ERR_DAEMON',
-          `the helper (glm-token ${version}) speaks protocol ${PROTOCOL}, its client another`,
-          'update glm-token and glm-gptel-auth.el together, then restart Emacs',
-        );
-      }
-      return identity();
+  const all: Methods = {
+    async initialize(params, session): Promise<InitializeResult> {
+      session.messages = await options.messagesFor(stringParam(params, 'locale', ''));
+      if (param(params, 'protocol') === PROTOCOL) return identity();
+      throw new GlmTokenError('protocolUnknown', { version, protocol: PROTOCOL });
     },
     async token(params): Promise<TokenResult> {
       const account = accountOf(params);
-      const ttlMs = parseTtl(stringParam(params, 'ttl', DEFAULT_TTL));
-      const { token, expiresAtMs } = await signToken(await readKey(account), clock.now(), ttlMs);
+      const ttlMs = parseDuration(stringParam(params, 'ttl', DEFAULT_TTL));
+      checkLifetime(policy, ttlMs);
+      const { token, expiresAtMs } = await signToken(await readKey(account), now(), ttlMs);
       tokens += 1;
-      if (tokens === RETIRE_AFTER_TOKENS && (await stores.primary()).name === 'keychain') {
-        options.onRetire?.();
-      }
       return { token, expiresAt: expiresAtMs };
     },
     async accounts(): Promise<AccountsResult> {
-      const keys = await listKeys(stores);
-      return { accounts: keys.map(({ account, store }) => ({ ...account, store: store.name })) };
+      const accounts = (await listAccounts(stores)).map(({ account, id, store }) => ({
+        ...account,
+        id: id ?? null,
+        store: store.name,
+      }));
+      return { accounts, default: settings.account };
     },
-    async store(params) {
+    async store(params, { messages }): Promise<StoreResult> {
       const account = accountOf(params);
       const key = parseKey(stringParam(params, 'key'));
-      const primary = await stores.primary();
-      await primary.unlock?.();
-      await primary.set(account, formatKey(key));
-      return { store: primary.title };
+      const store = await stores.primary(storeNamed(params));
+      await store.lockable?.unlock();
+      let existing: string | null = null;
+      const stored = await storeKey(store, account, key, (id) => {
+        existing = id ?? null;
+        return param(params, 'replace') === true;
+      });
+      const result = { ...account, stored, store: store.name, title: messages.storeTitle(store) };
+      return stored ? result : { ...result, existing };
     },
-    async delete(params) {
-      const primary = await stores.primary();
-      return { deleted: await primary.delete(accountOf(params)) };
+    async delete(params): Promise<DeleteResult> {
+      const account = accountOf(params);
+      return { ...account, deleted: await (await stores.primary()).delete(account) };
     },
     async unlock(params) {
       const passphrase = stringParam(params, 'passphrase');
-      await (await stores.primary()).unlock?.(passphrase);
+      await (await stores.primary(storeNamed(params))).lockable?.unlock(passphrase);
       return {};
     },
     async lock() {
-      await (await stores.primary('file')).lock?.();
+      await stores.lock();
       return {};
     },
-    async status(): Promise<StatusResult> {
-      const primary = await stores.primary();
-      const saved = clock.saved();
+    async status(_params, { messages }): Promise<StatusResult> {
+      const store = await stores.primary();
       return {
         ...identity(),
-        uptime: clock.uncorrected() - startedAtMs,
+        uptime: now() - startedAtMs,
         tokens,
-        store: primary.title,
-        lock: primary.lockState?.() ?? null,
+        store: store.name,
+        title: messages.storeTitle(store),
+        lock: store.lockable?.state() ?? null,
         environment: stores.environment !== undefined,
-        clock: saved ? { offset: saved.offsetMs, until: saved.untilMs, host: saved.host } : null,
       };
     },
+    async doctor(params, { messages }): Promise<DoctorResult> {
+      const isNamed = ['host', 'profile'].some((name) => param(params, name) !== undefined);
+      const account = isNamed ? accountOf(params) : undefined;
+      const findings: Finding[] = [];
+      const examined = { ...options, messages };
+      const live = param(params, 'live') === true;
+      const plan = PLANS.find((name) => name === param(params, 'plan'));
+      for await (const finding of examine(examined, { account, live, plan, unlocksLater: true })) {
+        findings.push(finding);
+      }
+      return { findings };
+    },
+    async services(_params, { messages }): Promise<ServicesResult> {
+      const { services, plans } = messages.setup;
+      return {
+        services: SERVICES.map((service) => ({
+          ...service,
+          title: services[service.name](service.host),
+        })),
+        plans: PLANS.map((name) => ({ name, title: plans[name] })),
+      };
+    },
+    async explain(params, { messages }): Promise<ExplainResult> {
+      const fault = faultOf(stringParam(params, 'code'));
+      if (!fault) return { message: null, hint: null, action: null };
+      const { message, hint } = messages.serviceFaults[fault];
+      return { message, hint, action: actionFor(fault) ?? null };
+    },
   };
-  return Object.fromEntries(
-    Object.entries(methods).map(([name, method]) => [name, guarded(method)]),
+  /** The account that a request is about, for the commands in hints. */
+  const aboutOf = (params: unknown): Account | undefined => {
+    try {
+      return accountOf(params);
+    } catch {
+      return undefined;
+    }
+  };
+  const methods: Methods = Object.fromEntries(
+    Object.entries(all).map(([name, method]) => [
+      name,
+      async (params, session) => {
+        checkMethod(policy, name);
+        return method(params, session);
+      },
+    ]),
   );
+  return { methods, aboutOf, newSession: () => ({ messages: options.messages }) };
 }

@@ -1,8 +1,13 @@
 /** The wire: its version, its messages, and how an error of ours travels. */
 
 import { ErrorCodes, ResponseError } from 'vscode-jsonrpc/node';
+import type { Account } from '../core/account.ts';
 import { asGlmTokenError, EXIT_STATUS, GlmTokenError } from '../core/errors.ts';
-import type { LockState } from '../stores/store.ts';
+import { printable } from '../core/text.ts';
+import type { Finding } from '../doctor.ts';
+import { type Messages, oneHint } from '../messages/en.ts';
+import type { Action } from '../service/error-codes.ts';
+import type { LockState, StoreName } from '../stores/port.ts';
 
 /** Version of the protocol; raised when a client of the old one would misunderstand. */
 export const PROTOCOL = 1;
@@ -23,21 +28,72 @@ export interface TokenResult {
 }
 
 export interface AccountsResult {
-  readonly accounts: readonly { host: string; profile: string; store: string }[];
+  readonly accounts: readonly {
+    readonly host: string;
+    readonly profile: string;
+    /** Shortened; null when what is stored is no key. */
+    readonly id: string | null;
+    readonly store: StoreName;
+  }[];
+  /** The account that is used when a request names none. */
+  readonly default: { readonly host: string; readonly profile: string };
+}
+
+export interface StoreResult {
+  readonly host: string;
+  readonly profile: string;
+  /** False when another key is there, and the request did not say that it may be replaced. */
+  readonly stored: boolean;
+  readonly store: StoreName;
+  /** The store as a sentence names it. */
+  readonly title: string;
+  /** Shortened id of the key that was kept; null when what is there is no key. */
+  readonly existing?: string | null;
+}
+
+export interface DeleteResult {
+  readonly host: string;
+  readonly profile: string;
+  /** Whether there was a key to delete. */
+  readonly deleted: boolean;
 }
 
 export interface StatusResult extends InitializeResult {
-  /** How long the helper has run, in milliseconds. */
+  /** Time since the helper started, in milliseconds. */
   readonly uptime: number;
-  /** Tokens given out so far. */
+  /** Number of tokens signed so far. */
   readonly tokens: number;
-  readonly store: string;
-  /** Of a store with a passphrase of its own. */
+  readonly store: StoreName;
+  /** The store as a sentence names it. */
+  readonly title: string;
+  /** Null for a store without a passphrase of its own. */
   readonly lock: LockState | null;
   /** Whether `GLM_API_KEY` is set. */
   readonly environment: boolean;
-  /** The saved offset that tokens are signed with, and until when it holds, in milliseconds. */
-  readonly clock: { readonly offset: number; readonly until: number; readonly host: string } | null;
+}
+
+/** What a guided first run offers. */
+export interface ServicesResult {
+  readonly services: readonly {
+    readonly name: string;
+    readonly title: string;
+    readonly host: string;
+    /** The page that shows a person's API keys. */
+    readonly keysUrl: string;
+  }[];
+  readonly plans: readonly { readonly name: string; readonly title: string }[];
+}
+
+export interface DoctorResult {
+  readonly findings: readonly Finding[];
+}
+
+/** What an error code of the service means; all null when it is not known. */
+export interface ExplainResult {
+  readonly message: string | null;
+  readonly hint: string | null;
+  /** The command that is the cure, if one is. */
+  readonly action: Action | null;
 }
 
 export interface ErrorData {
@@ -45,23 +101,44 @@ export interface ErrorData {
   readonly hint: string | null;
 }
 
-/** The error as it goes over the wire: a JSON-RPC code, the message, and `data: {code, hint}`. */
-export function toResponseError(thrown: unknown): ResponseError<ErrorData> {
-  const { code, message, hint } = asGlmTokenError(thrown);
-  const number = code === 'ERR_USAGE' ? ErrorCodes.InvalidParams : SERVER_ERROR - EXIT_STATUS[code];
-  return new ResponseError(number, message, { code, hint: hint ?? null });
+/**
+ * The error as it goes over the wire: a JSON-RPC code, the message, and `data: {code, hint}`.
+ *
+ * @param about the account in question
+ */
+export function toResponseError(
+  thrown: unknown,
+  messages: Messages,
+  about?: Account,
+): ResponseError<ErrorData> {
+  const error = asGlmTokenError(thrown);
+  const { code } = error;
+  const text = messages.describe(error, about);
+  const hint = oneHint(text);
+  const number =
+    error.reason === 'methodUnknown'
+      ? ErrorCodes.MethodNotFound
+      : code === 'ERR_USAGE'
+        ? ErrorCodes.InvalidParams
+        : SERVER_ERROR - EXIT_STATUS[code];
+  const data = { code, hint: hint === undefined ? null : printable(hint) };
+  return new ResponseError(number, printable(text.message), data);
+}
+
+/** A parameter of a request, whatever its type; `undefined` when it is missing or null. */
+export function param(params: unknown, name: string): unknown {
+  const isObject = typeof params === 'object' && params !== null;
+  const value = isObject && Object.hasOwn(params, name) ? Reflect.get(params, name) : undefined;
+  return value ?? undefined;
 }
 
 /**
- * A request's parameter that must be a string, or may be missing when there is a fallback.
+ * A parameter that is a string, or may be missing when there is a fallback.
  *
  * @throws GlmTokenError `ERR_USAGE`; the message names the parameter and never its value
  */
 export function stringParam(params: unknown, name: string, fallback?: string): string {
-  const object = typeof params === 'object' && params !== null ? params : {};
-  const value = (object as Record<string, unknown>)[name] ?? fallback;
-  if (typeof value !== 'string') {
-    throw new GlmTokenError('ERR_USAGE', `the parameter ${name} must be a string`);
-  }
-  return value;
+  const value = param(params, name) ?? fallback;
+  if (typeof value === 'string') return value;
+  throw new GlmTokenError('parameterInvalid', { parameter: name });
 }

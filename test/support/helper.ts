@@ -12,7 +12,7 @@ export interface Reply {
   readonly error?: { code: number; message: string; data: { code: string; hint: string | null } };
 }
 
-/** Whether a process has ended; one that its new parent has yet to wait for has. */
+/** Whether a process has ended; a zombie counts as ended. */
 export function hasEnded(pid: number): boolean {
   try {
     return / Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));

@@ -1,0 +1,175 @@
+/** Asks a helper on a Unix socket; the one client of it outside Emacs. */
+
+import { once } from 'node:events';
+import { statSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import {
+  createMessageConnection,
+  ResponseError,
+  StreamMessageReader,
+  StreamMessageWriter,
+} from 'vscode-jsonrpc/node';
+import {
+  type ErrorCode,
+  EXIT_STATUS,
+  GlmTokenError,
+  hasCode,
+  ReportedError,
+  type SocketFault,
+} from '../core/errors.ts';
+import type { AskPassphrase } from '../stores/passphrase.ts';
+import { frameLimiter } from './frame-limiter.ts';
+import {
+  type AccountsResult,
+  PROTOCOL,
+  param,
+  type StatusResult,
+  type TokenResult,
+} from './protocol.ts';
+
+/** What a helper answers, by method. */
+interface Answers {
+  readonly token: TokenResult;
+  readonly accounts: AccountsResult;
+  readonly status: StatusResult;
+  readonly unlock: object;
+}
+
+export type AskHelper = <Method extends keyof Answers>(
+  method: Method,
+  params?: object,
+) => Promise<Answers[Method]>;
+
+export interface ClientOptions {
+  readonly path: string;
+  /** The user whose helper is trusted, besides root; `undefined` on Windows. */
+  readonly uid: number | undefined;
+  /** The language of what the helper says, such as `zh`. */
+  readonly locale: string;
+  /** How long to wait while the keychain waits for its user, in milliseconds. */
+  readonly keychainTimeoutMs: number;
+  /** Called when the helper says that its keychain waits for its user. */
+  readonly onWaiting: () => void;
+  /** Asks for the passphrase of the key file. */
+  readonly askPassphrase: AskPassphrase;
+}
+
+/** How long to wait for an answer, in milliseconds; a keychain that is open takes some. */
+const ANSWER_MS = 10_000;
+
+/** How often a wrong passphrase is asked for again. */
+const PASSPHRASE_TRIES = 3;
+
+/**
+ * Asks the helper, on a connection of its own for each request. Failures of the helper are thrown as
+ * {@link ReportedError}; a helper that cannot be asked, as `ERR_DAEMON`.
+ */
+export function helperClient(options: ClientOptions): AskHelper {
+  return async (method, params = {}) => {
+    try {
+      return await askOnce(options, method, params);
+    } catch (error) {
+      if (!hasCode(error, 'ERR_PASSPHRASE')) throw error;
+      await unlock(options, error);
+      return askOnce(options, method, params);
+    }
+  };
+}
+
+/** Has a person type the passphrase of a key file that is locked; throws `error` where nobody is. */
+async function unlock(options: ClientOptions, error: unknown): Promise<void> {
+  if ((await askOnce(options, 'status', {})).lock !== 'locked') throw error;
+  for (let tries = 1; ; tries += 1) {
+    const passphrase = await options.askPassphrase({ isNew: false, wasWrong: tries > 1 });
+    if (passphrase === undefined) throw error;
+    try {
+      await askOnce(options, 'unlock', { passphrase });
+      return;
+    } catch (refusal) {
+      if (!hasCode(refusal, 'ERR_PASSPHRASE') || tries === PASSPHRASE_TRIES) throw refusal;
+    }
+  }
+}
+
+async function askOnce<Method extends keyof Answers>(
+  options: ClientOptions,
+  method: Method,
+  params: object,
+): Promise<Answers[Method]> {
+  const { path, locale, keychainTimeoutMs, onWaiting } = options;
+  const unanswered = (fault: SocketFault, cause?: unknown) =>
+    new GlmTokenError('socketUnanswered', { path, fault }, cause);
+
+  const socket = await reach(options);
+  const limiter = frameLimiter({ room: async () => {} });
+  const reader = new StreamMessageReader(limiter);
+  const connection = createMessageConnection(reader, new StreamMessageWriter(socket));
+  let timer: NodeJS.Timeout | undefined;
+  const failed = new Promise<never>((_resolve, reject) => {
+    const allow = (ms: number) => {
+      clearTimeout(timer);
+      timer = setTimeout(() => reject(unanswered('silent')), ms);
+    };
+    allow(ANSWER_MS);
+    connection.onNotification('waiting', () => {
+      allow(keychainTimeoutMs + ANSWER_MS);
+      onWaiting();
+    });
+    socket.on('error', (error) => reject(unanswered('closed', error)));
+    socket.on('close', () => reject(unanswered('closed')));
+    limiter.on('error', (error) => reject(unanswered('unintelligible', error)));
+    reader.onError((error) => reject(unanswered('unintelligible', error)));
+  });
+  connection.listen();
+  socket.pipe(limiter);
+  const greeting = connection.sendRequest<unknown>('initialize', {
+    protocol: PROTOCOL,
+    locale,
+  });
+  const answer = connection.sendRequest<unknown>(method, params);
+  try {
+    const [, result] = await Promise.race([Promise.all([greeting, answer]), failed]);
+    if (typeof result !== 'object' || result === null) throw unanswered('unintelligible');
+    return result as Answers[Method];
+  } catch (error) {
+    if (error instanceof ResponseError)
+      throw reported(error) ?? unanswered('unintelligible', error);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    for (const pending of [greeting, answer, failed]) pending.catch(() => {});
+    socket.destroy();
+  }
+}
+
+/** A connection to the helper. */
+async function reach({ path, uid }: ClientOptions): Promise<Socket> {
+  const unanswered = (fault: SocketFault, cause: unknown) =>
+    new GlmTokenError('socketUnanswered', { path, fault }, cause);
+  if (uid === undefined) throw new GlmTokenError('socketsNotOnWindows');
+  let socket: Socket;
+  try {
+    const owner = statSync(path).uid;
+    if (owner !== uid && owner !== 0) throw new GlmTokenError('socketOfAnotherUser', { path });
+    socket = connect(path);
+    await once(socket, 'connect');
+  } catch (error) {
+    if (error instanceof GlmTokenError) throw error;
+    const errno = (error as NodeJS.ErrnoException).code ?? String(error);
+    const fault = ({ ENOENT: 'missing', ECONNREFUSED: 'refused' } as const)[errno];
+    throw unanswered(fault ?? { errno }, error);
+  }
+  return socket;
+}
+
+/** What the helper answered with, if that is an error as ours are. */
+function reported({ message, data }: ResponseError<unknown>): ReportedError | undefined {
+  const code = param(data, 'code');
+  if (typeof code !== 'string' || !Object.hasOwn(EXIT_STATUS, code)) return undefined;
+  const hint = param(data, 'hint');
+  return new ReportedError({
+    code: code as ErrorCode,
+    message,
+    hint: typeof hint === 'string' ? hint : undefined,
+  });
+}

@@ -1,0 +1,102 @@
+/** What the clients of a helper may do, and how its methods and stores are held to that. */
+
+import {
+  type Account,
+  DEFAULT_PROFILE,
+  parseAccountName,
+  parseHost,
+  parseProfile,
+  sameAccount,
+} from '../core/account.ts';
+import { GlmTokenError } from '../core/errors.ts';
+import type { Store } from '../stores/port.ts';
+import type { Stores } from '../stores/registry.ts';
+
+export interface Policy {
+  /** Whether keys may be stored and deleted. */
+  readonly mayWrite: boolean;
+  /** Whether a command that prints a key may be kept in its place, which is to run code here. */
+  readonly maySetCommand: boolean;
+  /** The only accounts that are served; all of them by default. */
+  readonly accounts?: readonly Account[] | undefined;
+  /** The longest lifetime of a token, in milliseconds; any by default. */
+  readonly maxTtlMs?: number;
+}
+
+/** For the program that started the helper, and could do all of it itself. */
+export const FULL_ACCESS: Policy = { mayWrite: true, maySetCommand: true };
+
+/**
+ * Lifetime of a token at most where only some accounts are served, in milliseconds: that of `exec`,
+ * so that another machine is left with little when its connection ends.
+ */
+export const SHARED_MAX_TTL_MS = 3_600_000;
+
+/**
+ * Accounts as an option names them: `PROFILE@HOST`, or `HOST` for the profile that is used when none
+ * is named, separated by commas.
+ *
+ * @throws GlmTokenError `ERR_USAGE`
+ */
+export function parseAccounts(text: string): readonly Account[] {
+  return text.split(',').map((name) => {
+    const named = parseAccountName(name.trim());
+    return {
+      host: parseHost(named?.host ?? name),
+      profile: parseProfile(named?.profile ?? DEFAULT_PROFILE),
+    };
+  });
+}
+
+/** Methods that change what is stored. */
+const WRITES: readonly string[] = ['store', 'delete'];
+
+/** @throws GlmTokenError `ERR_USAGE` when the clients may not use a method */
+export function checkMethod({ mayWrite }: Policy, method: string): void {
+  if (!mayWrite && WRITES.includes(method)) throw new GlmTokenError('writingNotAllowed');
+}
+
+/** @throws GlmTokenError `ERR_USAGE` when a token would live for longer than the clients may ask */
+export function checkLifetime(
+  { maxTtlMs = Number.POSITIVE_INFINITY }: Policy,
+  ttlMs: number,
+): void {
+  if (ttlMs > maxTtlMs) throw new GlmTokenError('lifetimeTooLong', { maxTtlMs });
+}
+
+/** The stores as the clients may see them: accounts that are not served are not there. */
+export function visibleStores(stores: Stores, { accounts }: Policy): Stores {
+  if (!accounts) return stores;
+  const isServed = (account: Account) => accounts.some((served) => sameAccount(served, account));
+  const check = (account: Account): void => {
+    if (!isServed(account)) throw new GlmTokenError('accountNotServed', { account, accounts });
+  };
+  const visible = (store: Store): Store => ({
+    name: store.name,
+    place: store.place,
+    ...(store.lockable && { lockable: store.lockable }),
+    perishesWith: async () => store.perishesWith?.(),
+    isStuck: () => store.isStuck?.() === true,
+    async get(account) {
+      check(account);
+      return store.get(account);
+    },
+    async set(account, text) {
+      check(account);
+      await store.set(account, text);
+    },
+    async delete(account) {
+      check(account);
+      return store.delete(account);
+    },
+    async list() {
+      return (await store.list()).filter(({ account }) => isServed(account));
+    },
+  });
+  return {
+    ...stores,
+    environment: stores.environment && visible(stores.environment),
+    primary: async (choice) => visible(await stores.primary(choice)),
+    other: async () => visible(await stores.other()),
+  };
+}

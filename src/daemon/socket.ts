@@ -1,0 +1,208 @@
+/** The helper on a Unix socket: where it listens, whom it serves, and when nobody needs it any more. */
+
+import { once } from 'node:events';
+import { lstatSync, mkdirSync, type Stats, statSync, unlinkSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import { lock } from 'proper-lockfile';
+import { GlmTokenError } from '../core/errors.ts';
+import type { Env } from '../settings.ts';
+import type { Helper } from './methods.ts';
+import { type Served, serve } from './stdio.ts';
+
+/** The directory is for its owner alone, and so is the socket: 0600. */
+const DIRECTORY_MODE = 0o700;
+const SOCKET_UMASK = 0o177;
+
+/** The first descriptor that systemd passes: sd_listen_fds(3). */
+const FIRST_PASSED_FD = 3;
+
+/** After this long, the lock of a helper that was killed while it made its socket is free. */
+const STALE_LOCK_MS = 5000;
+
+/** How long a client may take to send a frame that it began, or to read; then it is cut off. */
+const PATIENCE_MS = 10_000;
+
+/** With more clients than this, the one that has been idle longest is cut off; it may connect again. */
+const MAX_CLIENTS = 256;
+
+export interface Place {
+  readonly path: string;
+  /** The user who must own the socket and its directory. */
+  readonly uid: number | undefined;
+}
+
+export interface Listener {
+  readonly server: Server;
+  /** Removes the socket, if this process made it. */
+  remove(): void;
+}
+
+/**
+ * Listens at a path, in place of a helper that has ended there.
+ *
+ * @throws GlmTokenError `ERR_DAEMON` when that is not safe, or when a helper answers there already
+ */
+export async function listenAt({ path, uid }: Place): Promise<Listener> {
+  return attempt(path, async () => {
+    const directory = dirname(path);
+    mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+    checkDirectory(directory, uid);
+    const release = await lockStart(path);
+    try {
+      await clearStale(path);
+      const server = createServer();
+      const umask = process.umask(SOCKET_UMASK);
+      try {
+        server.listen(path);
+      } finally {
+        process.umask(umask);
+      }
+      await once(server, 'listening');
+      const { ino } = lstatSync(path);
+      const isOurs = () => lstatSync(path, { throwIfNoEntry: false })?.ino === ino;
+      return { server, remove: () => isOurs() && unlinkSync(path) };
+    } finally {
+      await release();
+    }
+  });
+}
+
+/** Whether systemd started this process with a socket: sd_listen_fds(3). */
+export const isSocketPassed = ({ LISTEN_PID, LISTEN_FDS }: Env, pid: number): boolean =>
+  LISTEN_PID === String(pid) && Number(LISTEN_FDS) >= 1;
+
+/**
+ * Listens on the socket that systemd passed.
+ *
+ * @param place where that socket is
+ * @throws GlmTokenError `ERR_DAEMON` when it is not a Unix socket that is closed to others
+ */
+export async function listenOnPassed({ path, uid }: Place): Promise<Listener> {
+  return attempt(path, async () => {
+    checkDirectory(dirname(path), uid);
+    const stats = statSync(path, { throwIfNoEntry: false });
+    const server = createServer();
+    const listening = once(server, 'listening').catch(() => {});
+    if (stats?.isSocket() && isClosed(stats, uid)) server.listen({ fd: FIRST_PASSED_FD });
+    else throw new GlmTokenError('socketPassedInvalid');
+    await listening;
+    // A socket of the network has an address that is an object.
+    if (!server.listening || (server.address() ?? '') !== '') {
+      throw new GlmTokenError('socketPassedInvalid');
+    }
+    return { server, remove: () => {} };
+  });
+}
+
+/** Write permission is what lets others make files in a directory, and connect to a socket (Linux). */
+const OTHERS_WRITE = 0o022;
+
+const isClosed = ({ uid, mode }: Stats, owner: number | undefined): boolean =>
+  uid === owner && (mode & OTHERS_WRITE) === 0;
+
+function checkDirectory(path: string, uid: number | undefined): void {
+  const stats = statSync(path);
+  if (isClosed(stats, uid)) return;
+  throw new GlmTokenError('socketDirectoryUnsafe', { path, isOthers: stats.uid !== uid });
+}
+
+/** So that of two that start at once, neither removes the other's socket. */
+async function lockStart(path: string): Promise<() => Promise<void>> {
+  try {
+    return await lock(path, { realpath: false, stale: STALE_LOCK_MS });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw code === 'ELOCKED' ? new GlmTokenError('helperRunning', { path }, error) : error;
+  }
+}
+
+/** Removes the socket of a helper that has ended. */
+async function clearStale(path: string): Promise<void> {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (!stats) return;
+  if (!stats.isSocket()) throw new GlmTokenError('socketPathTaken', { path });
+  if (await isAnswered(path)) throw new GlmTokenError('helperRunning', { path });
+  unlinkSync(path);
+}
+
+async function isAnswered(path: string): Promise<boolean> {
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return false;
+    throw error;
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function attempt<T>(path: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof GlmTokenError) throw error;
+    const errno = (error as NodeJS.ErrnoException).code ?? String(error);
+    throw new GlmTokenError('socketRefused', { path, errno }, error);
+  }
+}
+
+export interface Clients {
+  /** Resolves once there has been no request for the given time. */
+  readonly idle: Promise<void>;
+  /** Tells the clients that wait for an answer that the keychain waits for its user. */
+  notify(method: 'waiting'): void;
+}
+
+/**
+ * Serves whoever connects.
+ *
+ * @param exitAfterMs idle time after which the helper is not needed, in milliseconds; never by default
+ */
+export function serveClients(
+  server: Server,
+  helper: Helper,
+  exitAfterMs: number | undefined,
+): Clients {
+  /** Those that asked last come last. */
+  const clients = new Map<Socket, Served>();
+  const isBusy = () => [...clients.values()].some((client) => client.isBusy());
+  let timer: NodeJS.Timeout | undefined;
+
+  const welcome = (socket: Socket): void => {
+    const onActivity = () => {
+      timer?.refresh();
+      if (clients.delete(socket)) clients.set(socket, client);
+    };
+    const client = serve(socket, socket, helper, { patienceMs: PATIENCE_MS, onActivity });
+    clients.set(socket, client);
+    const end = () => {
+      clients.delete(socket);
+      socket.destroy();
+    };
+    socket.on('error', end);
+    client.done.then(end, end);
+    if (clients.size > MAX_CLIENTS) dropIdlest();
+  };
+
+  const dropIdlest = (): void => {
+    const [idlest] = [...clients].find(([, client]) => !client.isBusy()) ?? clients.keys();
+    if (!idlest) return;
+    clients.delete(idlest as Socket);
+    (idlest as Socket).destroy();
+  };
+
+  const idle = new Promise<void>((resolve) => {
+    if (exitAfterMs === undefined) return;
+    timer = setTimeout(() => (isBusy() ? timer?.refresh() : resolve()), exitAfterMs);
+  });
+  server.on('connection', welcome);
+  return {
+    idle,
+    notify: (method) => {
+      for (const client of clients.values()) if (client.isBusy()) client.notify(method);
+    },
+  };
+}
