@@ -1,40 +1,112 @@
-/** `glm-token daemon`: the helper that Emacs keeps, and asks for each token. */
+/** `glm-token daemon`: the helper that gives tokens to Emacs, or to whoever connects to its socket. */
 
+import type { Args, Command, Context } from '../command.ts';
+import { parseDuration } from '../core/duration.ts';
 import { GlmTokenError } from '../core/errors.ts';
-import { parseTtl } from '../core/token.ts';
 import { helperMethods } from '../daemon/methods.ts';
+import { type Policy, parseAccounts, SHARED_MAX_TTL_MS } from '../daemon/policy.ts';
 import { serve } from '../daemon/stdio.ts';
-import type { Command } from './command.ts';
+import { defaultSocketPath, parseSocketPath } from '../settings.ts';
 
-/** How long the key file stays unlocked when nobody uses it. */
+/** Idle time after which the key file is locked. */
 const LOCK_AFTER = '15m';
 
-export const daemon: Command = {
+/** What belongs to a socket alone. */
+const SOCKET_OPTIONS = ['accounts', 'allow-write', 'exit-after', 'print-unit'] as const;
+
+const UNITS = ['systemd', 'launchd'] as const;
+
+export const daemon: Command<'daemon'> = {
   name: 'daemon',
-  summary: 'answer Emacs on standard input and output (Emacs starts it)',
   options: {
-    stdio: { type: 'boolean', describe: 'speak JSON-RPC on standard input and output' },
-    'lock-after': {
-      type: 'string',
-      value: 'TIME',
-      describe: `when unused for so long, lock the key file [${LOCK_AFTER}]`,
-    },
+    stdio: { type: 'boolean' },
+    socket: { type: 'string', value: '[PATH]', isValueOptional: true },
+    accounts: { type: 'string', value: 'LIST' },
+    'allow-write': { type: 'boolean' },
+    'lock-after': { type: 'string', value: 'TIME', default: LOCK_AFTER },
+    'exit-after': { type: 'string', value: 'TIME' },
+    'print-unit': { type: 'string', value: 'KIND', choices: UNITS },
   },
   async run(context, args) {
-    if (args.stdio !== true) {
-      throw new GlmTokenError(
-        'ERR_USAGE',
-        'the daemon was not told where to listen',
-        'add --stdio',
-      );
+    const isPrinting = args['print-unit'] !== undefined;
+    const usesSocket = args.socket !== undefined || isPrinting;
+    if ((args.stdio === true) === usesSocket) throw new GlmTokenError('daemonWithoutTransport');
+    if (!usesSocket) {
+      const option = SOCKET_OPTIONS.find((name) => args[name] !== undefined);
+      if (option) throw new GlmTokenError('optionNeedsSocket', { option });
+      return onStdio(context, args);
     }
-    const { env, version, clock, stdio } = context;
-    const stores = context.helperStores(parseTtl(String(args['lock-after'] ?? LOCK_AFTER)));
-    const onRetire = () => served.notify('retire');
-    const methods = helperMethods({ env, stores, version, pid: stdio.pid, clock, onRetire });
-    const served = serve(stdio.input, stdio.output, methods);
-    context.onWaiting(() => served.notify('waiting'));
-    const signaled = new Promise<void>((resolve) => context.onSignal(() => resolve()));
-    await Promise.race([served.done, signaled]);
+    if (context.platform === 'win32') throw new GlmTokenError('socketsNotOnWindows');
+    return isPrinting ? printUnit(context, args) : onSocket(context, args);
   },
 };
+
+const lockAfterOf = (args: Args): number => parseDuration(String(args['lock-after'] ?? LOCK_AFTER));
+
+const isSignaled = (context: Context): Promise<void> =>
+  new Promise((resolve) => context.onSignal(() => resolve()));
+
+async function onStdio(context: Context, args: Args): Promise<undefined> {
+  const { pid, input, output } = context.stdio;
+  const stores = context.helperStores(lockAfterOf(args), () => served.notify('waiting'));
+  const helper = helperMethods({ ...context, stores, pid });
+  const served = serve(input, output, helper);
+  await Promise.race([served.done, isSignaled(context)]);
+  return undefined;
+}
+
+/** What the options allow the clients of a socket. */
+function policyOf(args: Args): Policy {
+  const mayWrite = args['allow-write'] === true;
+  if (args.accounts === undefined) return { mayWrite, maySetCommand: false };
+  if (mayWrite) throw new GlmTokenError('accountsAreReadOnly');
+  const accounts = parseAccounts(String(args.accounts));
+  return { mayWrite, maySetCommand: false, accounts, maxTtlMs: SHARED_MAX_TTL_MS };
+}
+
+const pathOf = ({ env, platform }: Context, { socket = '' }: Args): string =>
+  socket === '' ? defaultSocketPath(env, platform) : parseSocketPath(String(socket));
+
+async function onSocket(context: Context, args: Args): Promise<undefined> {
+  const { env, uid, terminal, messages } = context;
+  const { pid } = context.stdio;
+  const policy = policyOf(args);
+  const lockAfterMs = lockAfterOf(args);
+  const exitAfter = args['exit-after'];
+  const exitAfterMs = exitAfter === undefined ? undefined : parseDuration(String(exitAfter));
+  const place = { path: pathOf(context, args), uid };
+
+  const { isSocketPassed, listenAt, listenOnPassed, serveClients } = await import(
+    '../daemon/socket.ts'
+  );
+  const signaled = isSignaled(context);
+  const listener = isSocketPassed(env, pid) ? await listenOnPassed(place) : await listenAt(place);
+  try {
+    const stores = context.helperStores(lockAfterMs, () => clients.notify('waiting'));
+    const helper = helperMethods({ ...context, stores, pid, policy });
+    const clients = serveClients(listener.server, helper, exitAfterMs);
+    terminal.note(messages.daemon.listening(place.path, policy.accounts));
+    await Promise.race([clients.idle, signaled]);
+  } finally {
+    listener.remove();
+  }
+  return undefined;
+}
+
+async function printUnit(context: Context, args: Args): Promise<undefined> {
+  const { env, paths, terminal, messages } = context;
+  // They are checked here, since nobody sees what is wrong with them when the system starts them.
+  policyOf(args);
+  lockAfterOf(args);
+  if (args['exit-after'] !== undefined) parseDuration(String(args['exit-after']));
+  const { launchdUnit, systemdUnits } = await import('../daemon/units.ts');
+  const socket = args.socket ? parseSocketPath(String(args.socket)) : undefined;
+  const { node, script } = paths;
+  const unit = { node, script, socket, env };
+  const kind = args['print-unit'] as (typeof UNITS)[number];
+  const text = kind === 'systemd' ? systemdUnits(unit, args) : launchdUnit(unit, args);
+  terminal.print(...text.split('\n'));
+  terminal.note(messages.daemon.unit[kind]);
+  if (paths.unstable.length > 0) terminal.note(messages.daemon.unstable(kind, paths.unstable));
+  return undefined;
+}

@@ -1,39 +1,27 @@
 /** `glm-token delete`: removes a key. */
 
-import { accountFlags, describeAccount } from '../core/account.ts';
+import { ACCOUNT_OPTIONS, type Command, STORE_OPTION, storeChoice } from '../command.ts';
 import { GlmTokenError } from '../core/errors.ts';
-import { ACCOUNT_OPTIONS, type Command } from './command.ts';
-import { confirm } from './take-key.ts';
 
-export const deleteCommand: Command = {
+export const deleteCommand: Command<'delete'> = {
   name: 'delete',
-  summary: 'remove a stored key',
-  options: {
-    ...ACCOUNT_OPTIONS,
-    force: { type: 'boolean', describe: 'remove it without asking' },
-  },
+  options: { ...ACCOUNT_OPTIONS, store: STORE_OPTION, force: { type: 'boolean' } },
   async run(context, args) {
+    const { terminal, messages, stores } = context;
     const account = context.account(args);
-    const owner = describeAccount(account);
-    const primary = await context.stores().primary();
-    const missing = new GlmTokenError(
-      'ERR_KEY_NOT_FOUND',
-      `no key is stored for ${owner}`,
-      'glm-token list shows what is stored',
-    );
-    if ((await primary.get(account)) === undefined) throw missing;
+    const before = await stores.primary();
+    const store = await stores.primary(storeChoice(args));
+    const missing = new GlmTokenError('nothingToDelete', { account });
+    if ((await store.get(account)) === undefined) throw missing;
     if (args.force !== true) {
-      await confirm(
-        context,
-        `delete the key for ${owner} from ${primary.title}?`,
-        new GlmTokenError(
-          'ERR_USAGE',
-          'there is no terminal to ask at, and nothing was deleted',
-          `to delete it without a question: glm-token delete --force${accountFlags(account)}`,
-        ),
-      );
+      if (!terminal.isInteractive) throw new GlmTokenError('deletionUnconfirmed', { account });
+      const isConfirmed = await terminal.confirm(messages.askDelete(account, store));
+      if (!isConfirmed) throw new GlmTokenError('answeredNo');
     }
-    if (!(await primary.delete(account))) throw missing;
-    context.note(`glm-token: deleted the key for ${owner} from ${primary.title}`);
+    if (!(await store.delete(account))) throw missing;
+    terminal.note(messages.delete.deleted(account, store));
+    const inUse = await stores.primary();
+    if (inUse.name !== before.name) terminal.note(messages.delete.fileRemoved(inUse));
+    return undefined;
   },
 };

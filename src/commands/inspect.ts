@@ -1,125 +1,125 @@
 /** `glm-token inspect`: what a token says, and what is wrong with it. */
 
-import { describeAccount } from '../core/account.ts';
+import { pad, widthOf } from '../columns.ts';
+import type { Command, Context } from '../command.ts';
 import { asGlmTokenError } from '../core/errors.ts';
+import { shortenId } from '../core/key.ts';
 import {
   claimedTimeMs,
-  describeDuration,
   findProblems,
   isSignedBy,
+  MAX_TOKEN_TEXT_CHARACTERS,
   type ParsedToken,
   type Problem,
   parseToken,
-  showJson,
-  shownClaims,
-} from '../core/inspect.ts';
-import { tryParseKey } from '../core/key.ts';
-import { type Stores, surveyKeys } from '../stores/stores.ts';
-import type { Command } from './command.ts';
+  withoutSecrets,
+} from '../core/parsed-token.ts';
+import { findKey, surveyAccounts } from '../stores/registry.ts';
 
-/** Far more than a token with a header line around it. */
-const MAX_INPUT_BYTES = 1 << 16;
+/** How much of the signature is shown, in characters: with the rest, the token could be used. */
+const SHOWN_SIGNATURE = 4;
 
-/** Of the signature, this much is shown; with the rest, a token that is shown could be used. */
-const SHOWN_CHARACTERS = 4;
-
-export const inspect: Command = {
+export const inspect: Command<'inspect'> = {
   name: 'inspect',
-  summary: 'show what is in a token, and what is wrong with it',
-  options: { json: { type: 'boolean', describe: 'print JSON' } },
+  options: { json: { type: 'boolean' } },
   operands: { usage: '[TOKEN]' },
-  examples: [
-    ['glm-token print | glm-token inspect', 'from standard input'],
-    ["glm-token inspect 'Bearer eyJ...'", 'as pasted; a header line will do'],
-  ],
   async run(context, args, words) {
-    const text =
-      words.length > 0
-        ? words.join(' ')
-        : context.interactive
-          ? await context.ask('Token (not shown): ', { secret: true })
-          : await context.readInput(MAX_INPUT_BYTES);
-    const parsed = parseToken(text);
-    const nowMs = context.clock.now();
-    const signer = await findSigner(parsed, context.stores());
-    const problems = findProblems(parsed, nowMs);
-    if (signer.problem) problems.push(signer.problem);
-    const issuedAtMs = claimedTimeMs(parsed.claims.timestamp);
-    const expiresAtMs = claimedTimeMs(parsed.claims.exp);
-
-    if (args.json === true) {
-      const time = (ms: number | undefined) =>
-        ms === undefined ? null : new Date(ms).toISOString();
-      context.print(
-        showJson({
-          schemaVersion: 1,
-          header: parsed.header,
-          claims: shownClaims(parsed),
-          issuedAt: time(issuedAtMs),
-          expiresAt: time(expiresAtMs),
-          expiresInMs: expiresAtMs === undefined ? null : expiresAtMs - nowMs,
-          signedByStoredKey: signer.signed ?? null,
-          problems: problems.map(({ what, cure }) => ({ message: what, hint: cure })),
-        }),
-      );
-      return;
-    }
-    const { signature } = parsed;
-    const line = (name: string, value: string) => context.print(`${name.padEnd(10)} ${value}`);
-    line('header', showJson(parsed.header));
-    line('claims', showJson(shownClaims(parsed)));
-    line('signature', `${signature.slice(0, SHOWN_CHARACTERS)}… (${signature.length} characters)`);
-    line('issued', describeTime(issuedAtMs, nowMs));
-    line('expires', describeTime(expiresAtMs, nowMs));
-    line('signed by', signer.who);
-    for (const { what, cure } of problems) {
-      line('problem', what);
-      line('', `hint: ${cure}`);
-    }
-    if (problems.length === 0) line('problems', 'none');
+    const parsed = parseToken(await readToken(context, words));
+    const nowMs = context.now();
+    const signer = await findSigner(context, parsed);
+    const problems: Problem[] = findProblems(parsed, nowMs);
+    if (signer.signed === false) problems.push({ what: 'signature' });
+    const show = args.json === true ? showJson : showText;
+    show(context, { parsed, nowMs, signer, problems });
+    return undefined;
   },
 };
 
-function describeTime(timeMs: number | undefined, nowMs: number): string {
-  if (timeMs === undefined) return 'not said';
-  const at = new Date(timeMs)
-    .toISOString()
-    .replace('T', ' ')
-    .replace(/\.\d+Z$/, ' UTC');
-  const distance = describeDuration(Math.abs(timeMs - nowMs));
-  return `${at}, ${timeMs > nowMs ? `in ${distance}` : `${distance} ago`}`;
+async function readToken(
+  { terminal, messages }: Context,
+  words: readonly string[],
+): Promise<string> {
+  if (words.length > 0) return words.join(' ');
+  if (terminal.isInteractive) return terminal.askSecret(messages.askToken);
+  return terminal.readInput(MAX_TOKEN_TEXT_CHARACTERS);
 }
 
 interface Signer {
   readonly who: string;
   /** `undefined` when it cannot be known. */
-  readonly signed?: boolean;
-  readonly problem?: Problem;
+  readonly signed: boolean | undefined;
 }
 
 /** Whether one of the stored keys signed it. */
-async function findSigner(parsed: ParsedToken, stores: Stores): Promise<Signer> {
-  const { keys, error } = await surveyKeys(stores);
+async function findSigner({ stores, messages }: Context, parsed: ParsedToken): Promise<Signer> {
+  const { signedBy, signedByOther, signerUnknown, noSuchKey } = messages.inspect;
+  const { accounts, error } = await surveyAccounts(stores);
+  const id = String(parsed.claims.api_key);
   let knowsId = false;
-  for (const { account, text, store } of keys) {
-    const key = tryParseKey(text);
-    if (!key || key.id !== parsed.claims.api_key) continue;
+  for (const { account, store } of accounts.filter((listed) => listed.id === shortenId(id))) {
+    const key = await findKey(stores, account);
+    if (key.id !== id) continue;
     knowsId = true;
-    if (await isSignedBy(parsed, key)) {
-      return { who: `the key for ${describeAccount(account)} in ${store.title}`, signed: true };
-    }
+    if (await isSignedBy(parsed, key)) return { who: signedBy(account, store), signed: true };
   }
-  if (!knowsId) {
-    const reason =
-      error === undefined ? 'no key with its api_key is stored' : asGlmTokenError(error).message;
-    return { who: `not known: ${reason}` };
-  }
-  return {
-    who: 'something else than the stored key with its api_key',
-    signed: false,
-    problem: {
-      what: 'the signature is not that of the stored key with its api_key',
-      cure: 'sign with the bytes of the secret as UTF-8, or store the key again: glm-token store --force',
-    },
+  if (knowsId) return { who: signedByOther, signed: false };
+  const reason =
+    error === undefined ? noSuchKey : messages.describe(asGlmTokenError(error)).message;
+  return { who: signerUnknown(reason), signed: undefined };
+}
+
+interface Inspected {
+  readonly parsed: ParsedToken;
+  readonly nowMs: number;
+  readonly signer: Signer;
+  readonly problems: readonly Problem[];
+}
+
+function showJson(
+  { terminal, messages }: Context,
+  { parsed, nowMs, signer, problems }: Inspected,
+): void {
+  const issuedAtMs = claimedTimeMs(parsed.claims.timestamp);
+  const expiresAtMs = claimedTimeMs(parsed.claims.exp);
+  const time = (ms: number | undefined) => (ms === undefined ? null : new Date(ms).toISOString());
+  terminal.print(
+    JSON.stringify({
+      schemaVersion: 1,
+      header: withoutSecrets(parsed.header),
+      claims: withoutSecrets(parsed.claims),
+      issuedAt: time(issuedAtMs),
+      expiresAt: time(expiresAtMs),
+      expiresInMs: expiresAtMs === undefined ? null : expiresAtMs - nowMs,
+      signedByStoredKey: signer.signed ?? null,
+      problems: problems.map(messages.inspect.problem),
+    }),
+  );
+}
+
+function showText(
+  { terminal, messages }: Context,
+  { parsed, nowMs, signer, problems }: Inspected,
+): void {
+  const { labels, signature, problem: describe } = messages.inspect;
+  const width = Math.max(...Object.values(labels).map(widthOf));
+  const line = (label: string, value: string) => terminal.print(`${pad(label, width)} ${value}`);
+  const time = (claim: unknown): string => {
+    const ms = claimedTimeMs(claim);
+    if (ms === undefined) return messages.inspect.timeMissing;
+    const utc = new Date(ms).toISOString().replace('T', ' ').slice(0, -'.000Z'.length);
+    return messages.inspect.time(utc, ms - nowMs);
   };
+  line(labels.header, JSON.stringify(withoutSecrets(parsed.header)));
+  line(labels.claims, JSON.stringify(withoutSecrets(parsed.claims)));
+  const start = parsed.signature.slice(0, SHOWN_SIGNATURE);
+  line(labels.signature, signature(start, parsed.signature.length));
+  line(labels.issued, time(parsed.claims.timestamp));
+  line(labels.expires, time(parsed.claims.exp));
+  line(labels.signer, signer.who);
+  for (const problem of problems) {
+    const { message, hint } = describe(problem);
+    line(labels.problem, message);
+    line('', `${messages.hintLabel}${hint}`);
+  }
+  if (problems.length === 0) line(labels.problems, messages.none);
 }

@@ -1,41 +1,71 @@
 /** `glm-token list`: the accounts that have a key, and never a secret. */
 
-import { shortenId, tryParseKey } from '../core/key.ts';
-import { listKeys } from '../stores/stores.ts';
-import type { Command } from './command.ts';
+import { pad, widthOf } from '../columns.ts';
+import { type Command, type Context, STORE_OPTION, storeChoice } from '../command.ts';
+import { GlmTokenError } from '../core/errors.ts';
+import type { AccountsResult } from '../daemon/protocol.ts';
+import type { StoreName } from '../stores/port.ts';
+import { listAccounts, lookIntoOther, type WritableStoreName } from '../stores/registry.ts';
 
 const COLUMNS = ['host', 'profile', 'id', 'store'] as const;
 
-export const list: Command = {
+export const list: Command<'list'> = {
   name: 'list',
-  summary: 'show which accounts have a key',
-  options: { json: { type: 'boolean', describe: 'print JSON' } },
+  options: { store: STORE_OPTION, json: { type: 'boolean' } },
   async run(context, args) {
-    const rows = (await listKeys(context.stores())).map(({ account, text, store }) => ({
-      ...account,
-      id: shownId(text),
-      store: store.name,
-    }));
+    const { terminal, messages } = context;
+    const { columns, notAKey } = messages.list;
+    const choice = storeChoice(args);
+    const { accounts, store } = await listed(context, choice);
     if (args.json === true) {
-      context.print(JSON.stringify({ schemaVersion: 1, accounts: rows }));
-    } else if (rows.length === 0) {
-      context.note('glm-token: no key is stored yet\nhint: run: glm-token store');
+      terminal.print(JSON.stringify({ schemaVersion: 1, store, accounts }));
+      return undefined;
+    }
+    if (accounts.length === 0) {
+      terminal.note(messages.describe(new GlmTokenError('noKeyYet')));
     } else {
-      const heading = Object.fromEntries(COLUMNS.map((name) => [name, name.toUpperCase()]));
-      const lines = [heading as Record<(typeof COLUMNS)[number], string>, ...rows];
-      const widths = COLUMNS.map((name) => Math.max(...lines.map((line) => line[name].length)));
-      for (const line of lines) {
-        context.print(
-          COLUMNS.map((name, i) => line[name].padEnd(widths[i] ?? 0))
-            .join('  ')
-            .trimEnd(),
-        );
+      const rows = [columns, ...accounts.map((row) => ({ ...row, id: row.id ?? notAKey }))];
+      const widths = COLUMNS.map((name) => Math.max(...rows.map((row) => widthOf(row[name]))));
+      for (const row of rows) {
+        const cells = COLUMNS.map((name, at) => pad(row[name], widths[at] ?? 0));
+        terminal.print(cells.join('  ').trimEnd());
       }
     }
+    if (context.settings.socket) terminal.note(messages.list.asked(context.settings.socket));
+    else if (!choice) await noteStores(context);
+    return undefined;
   },
 };
 
-function shownId(text: string): string {
-  const key = tryParseKey(text);
-  return key ? shortenId(key.id) : '(not a key)';
+/** The accounts, and the store in use: those of this machine, or of the helper that is asked. */
+async function listed(
+  context: Context,
+  choice: WritableStoreName | undefined,
+): Promise<{ accounts: AccountsResult['accounts']; store: StoreName }> {
+  const { askHelper, settings } = context;
+  if (askHelper) {
+    if (choice) throw new GlmTokenError('storeIsElsewhere', { path: settings.socket ?? '' });
+    const { accounts } = await askHelper('accounts');
+    return { accounts, store: (await askHelper('status')).store };
+  }
+  const { stores } = context;
+  const accounts = (await listAccounts(stores, choice)).map(({ account, id, store }) => ({
+    ...account,
+    id: id ?? null,
+    store: store.name,
+  }));
+  return { accounts, store: (await stores.primary(choice)).name };
+}
+
+/** Says which store is in use, and what the other one has, as far as that is known without asking. */
+async function noteStores({ stores, terminal, messages }: Context): Promise<void> {
+  const { inUse, unused, unseen } = messages.list;
+  const [store, other] = [await stores.primary(), await stores.other()];
+  terminal.note(inUse(store));
+  const accounts = await lookIntoOther(stores);
+  if (accounts && accounts.length > 0) {
+    terminal.note(unused(accounts, other, store));
+  } else if (!accounts && other.lockable) {
+    terminal.note(unseen(other));
+  }
 }

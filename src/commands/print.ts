@@ -1,14 +1,14 @@
 /** `glm-token print`: a fresh token on standard output. The hot path; keep it light. */
 
+import { ACCOUNT_OPTIONS, type Command, STORE_OPTION, storeChoice } from '../command.ts';
 import type { Account } from '../core/account.ts';
-import { DEFAULT_TTL, parseTtl, signToken, type Token } from '../core/token.ts';
-import { findKey } from '../stores/stores.ts';
-import { ACCOUNT_OPTIONS, type Command } from './command.ts';
+import { DEFAULT_TTL, type Token } from '../core/token.ts';
+import { freshToken } from '../fresh-token.ts';
 
-const FORMATS: Record<string, (token: Token, account: Account) => string> = {
-  token: ({ token }) => token,
-  header: ({ token }) => `Authorization: Bearer ${token}`,
-  json: ({ token, issuedAtMs, expiresAtMs }, { host, profile }) =>
+const FORMATS = {
+  token: ({ token }: Token) => token,
+  header: ({ token }: Token) => `Authorization: Bearer ${token}`,
+  json: ({ token, issuedAtMs, expiresAtMs }: Token, { host, profile }: Account) =>
     JSON.stringify({
       schemaVersion: 1,
       token,
@@ -19,38 +19,29 @@ const FORMATS: Record<string, (token: Token, account: Account) => string> = {
       expiresAt: new Date(expiresAtMs).toISOString(),
       expiresAtMs,
     }),
-};
+} as const;
 
-/** Has Node load and compile what signing takes: 5 ms that would else come after the keychain's. */
-const warmUp = () => void signToken({ id: 'warm', secret: 'up' }, 0, 1);
+const DEFAULT_FORMAT = 'token';
 
-export const print: Command = {
+export const print: Command<'print'> = {
   name: 'print',
-  summary: 'print a fresh token',
   options: {
     ...ACCOUNT_OPTIONS,
-    ttl: {
-      type: 'string',
-      value: 'TIME',
-      describe: `how long it lives: 90s, 5m, 2h, 30d [${DEFAULT_TTL}]`,
-    },
+    ttl: { type: 'string', value: 'TIME', default: DEFAULT_TTL },
     format: {
       type: 'string',
+      value: 'FORMAT',
       choices: Object.keys(FORMATS),
-      describe: 'what to print [token]',
+      default: DEFAULT_FORMAT,
     },
+    store: STORE_OPTION,
   },
-  examples: [
-    ['glm-token print --ttl 1h', 'a token that lives for an hour'],
-    ['glm-token print --format header | curl -H @- URL', 'a header for curl'],
-  ],
   async run(context, args) {
     const account = context.account(args);
-    const ttlMs = parseTtl(String(args.ttl ?? DEFAULT_TTL));
-    const format = FORMATS[String(args.format ?? 'token')];
-    const pendingKey = findKey(context.stores(), account);
-    setImmediate(warmUp); // After the keychain was asked, and while it answers.
-    const token = await signToken(await pendingKey, context.clock.now(), ttlMs);
-    if (format) context.print(format(token, account));
+    const ttl = String(args.ttl ?? DEFAULT_TTL);
+    const token = await freshToken(context, account, ttl, storeChoice(args));
+    const format = (args.format ?? DEFAULT_FORMAT) as keyof typeof FORMATS;
+    context.terminal.print(FORMATS[format](token, account));
+    return undefined;
   },
 };

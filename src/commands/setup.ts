@@ -1,122 +1,312 @@
 /** `glm-token setup`: the guided first run. */
 
-import { type Account, DEFAULT_HOST, DEFAULT_PROFILE, describeAccount } from '../core/account.ts';
-import { GlmTokenError } from '../core/errors.ts';
+import { randomBytes } from 'node:crypto';
+import {
+  ACCOUNT_OPTIONS,
+  type Args,
+  type Command,
+  type Context,
+  STORE_OPTION,
+  storeChoice,
+} from '../command.ts';
+import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
+import { GlmTokenError, hasCode } from '../core/errors.ts';
+import { type ApiKey, MAX_KEY_BYTES, parseKey } from '../core/key.ts';
+import { isSignedBy, parseToken } from '../core/parsed-token.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
-import type { Store } from '../stores/store.ts';
-import { findKey } from '../stores/stores.ts';
-import { ACCOUNT_OPTIONS, type Args, type Command, type Context } from './command.ts';
-import { confirm, MAX_INPUT_BYTES, readKey, storeKey } from './take-key.ts';
+import type { PlanName } from '../messages/en.ts';
+import { PLANS, SERVICES } from '../service/services.ts';
+import type { Store } from '../stores/port.ts';
+import { findKey, storeFor } from '../stores/registry.ts';
+import { readKey, saveKey, warnOfOtherStore } from './store.ts';
 
-export const setup: Command = {
+/** The service's code for an empty balance, and for a key that is used on the other plan's endpoint. */
+const OTHER_PLAN_CODE = '1113';
+
+export const setup: Command<'setup'> = {
   name: 'setup',
-  summary: 'start here: save the key, get the lines for init.el',
   options: {
     ...ACCOUNT_OPTIONS,
-    force: { type: 'boolean', describe: 'replace a stored key without asking' },
+    plan: { type: 'string', value: 'PLAN', choices: PLANS },
+    store: STORE_OPTION,
+    check: { type: 'boolean' },
+    force: { type: 'boolean' },
+    rehearse: { type: 'boolean' },
+    'rehearse-without-key': { type: 'boolean' },
   },
   operands: { usage: '[emacs]', words: ['emacs'] },
-  examples: [['glm-token setup emacs', 'print the lines for init.el again']],
   async run(context, args, operands) {
-    const block = initBlock(context, args);
     if (operands.includes('emacs')) {
-      context.print(block);
-      return;
+      context.terminal.print(...initBlock(context, context.account(args), planNamed(args)));
+      noteUnstable(context);
+      return undefined;
     }
-    await takeKeyUnlessThere(context, args);
-    const account = context.account(args);
-    const key = await findKey(context.stores(), account);
-    const { token } = await signToken(key, context.clock.now(), DEFAULT_TTL_MS);
-    context.note(`glm-token: it works; this token for ${describeAccount(account)} lives 3 minutes`);
-    context.print(token);
-    context.note('glm-token: and this goes into your init.el');
-    context.print(block);
+    const given = await readGivenKey(context, args);
+    const hasKey = given !== '' || context.terminal.isInteractive || context.settings.apiKey;
+    if (args.rehearse === true || (args['rehearse-without-key'] === true && !hasKey)) {
+      return rehearse(context, context.account(args));
+    }
+    const account = await chooseAccount(context, args);
+    const plan = await choosePlan(context, args);
+    const { key, problem } = await takeKey(context, account, args, given);
+    const chosen = await checkWithService(context, account, key, plan, args.check === true);
+    const token = await signAndVerify(context, account, key);
+    context.terminal.note(context.messages.setup.token);
+    context.terminal.print(token);
+    if (problem) throw new GlmTokenError('keyNotKept', { account, problem });
+    printBlock(context, account, chosen);
+    return undefined;
   },
 };
 
-async function takeKeyUnlessThere(context: Context, args: Args): Promise<void> {
-  const account = context.account(args);
-  const stores = context.stores();
-  if (await stores.environment?.get(account)) {
-    context.note(
-      'glm-token: GLM_API_KEY is set, so the key comes from the environment; nothing is stored',
-    );
-    return;
-  }
-  const { store, kept } = await chooseStore(context, account);
-  const destination = { account, store, force: args.force === true };
-  context.note(`glm-token: the key will be kept in ${store.title}`);
-  const text =
-    kept === undefined || destination.force
-      ? await readKey(context, store)
-      : await anotherKey(context);
-  if (text === undefined) {
-    context.note(`glm-token: the key for ${describeAccount(account)} is there already`);
-    return;
-  }
-  try {
-    await storeKey(context, text, destination);
-  } catch (error) {
-    // A keychain can answer, and yet have no keyring that a key could go into.
-    const file = await fileInsteadOf(context, store, error);
-    await storeKey(context, text, { ...destination, store: file });
-  }
+const planNamed = ({ plan }: Args): PlanName | undefined => plan as PlanName | undefined;
+
+/** What standard input holds, when it is no terminal. */
+async function readGivenKey({ terminal }: Context, { rehearse }: Args): Promise<string> {
+  if (rehearse === true || terminal.isInteractive) return '';
+  return (await terminal.readInput(MAX_KEY_BYTES)).trim();
 }
 
-/** A key that is given though there is one already. */
-async function anotherKey(context: Context): Promise<string | undefined> {
-  const given = context.interactive ? '' : await context.readInput(MAX_INPUT_BYTES);
-  return given.trim() === '' ? undefined : given;
+async function chooseAccount(context: Context, args: Args): Promise<Account> {
+  const { terminal, messages, env } = context;
+  const account = context.account(args);
+  const isNamed = args.host !== undefined || Boolean(env.GLM_TOKEN_HOST);
+  if (isNamed || !terminal.isInteractive || (await context.stores.environment?.get(account))) {
+    return account;
+  }
+  const titles = SERVICES.map(({ name, host }) => messages.setup.services[name](host));
+  const chosen = await terminal.choose(messages.setup.askService, titles, likelyService(env));
+  return context.account({ ...args, host: SERVICES[chosen]?.host ?? DEFAULT_HOST });
+}
+
+/** The index of the international service where the clock is set to a zone outside of China. */
+function likelyService(env: Context['env']): number {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? '';
+  const language = env.LC_ALL || env.LC_MESSAGES || env.LANG || '';
+  const isKnown = zone.includes('/') && !zone.startsWith('Etc/');
+  const isInChina = /^Asia\/(Shanghai|Chongqing|Harbin|Urumqi|Kashgar)$/.test(zone);
+  return isKnown && !isInChina && !language.startsWith('zh') ? 1 : 0;
+}
+
+async function choosePlan({ terminal, messages }: Context, args: Args): Promise<PlanName> {
+  const named = planNamed(args);
+  if (named || !terminal.isInteractive) return named ?? 'pay-as-you-go';
+  const titles = PLANS.map((plan) => messages.setup.plans[plan]);
+  return PLANS[await terminal.choose(messages.setup.askPlan, titles, 0)] ?? 'pay-as-you-go';
+}
+
+interface TakenKey {
+  readonly key: ApiKey;
+  /** Why no store could keep it. */
+  readonly problem?: GlmTokenError;
+}
+
+/** Takes a key and stores it, unless one is there and no other is given. */
+async function takeKey(
+  context: Context,
+  account: Account,
+  args: Args,
+  given: string,
+): Promise<TakenKey> {
+  const { terminal, messages, stores } = context;
+  if (await stores.environment?.get(account)) {
+    terminal.note(messages.setup.usesEnvironment);
+    return { key: await findKey(stores, account) };
+  }
+  const before = await stores.primary();
+  const force = args.force === true;
+  let store: Store;
+  let kept: string | undefined;
+  try {
+    ({ store, kept } = await chooseStore(context, account, args));
+  } catch (error) {
+    if (given === '' || !hasCode(error, 'ERR_STORE_UNAVAILABLE')) throw error;
+    return { key: parseKey(given), problem: error as GlmTokenError };
+  }
+  terminal.note(messages.setup.destination(store));
+  if (kept !== undefined && !force && given === '') {
+    terminal.note(messages.setup.alreadyStored(account));
+    return { key: await findKey(stores, account, storeChoice(args)) };
+  }
+  const service = SERVICES.find(({ host }) => host === account.host);
+  if (service && terminal.isInteractive) terminal.note(messages.setup.getKey(service.keysUrl));
+  const key = terminal.isInteractive ? await readKey(context) : parseKey(given);
+  try {
+    await saveKey(context, { account, key, store, force });
+  } catch (error) {
+    // A keychain can answer, and yet have no keyring that a key could go into.
+    try {
+      store = await fileInsteadOf(context, account, args, error);
+    } catch (problem) {
+      if (terminal.isInteractive || !hasCode(problem, 'ERR_STORE_UNAVAILABLE')) throw problem;
+      return { key, problem: problem as GlmTokenError };
+    }
+    await saveKey(context, { account, key, store, force });
+  }
+  await warnOfOtherStore(context, before, store);
+  return { key };
 }
 
 /** The store that will do, and the key that it has for the account. */
 async function chooseStore(
   context: Context,
   account: Account,
-): Promise<{ store: Store; kept?: string | undefined }> {
-  const store = await context.stores().primary();
+  args: Args,
+): Promise<{ store: Store; kept: string | undefined }> {
+  const store = await context.stores.primary(storeChoice(args));
+  if (store.lockable?.state() === 'new') return { store, kept: undefined };
   try {
     return { store, kept: await store.get(account) };
   } catch (error) {
-    return { store: await fileInsteadOf(context, store, error) };
+    return { store: await fileInsteadOf(context, account, args, error), kept: undefined };
   }
 }
 
-/** The encrypted file, if that is wanted where no keychain can keep a key; else throws the error. */
-async function fileInsteadOf(context: Context, failed: Store, error: unknown): Promise<Store> {
-  const { env } = context;
-  const unavailable = error instanceof GlmTokenError && error.code === 'ERR_STORE_UNAVAILABLE';
-  // GLM_TOKEN_STORE has chosen the keychain.
-  if (!unavailable || failed.name !== 'keychain' || env.GLM_TOKEN_STORE) throw error;
-  // Whoever set this has chosen the file: it has no other use.
-  const chosen = Boolean(env.GLM_TOKEN_PASSPHRASE_FILE);
-  if (!chosen && !context.interactive) throw error;
-  const file = await context.stores().primary('file');
-  context.note(`glm-token: ${error.message}`);
-  if (!chosen) await confirm(context, `keep the key in ${file.title} instead?`, error);
-  return file;
+/** The encrypted file, where the keychain cannot keep a key and the person agrees; else throws. */
+async function fileInsteadOf(
+  { stores, settings, terminal, messages }: Context,
+  account: Account,
+  args: Args,
+  error: unknown,
+): Promise<Store> {
+  const other = await stores.other();
+  const isMissing = hasCode(error, 'ERR_STORE_UNAVAILABLE');
+  const isLocked = hasCode(error, 'ERR_STORE_LOCKED') && terminal.isInteractive;
+  // Whoever named a store has chosen, and whoever set this has chosen the file: it has no other use.
+  const hasChosen = settings.store !== undefined || args.store !== undefined;
+  const isChosen = settings.passphraseFile !== undefined && isMissing;
+  if (hasChosen || !other.lockable || !(isMissing || isLocked)) throw error;
+  if (!isChosen && !terminal.isInteractive) throw error;
+  terminal.note(messages.describe(error as GlmTokenError).message);
+  if (isChosen || (await terminal.confirm(messages.askFileInstead(other), true))) return other;
+  terminal.note(messages.wayOn(account));
+  throw error;
+}
+
+/**
+ * Checks the key with the service, if the person agrees, and says so if not; returns the plan that
+ * it is for.
+ *
+ * @throws GlmTokenError `ERR_NETWORK` when the service refuses the token
+ */
+async function checkWithService(
+  context: Context,
+  account: Account,
+  key: ApiKey,
+  plan: PlanName,
+  isAsked: boolean,
+): Promise<PlanName> {
+  const { terminal, messages } = context;
+  const { askCheck, accepted, notChecked, askOtherPlan } = messages.setup;
+  const { host } = account;
+  const isWanted =
+    isAsked || (terminal.isInteractive && (await terminal.confirm(askCheck(host), true)));
+  const refusal = isWanted ? await refusalOf(context, account, key, plan) : undefined;
+  if (!isWanted || hasReason(refusal, 'hostUnreachable')) {
+    if (refusal) terminal.note(messages.describe(refusal, account));
+    terminal.note(notChecked(host));
+    return plan;
+  }
+  if (!refusal) {
+    terminal.note(accepted(host));
+    return plan;
+  }
+  const other = PLANS.find((name) => name !== plan) ?? plan;
+  const mayBeOther = refusal.reason === 'tokenRefused' && terminal.isInteractive;
+  if (
+    mayBeOther &&
+    (refusal as GlmTokenError<'tokenRefused'>).params.serviceCode === OTHER_PLAN_CODE
+  ) {
+    terminal.note(messages.describe(refusal, account));
+    if (await terminal.confirm(askOtherPlan(other), true)) {
+      const again = await refusalOf(context, account, key, other);
+      if (again) throw again;
+      terminal.note(accepted(host));
+      return other;
+    }
+  }
+  throw refusal;
+}
+
+const hasReason = (error: GlmTokenError | undefined, reason: GlmTokenError['reason']): boolean =>
+  error?.reason === reason;
+
+/** Why the service does not accept a token, or could not be asked; `undefined` when it does. */
+async function refusalOf(
+  context: Context,
+  account: Account,
+  key: ApiKey,
+  plan: PlanName,
+): Promise<GlmTokenError | undefined> {
+  const { chat, refusalIn } = await import('../service/probe.ts');
+  const { token } = await signToken(key, context.now(), DEFAULT_TTL_MS);
+  try {
+    const answer = await chat(account.host, plan, token, context);
+    return refusalIn(answer, account, await storeFor(context.stores, account));
+  } catch (error) {
+    if (error instanceof GlmTokenError) return error;
+    throw error;
+  }
+}
+
+/** A token that the key was seen to have signed. */
+async function signAndVerify(
+  { terminal, messages, now }: Context,
+  account: Account,
+  key: ApiKey,
+): Promise<string> {
+  const { token } = await signToken(key, now(), DEFAULT_TTL_MS);
+  if (!(await isSignedBy(parseToken(token), key))) throw new Error('the token does not verify');
+  terminal.note(messages.setup.checked(account));
+  return token;
+}
+
+/** The main job with a made-up key. */
+async function rehearse(context: Context, account: Account): Promise<undefined> {
+  const { terminal, messages } = context;
+  const [id, secret] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
+  const token = await signAndVerify(context, account, { id, secret });
+  terminal.print(token);
+  printBlock(context, account, 'pay-as-you-go');
+  terminal.note(messages.setup.rehearsed);
+  return undefined;
+}
+
+/** Prints the lines for init.el, and what is to be known about them. */
+function printBlock(context: Context, account: Account, plan: PlanName): void {
+  const { terminal, messages } = context;
+  terminal.note(messages.setup.initBlock);
+  terminal.print(...initBlock(context, account, plan));
+  noteUnstable(context);
+}
+
+function noteUnstable({ terminal, messages, paths }: Context): void {
+  if (paths.unstable.length > 0) terminal.note(messages.setup.unstable(paths.unstable));
 }
 
 /** The lines for init.el, with absolute paths, so that they work as pasted. */
-export function initBlock(context: Context, args: Args): string {
-  const { node, script, root } = context.paths;
-  const { host, profile } = context.account(args);
+function initBlock(
+  { messages, paths }: Context,
+  { host, profile }: Account,
+  plan: PlanName | undefined,
+): string[] {
+  const { node, script, root } = paths;
   const options = [
     host === DEFAULT_HOST ? '' : ` :host ${lisp(host)}`,
     profile === DEFAULT_PROFILE ? '' : ` :profile ${lisp(profile)}`,
+    plan === 'coding' ? ' :coding-plan t' : '',
   ].join('');
   return [
-    ';; GLM for gptel: a fresh token for each request; the key stays in its store.',
+    messages.setup.initComment,
     `(add-to-list 'load-path ${lisp(`${root}/elisp`)})`,
-    `(setq glm-gptel-auth-command '(${lisp(node)} ${lisp(script)}))`,
-    "(require 'glm-gptel-auth)",
-    "(with-eval-after-load 'gptel",
-    `  (setq gptel-backend (glm-gptel-auth-make-backend "GLM"${options})`,
-    "        gptel-model 'glm-5.3))",
-  ].join('\n');
+    "(if (not (require 'glm-gptel-auth nil t))",
+    `    (message ${lisp(messages.setup.initMissing)})`,
+    `  (setq glm-gptel-auth-command '(${lisp(node)} ${lisp(script)}))`,
+    "  (with-eval-after-load 'gptel",
+    `    (setq gptel-backend (glm-gptel-auth-make-backend "GLM"${options})`,
+    "          gptel-model 'glm-5.3)))",
+  ];
 }
 
-/** A string as Emacs Lisp reads it; Windows paths with slashes, as Emacs takes them too. */
-function lisp(text: string): string {
-  return `"${text.replaceAll('\\', '/').replaceAll('"', '\\"')}"`;
-}
+/** A string as Emacs Lisp reads it; Windows paths with slashes, which Emacs accepts too. */
+const lisp = (text: string): string => `"${text.replaceAll('\\', '/').replaceAll('"', '\\"')}"`;

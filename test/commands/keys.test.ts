@@ -1,10 +1,10 @@
-/** store, print, list, delete and setup, with a real keychain, piped and on a terminal. */
+/** store, print, list, delete and setup with a real keychain: piped, and on a terminal. */
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { BARE_ENV, type Env, PROGRAM, ROOT } from '../support/environment.ts';
 import { KeychainSession } from '../support/keychain.ts';
-import { type Answers, glmToken, run, runOnTerminal } from '../support/program.ts';
+import { type Answers, CALL, glmToken, run, runOnTerminal } from '../support/program.ts';
 
 const KEY = '0123456789abcdef0123456789abcdef.TopSecretSecret1';
 const OTHER = 'fedcba9876543210fedcba9876543210.OtherSecretSecret';
@@ -25,23 +25,18 @@ const idOf = (token: string) =>
 const onTerminal = (args: string[], answers: Answers) =>
   runOnTerminal([process.execPath, PROGRAM, ...args], answers, env);
 
-async function clear() {
-  const { accounts } = JSON.parse((await glm(['list', '--json'])).stdout);
-  for (const { host, profile } of accounts) {
-    await glm(['delete', '--force', `--host=${host}`, `--profile=${profile}`]);
-  }
-}
+const clear = () => session.deleteKeys();
 
 describe('piped', () => {
   beforeEach(clear);
 
-  test('a key stored from standard input makes tokens, and nothing prints its secret', async () => {
+  test('a key from standard input is stored and makes tokens, and nothing prints its secret', async () => {
     const stored = await glm(['store'], `\uFEFF "${KEY}"\r\n`);
     assert.equal(stored.status, 0, stored.stderr);
     assert.equal(stored.stdout, '');
     assert.equal(
       stored.stderr,
-      'glm-token: stored the key 0123…cdef for open.bigmodel.cn in the keychain (Secret Service)\n',
+      'glm-token: stored key 0123…cdef for open.bigmodel.cn in the keychain (Secret Service)\n',
     );
     const printed = await glm(['print']);
     assert.match(printed.stdout, TOKEN);
@@ -55,7 +50,7 @@ describe('piped', () => {
     }
   });
 
-  test('formats', async () => {
+  test('print has formats for a header and for programs', async () => {
     await glm(['store'], KEY);
     assert.match(
       (await glm(['print', '--format', 'header'])).stdout,
@@ -70,7 +65,7 @@ describe('piped', () => {
     assert.ok(Math.abs(issuedAtMs - Date.now()) < 60_000);
   });
 
-  test('no key: exit 3, and the command that stores one, for that account', async () => {
+  test('an account without a key exits 3 and names the command that stores one', async () => {
     const { status, stdout, stderr } = await glm([
       'print',
       '--host',
@@ -81,11 +76,11 @@ describe('piped', () => {
     assert.deepEqual([status, stdout], [3, '']);
     assert.equal(
       stderr,
-      "glm-token: no key is stored for api.z.ai (profile a b)\nhint: run: glm-token store --host api.z.ai --profile 'a b'\n",
+      `glm-token: no key is stored for api.z.ai (profile a b)\nhint: run: ${CALL} store --host api.z.ai --profile 'a b'\n`,
     );
   });
 
-  test('a token is never signed for a host that no key was stored for', async () => {
+  test('a token is never signed for a host without a key of its own', async () => {
     await glm(['store'], KEY);
     assert.equal((await glm(['print', '--host', 'api.z.ai'])).status, 3);
     assert.equal((await glm(['print', '--host', 'open.bigmodel.cn:8443'])).status, 3);
@@ -94,16 +89,17 @@ describe('piped', () => {
 
   test('profiles with spaces, slashes, Chinese and an @ keep their own keys', async () => {
     const profiles = ['my work', 'a/b', '工作', 'me@home', '--force'];
-    for (const [n, profile] of profiles.entries()) {
-      assert.equal(
-        (await glm(['store', `--profile=${profile}`], `id${n}.secret`)).status,
-        0,
-        profile,
-      );
-    }
-    for (const [n, profile] of profiles.entries()) {
-      assert.equal(idOf((await glm(['print', `--profile=${profile}`])).stdout), `id${n}`);
-    }
+    const stored = profiles.map((profile, n) =>
+      glm(['store', `--profile=${profile}`], `id${n}.secret`),
+    );
+    for (const { status, stderr } of await Promise.all(stored)) assert.equal(status, 0, stderr);
+    const printed = await Promise.all(
+      profiles.map((profile) => glm(['print', `--profile=${profile}`])),
+    );
+    assert.deepEqual(
+      printed.map(({ stdout }) => idOf(stdout)),
+      profiles.map((_, n) => `id${n}`),
+    );
     const listed = JSON.parse((await glm(['list', '--json'])).stdout);
     assert.deepEqual(
       listed.accounts.map(({ profile }: { profile: string }) => profile).sort(),
@@ -120,42 +116,64 @@ describe('piped', () => {
     ['a URL', 'https://open.bigmodel.cn/'],
     ['a JWT', 'eyJhbGciOiJIUzI1NiJ9.eyJhIjoxfQ.c2ln'],
     ['1 MB of noise', Buffer.alloc(1_000_000, 'noise.')],
+    ['1 MB of dots', Buffer.alloc(1_000_000, '.')],
+    ['an invisible character', 'id.sec\u200bret'],
     ['NUL bytes', 'id\0.sec\0ret'],
-    ['bytes that are no UTF-8', Buffer.from([0x69, 0x2e, 0xff, 0xfe, 0x41])],
+    ['bytes that are not UTF-8', Buffer.from([0x69, 0x2e, 0xff, 0xfe, 0x41])],
   ];
-  test('what is no key exits 4 and leaves the stored key as it was', async () => {
+  test('input that is not a key exits 4 and leaves the stored key as it was', async () => {
     await glm(['store'], KEY);
-    for (const [what, input] of bad) {
+    const store = async ([what, input]: (typeof bad)[number]) => {
       const { status, stdout, stderr } = await glmToken(['store', '--force'], { env, input });
       assert.deepEqual([status, stdout], [4, ''], what);
-      assert.match(stderr, /^glm-token: .*\nhint: copy the key whole from .*\n$/, what);
-    }
+      assert.match(stderr, /^glm-token: .*\nhint: copy the whole key from .*\n$/, what);
+    };
+    await Promise.all(bad.map(store));
     assert.equal(idOf((await glm(['print'])).stdout), KEY.split('.')[0]);
   });
 
-  test('a stored key is not replaced without --force where nobody can be asked', async () => {
+  test('without a terminal, a stored key is replaced with --force alone', async () => {
     await glm(['store'], KEY);
     const { status, stderr } = await glm(['store'], OTHER);
     assert.equal(status, 2);
-    assert.match(stderr, /already, and was left as it is\nhint: .*glm-token store --force\n$/);
+    assert.equal(
+      stderr,
+      `glm-token: another key (0123…cdef) is stored for open.bigmodel.cn; it was kept\nhint: to replace it: ${CALL} store --force\n`,
+    );
     assert.equal(idOf((await glm(['print'])).stdout), KEY.split('.')[0]);
-    assert.equal((await glm(['store'], KEY)).status, 0, 'the same key again is no replacement');
+    assert.equal((await glm(['store'], KEY)).status, 0, 'the same key again replaces nothing');
     assert.equal((await glm(['store', '--force'], OTHER)).status, 0);
     assert.equal(idOf((await glm(['print'])).stdout), OTHER.split('.')[0]);
   });
 
-  test('delete asks first, so that without a terminal it wants --force', async () => {
+  test('without a terminal, delete requires --force', async () => {
     await glm(['store'], KEY);
-    assert.equal((await glm(['delete'])).status, 2);
+    const refused = await glm(['delete']);
+    assert.equal(refused.status, 2);
+    assert.equal(
+      refused.stderr,
+      `glm-token: cannot ask for confirmation without a terminal; nothing was deleted\nhint: to delete without confirmation: ${CALL} delete --force\n`,
+    );
     assert.equal((await glm(['print'])).status, 0);
-    assert.equal((await glm(['delete', '--force'])).status, 0);
+    const deleted = await glm(['delete', '--force']);
+    assert.equal(deleted.status, 0);
+    assert.equal(
+      deleted.stderr,
+      'glm-token: deleted the key for open.bigmodel.cn from the keychain (Secret Service)\n',
+    );
     const gone = await glm(['delete', '--force']);
     assert.equal(gone.status, 3);
-    assert.match(gone.stderr, /no key is stored for open\.bigmodel\.cn\nhint: glm-token list/);
+    assert.equal(
+      gone.stderr,
+      `glm-token: no key is stored for open.bigmodel.cn\nhint: to see what is stored: ${CALL} list\n`,
+    );
   });
 
-  test('list is a table for people', async () => {
-    assert.match((await glm(['list'])).stderr, /no key is stored yet\nhint: run: glm-token store/);
+  test('list prints a table of accounts', async () => {
+    assert.equal(
+      (await glm(['list'])).stderr,
+      `glm-token: no key is stored yet\nhint: run: ${CALL} store\nglm-token: keys are read from the keychain (Secret Service)\n`,
+    );
     await glm(['store'], KEY);
     await glm(['store', '--host', 'api.z.ai', '--profile', 'work'], OTHER);
     const lines = (await glm(['list'])).stdout.split('\n');
@@ -164,17 +182,20 @@ describe('piped', () => {
     assert.ok(lines.includes('api.z.ai          work     fedc…3210  keychain'));
   });
 
-  test('what a store holds that is no key exits 4 and is not printed', async () => {
+  test('a stored text that is not a key exits 4 and is not printed', async () => {
     const set = "require('keytar').setPassword('glm-token','default@open.bigmodel.cn','Gar.ba.ge')";
     await run([process.execPath, '-e', set], { env, cwd: ROOT });
     const { status, stderr } = await glm(['print']);
     assert.equal(status, 4);
-    assert.match(stderr, /is not an API key\nhint: store it again: glm-token store --force/);
+    assert.equal(
+      stderr,
+      `glm-token: what is stored for open.bigmodel.cn in the keychain (Secret Service) is not an API key\nhint: store it again: ${CALL} store --force\n`,
+    );
     assert.doesNotMatch(stderr, /Gar|ba\.ge/);
     assert.match((await glm(['list'])).stdout, /\(not a key\)/);
   });
 
-  test('GLM_API_KEY wins for the default account, and for it alone', async () => {
+  test('GLM_API_KEY takes precedence for the default account, and for it alone', async () => {
     await glm(['store'], KEY);
     const withKey = { ...env, GLM_API_KEY: OTHER };
     const print = (...args: string[]) => glmToken(['print', ...args], { env: withKey });
@@ -184,33 +205,39 @@ describe('piped', () => {
     assert.match(stdout, /fedc…3210 {2}environment\n.*0123…cdef {2}keychain/);
     const broken = await glmToken(['print'], { env: { ...env, GLM_API_KEY: 'Hush' } });
     assert.equal(broken.status, 4);
-    assert.match(broken.stderr, /^glm-token: GLM_API_KEY does not hold an API key/);
+    assert.match(
+      broken.stderr,
+      /^glm-token: GLM_API_KEY does not hold an API key \(id\.secret\)\nhint: /,
+    );
     assert.doesNotMatch(broken.stderr, /Hush/);
     const stored = await glmToken(['store', '--force'], { env: withKey, input: KEY });
-    assert.match(stored.stderr, /GLM_API_KEY is set too, and wins/);
+    assert.match(stored.stderr, /^glm-token: warning: GLM_API_KEY is set and takes precedence$/m);
   });
 });
 
 describe('on a terminal', () => {
   beforeEach(clear);
 
-  test('store says where the key goes, and does not show it', async () => {
+  test('store says where the key will be kept, and does not show it', async () => {
     const { status, stdout } = await onTerminal(['store'], [['not shown): ', KEY]]);
     assert.equal(status, 0, stdout);
-    assert.match(stdout, /the key for open\.bigmodel\.cn goes to the keychain \(Secret Service\)/);
-    assert.match(stdout, /stored the key 0123…cdef/);
+    assert.match(
+      stdout,
+      /the key for open\.bigmodel\.cn will be kept in the keychain \(Secret Service\)/,
+    );
+    assert.match(stdout, /stored key 0123…cdef/);
     assert.doesNotMatch(stdout, /TopSecret|0123456789abcdef/);
     assert.match((await glm(['print'])).stdout, TOKEN);
   });
 
-  test('store asks before it replaces a key, and no means no', async () => {
+  test('store asks before it replaces a key, and keeps it unless the answer is yes', async () => {
     await glm(['store'], KEY);
     const ask = (answer: string) =>
       onTerminal(
         ['store'],
         [
           ['not shown): ', OTHER],
-          ['replace it? [y/N] ', answer],
+          ['(0123…cdef) is stored for open.bigmodel.cn. Replace it? [y/N] ', answer],
         ],
       );
     const no = await ask('');
@@ -221,33 +248,32 @@ describe('on a terminal', () => {
     assert.equal(idOf((await glm(['print'])).stdout), OTHER.split('.')[0]);
   });
 
-  test('Ctrl-C at the prompt ends it with 130 and stores nothing', async () => {
-    const { status, stdout } = await onTerminal(['store'], [['not shown): ', '^C']]);
-    assert.equal(status, 130, stdout);
-    assert.equal((await glm(['print'])).status, 3);
-  });
-
-  test('delete asks', async () => {
+  test('delete asks, and deletes only when the answer is yes', async () => {
     await glm(['store'], KEY);
-    const question = 'from the keychain (Secret Service)? [y/N] ';
+    const question =
+      'Delete the key for open.bigmodel.cn from the keychain (Secret Service)? [y/N] ';
     assert.equal((await onTerminal(['delete'], [[question, 'n']])).status, 2);
     assert.equal((await onTerminal(['delete'], [[question, 'y']])).status, 0);
     assert.equal((await glm(['print'])).status, 3);
   });
 
-  test('setup takes a key at the prompt, and the next one uses it', async () => {
-    const first = await onTerminal(['setup'], [['not shown): ', KEY]]);
+  test('setup takes a key at the prompt, and a second setup uses it', async () => {
+    const setup = ['setup', '--host=open.bigmodel.cn', '--plan=pay-as-you-go'];
+    const first = await onTerminal(setup, [
+      ['not shown): ', KEY],
+      ['[Y/n] ', 'n'],
+    ]);
     assert.equal(first.status, 0, first.stdout);
     assert.match(first.stdout, /\r\neyJ/);
-    const second = await onTerminal(['setup'], []);
-    assert.match(second.stdout, /the key for open\.bigmodel\.cn is there already/);
+    const second = await onTerminal(setup, [['[Y/n] ', 'n']]);
+    assert.match(second.stdout, /the key for open\.bigmodel\.cn is stored already/);
   });
 });
 
 describe('setup', () => {
   beforeEach(clear);
 
-  test('with the key piped in: a token, and the lines for init.el', async () => {
+  test('with the key piped in, it prints a token and the lines for init.el', async () => {
     const { status, stdout, stderr } = await glm(
       ['setup', '--host', 'api.z.ai', '--profile', '工"作'],
       KEY,
@@ -258,17 +284,18 @@ describe('setup', () => {
     assert.deepEqual(block, [
       ';; GLM for gptel: a fresh token for each request; the key stays in its store.',
       `(add-to-list 'load-path "${ROOT}/elisp")`,
-      `(setq glm-gptel-auth-command '("${process.execPath}" "${PROGRAM}"))`,
-      "(require 'glm-gptel-auth)",
-      "(with-eval-after-load 'gptel",
-      '  (setq gptel-backend (glm-gptel-auth-make-backend "GLM" :host "api.z.ai" :profile "工\\"作")',
-      "        gptel-model 'glm-5.3))",
+      "(if (not (require 'glm-gptel-auth nil t))",
+      `    (message "GLM: glm-gptel-auth is not where it was; get new lines with: ${CALL} setup emacs")`,
+      `  (setq glm-gptel-auth-command '("${process.execPath}" "${PROGRAM}"))`,
+      "  (with-eval-after-load 'gptel",
+      '    (setq gptel-backend (glm-gptel-auth-make-backend "GLM" :host "api.z.ai" :profile "工\\"作")',
+      "          gptel-model 'glm-5.3)))",
     ]);
-    assert.match(stderr, /will be kept in the keychain \(Secret Service\)/);
+    assert.match(stderr, /^glm-token: the key will be kept in the keychain \(Secret Service\)$/m);
     assert.doesNotMatch(stdout + stderr, /TopSecret/);
   });
 
-  test('setup emacs prints the lines alone, and asks nothing', async () => {
+  test('setup emacs prints the lines alone and asks nothing', async () => {
     const { status, stdout, stderr } = await glm(['setup', 'emacs']);
     assert.deepEqual([status, stderr], [0, '']);
     assert.match(stdout, /^;; GLM for gptel/);
@@ -276,7 +303,7 @@ describe('setup', () => {
     assert.equal((await glm(['setup', 'vim'])).status, 2);
   });
 
-  test('with GLM_API_KEY and no keychain at all', async () => {
+  test('with GLM_API_KEY, it needs no keychain', async () => {
     const bare = { ...BARE_ENV, GLM_API_KEY: KEY };
     const { status, stdout, stderr } = await glmToken(['setup'], { env: bare });
     assert.equal(status, 0, stderr);
@@ -284,16 +311,16 @@ describe('setup', () => {
     assert.match(stderr, /GLM_API_KEY is set, so the key comes from the environment/);
   });
 
-  test('with neither: exit 5 and the cure', async () => {
+  test('with neither keychain nor passphrase, it exits 5 and names the ways on', async () => {
     const { status, stderr } = await glmToken(['setup'], {
       env: BARE_ENV,
       input: KEY,
     });
     assert.equal(status, 5);
-    assert.match(stderr, /hint: .*glm-token store --store file/);
+    assert.ok(stderr.endsWith(`hint: on a terminal, which asks for a passphrase: ${CALL} setup\n`));
   });
 
-  test('a key that is there already is kept, unless another is piped in', async () => {
+  test('a stored key is kept, and replaced only with --force and another key piped in', async () => {
     await glm(['store'], KEY);
     assert.equal((await glm(['setup'])).status, 0);
     assert.equal((await glm(['setup'], OTHER)).status, 2);

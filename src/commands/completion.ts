@@ -1,0 +1,26 @@
+/** `glm-token completion`: the script by which a shell completes our words at TAB. */
+
+import { basename } from 'node:path';
+import type { Command } from '../command.ts';
+import { SCRIPTS, SHELLS } from '../completion/scripts.ts';
+import { GlmTokenError } from '../core/errors.ts';
+import { shown } from '../core/text.ts';
+
+export const completion: Command<'completion'> = {
+  name: 'completion',
+  options: {},
+  operands: { usage: '[bash|zsh|fish]', words: SHELLS },
+  async run({ env, terminal }, _args, [named]) {
+    const path = env.SHELL ?? '';
+    const name = named ?? basename(path.replaceAll('\\', '/')).replace(/\.exe$/i, '');
+    const shell = SHELLS.find((one) => one === name);
+    if (!shell) {
+      throw new GlmTokenError('shellUnknown', {
+        given: name ? shown(name) : undefined,
+        shells: SHELLS,
+      });
+    }
+    terminal.print(...SCRIPTS[shell].split('\n'));
+    return undefined;
+  },
+};
