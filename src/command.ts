@@ -1,0 +1,103 @@
+/** What a subcommand is, and the world that it works with. */
+
+import type { Readable, Writable } from 'node:stream';
+import type { Account } from './core/account.ts';
+import type { AskHelper } from './daemon/client.ts';
+import type { Messages } from './messages/en.ts';
+import type { Paths } from './paths.ts';
+import type { Env, Settings } from './settings.ts';
+import { type Stores, WRITABLE_STORES, type WritableStoreName } from './stores/registry.ts';
+import type { Terminal } from './terminal.ts';
+
+/** An option; what is said of it stands in src/messages, under the names of command and option. */
+export interface Option {
+  readonly type: 'string' | 'boolean';
+  readonly choices?: readonly string[];
+  /** Placeholder of the value in help. */
+  readonly value?: string;
+  /** Whether it may stand without its value, which is empty then. */
+  readonly isValueOptional?: boolean;
+  /** Shown in help. */
+  readonly default?: string;
+}
+
+export type Args = Readonly<Record<string, string | boolean | undefined>>;
+
+/** The option that names a store, as one of the stores that can be written to. */
+export const STORE_OPTION = { type: 'string', value: 'STORE', choices: WRITABLE_STORES } as const;
+
+export const storeChoice = ({ store }: Args): WritableStoreName | undefined =>
+  store as WritableStoreName | undefined;
+
+export type CommandName = keyof Messages['commands'];
+
+export interface Command<Name extends CommandName = CommandName> {
+  readonly name: Name;
+  readonly options: Readonly<Record<keyof Messages['commands'][Name]['options'], Option>>;
+  /** Arguments other than options; none by default. */
+  readonly operands?: Operands;
+  /**
+   * Resolves when done, to an exit status other than 0 where there is one to pass on. Every failure
+   * of its own is thrown, as a GlmTokenError unless it is a bug.
+   */
+  run(context: Context, args: Args, operands: readonly string[]): Promise<ExitStatus | undefined>;
+}
+
+/** Any of the subcommands. */
+export type AnyCommand = { [Name in CommandName]: Command<Name> }[CommandName];
+
+export interface Operands {
+  /** As the usage line shows them. */
+  readonly usage: string;
+  /** The only words that are allowed; any by default. */
+  readonly words?: readonly string[];
+  /** From the first one on, or after `--`, everything is taken as it is, options too. */
+  readonly verbatim?: boolean;
+}
+
+/** A number, or the signal that ended a child. */
+export type ExitStatus = number | NodeJS.Signals;
+
+/** The world as a command sees it; only `cli.ts` makes one. */
+export interface Context {
+  readonly env: Env;
+  readonly platform: NodeJS.Platform;
+  readonly settings: Settings;
+  readonly terminal: Terminal;
+  readonly messages: Messages;
+  /** The messages in the language of a locale such as `zh`. */
+  messagesFor(locale: string): Promise<Messages>;
+  readonly paths: Paths;
+  readonly version: string;
+  /** Version of Node, such as `20.19.0`. */
+  readonly nodeVersion: string;
+  /** The oldest version of Node that the program is made for. */
+  readonly oldestNode: string;
+  /** The time, in milliseconds since 1970 (UTC). */
+  now(): number;
+  /** The stores, for a command that a person runs. */
+  readonly stores: Stores;
+  /**
+   * The stores for the helper, which can ask no one.
+   *
+   * @param lockAfterMs idle time after which the key file is locked, in milliseconds
+   * @param onWaiting called each time that the keychain waits for a person
+   */
+  helperStores(lockAfterMs: number, onWaiting: () => void): Stores;
+  /** The user; `undefined` on Windows. */
+  readonly uid: number | undefined;
+  /** Asks the helper at `GLM_TOKEN_SOCKET`, in place of the stores; `undefined` when that is not set. */
+  readonly askHelper: AskHelper | undefined;
+  /** The process and its two streams, for the helper, whose protocol has them to itself. */
+  readonly stdio: { readonly pid: number; readonly input: Readable; readonly output: Writable };
+  /** From now on, signals that would end the process are given to the callback instead. */
+  onSignal(callback: (signal: NodeJS.Signals) => void): void;
+  /** The account that the options name, else the settings. */
+  account(args: Args): Account;
+}
+
+/** The options that name an account. */
+export const ACCOUNT_OPTIONS = {
+  host: { type: 'string', value: 'HOST' },
+  profile: { type: 'string', value: 'NAME' },
+} as const satisfies Record<string, Option>;

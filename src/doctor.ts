@@ -1,0 +1,333 @@
+/** The checks of all that a token depends on: what is wrong, and its cure. */
+
+import { type Account, sameAccount } from './core/account.ts';
+import {
+  asGlmTokenError,
+  type ErrorCode,
+  GlmTokenError,
+  hasCode,
+  type StoreLabel,
+} from './core/errors.ts';
+import { type ApiKey, shortenId } from './core/key.ts';
+import { CLOCK_TOLERANCE_MS, findProblems, isSignedBy, parseToken } from './core/parsed-token.ts';
+import { DEFAULT_TTL_MS, signToken } from './core/token.ts';
+import { type Messages, oneHint, type PlanName, type Text } from './messages/en.ts';
+import type { Answer } from './service/probe.ts';
+import type { Env, Settings } from './settings.ts';
+import { othersCanRead } from './stores/passphrase.ts';
+import type { StoreName } from './stores/port.ts';
+import {
+  findKey,
+  type ListedAccount,
+  notFound,
+  type Stores,
+  storeFor,
+  surveyAccounts,
+} from './stores/registry.ts';
+
+export type Check =
+  | 'version'
+  | 'node'
+  | 'environment'
+  | 'helper'
+  | 'store'
+  | 'key'
+  | 'token'
+  | 'host'
+  | 'clock'
+  | 'live';
+
+export interface Finding {
+  readonly check: Check;
+  readonly level: 'ok' | 'warning' | 'failure';
+  readonly message: string;
+  readonly hint?: string | undefined;
+  /** Of a failure. */
+  readonly code?: ErrorCode;
+}
+
+/** What the checks need of the world. */
+export interface Examined {
+  readonly env: Env;
+  readonly platform: NodeJS.Platform;
+  readonly settings: Settings;
+  readonly messages: Messages;
+  readonly paths: { readonly node: string };
+  readonly version: string;
+  readonly nodeVersion: string;
+  readonly oldestNode: string;
+  readonly stores: Stores;
+  now(): number;
+}
+
+/** A helper that is asked for tokens in place of this machine's stores. */
+export interface AskedHelper {
+  readonly path: string;
+  status(): Promise<{
+    readonly version: string;
+    readonly store: StoreName;
+    readonly title: string;
+  }>;
+  accounts(): Promise<readonly Account[]>;
+  token(account: Account): Promise<string>;
+}
+
+export interface ExamineOptions {
+  /** Where tokens come from, when that is not this machine. */
+  readonly helper?: AskedHelper | undefined;
+  /** The only account to look at; by default every one that has a key. */
+  readonly account?: Account | undefined;
+  /** Whether to send a token to the service. */
+  readonly live?: boolean;
+  /** Send it with a chat request of one token on this plan's endpoint; by default, list the models. */
+  readonly plan?: PlanName | undefined;
+  /** Whether a locked key file is as it should be, since a later request asks for its passphrase. */
+  readonly unlocksLater?: boolean;
+}
+
+export async function* examine(
+  examined: Examined,
+  options: ExamineOptions,
+): AsyncGenerator<Finding> {
+  const { account, live = false, plan, unlocksLater = false, helper } = options;
+  yield ok('version', `glm-token ${examined.version}`);
+  yield checkNode(examined);
+  yield* checkEnvironment(examined);
+  if (helper) {
+    yield* examineHelper(examined, options, helper);
+    return;
+  }
+
+  const { accounts, error } = await surveyAccounts(examined.stores);
+  yield await checkStore(examined, error, unlocksLater);
+  const chosen = accounts.filter(
+    (listed) => (!account || sameAccount(listed.account, account)) && isUsed(listed, accounts),
+  );
+  if (chosen.length === 0 && error === undefined) {
+    const reason = account
+      ? await notFound(examined.stores, account)
+      : new GlmTokenError('noKeyYet');
+    yield failure(examined, 'key', reason);
+  }
+  const keys: [Account, ApiKey][] = [];
+  for (const listed of chosen) {
+    const key = yield* checkKey(examined, listed.account);
+    if (key) keys.push([listed.account, key]);
+  }
+
+  const hosts = new Set(chosen.map((listed) => listed.account.host));
+  if (hosts.size === 0) hosts.add((account ?? examined.settings.account).host);
+  for (const host of hosts) {
+    const clock = yield* checkHost(examined, host);
+    if (!clock || !live) continue;
+    for (const [owner, key] of keys) {
+      if (owner.host === host) {
+        const { token } = await signToken(key, examined.now(), DEFAULT_TTL_MS);
+        const store = await storeFor(examined.stores, owner);
+        yield await checkLive(examined, { account: owner, token, store, plan, clock });
+      }
+    }
+  }
+}
+
+/** What there is to examine when a helper on a socket is asked: the helper, one token, the host. */
+async function* examineHelper(
+  examined: Examined,
+  { account: named, live = false, plan }: ExamineOptions,
+  helper: AskedHelper,
+): AsyncGenerator<Finding> {
+  const texts = examined.messages.doctor;
+  const byDefault = examined.settings.account;
+  let account = named ?? byDefault;
+  let store: StoreLabel | undefined;
+  let token: string | undefined;
+  try {
+    const { version, title, ...status } = await helper.status();
+    store = { name: status.store, place: title };
+    yield ok('helper', texts.helperAnswers(helper.path, version, title));
+    if (!named) {
+      const served = await helper.accounts().catch(() => []);
+      const isServed = served.some((one) => sameAccount(one, byDefault));
+      account = isServed ? byDefault : (served[0] ?? byDefault);
+    }
+  } catch (error) {
+    yield failure(examined, 'helper', error);
+  }
+  if (store) {
+    try {
+      token = await helper.token(account);
+      const [problem] = findProblems(parseToken(token), examined.now());
+      const text = problem && examined.messages.inspect.problem(problem);
+      yield text ? warning('token', text) : ok('token', texts.tokenCame(account));
+    } catch (error) {
+      yield failure(examined, 'token', error);
+    }
+  }
+  const clock = yield* checkHost(examined, account.host);
+  if (live && clock && token && store) {
+    yield await checkLive(examined, { account, token, store, plan, clock });
+  }
+}
+
+/** Of two keys for one account, the first is used. */
+const isUsed = (listed: ListedAccount, all: readonly ListedAccount[]): boolean =>
+  all.find((other) => sameAccount(other.account, listed.account)) === listed;
+
+const ok = (check: Check, message: string): Finding => ({ check, level: 'ok', message });
+
+const warning = (check: Check, text: Text): Finding => ({
+  check,
+  level: 'warning',
+  message: text.message,
+  hint: oneHint(text),
+});
+
+function failure({ messages }: Examined, check: Check, thrown: unknown): Finding {
+  const error = asGlmTokenError(thrown);
+  const text = messages.describe(error);
+  return { check, level: 'failure', message: text.message, hint: oneHint(text), code: error.code };
+}
+
+function checkNode({ paths, nodeVersion, oldestNode, messages }: Examined): Finding {
+  const [major = 0, minor = 0] = nodeVersion.split('.').map(Number);
+  const [oldestMajor = 0, oldestMinor = 0] = oldestNode.split('.').map(Number);
+  const message = `${nodeVersion} (${paths.node})`;
+  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) {
+    return ok('node', message);
+  }
+  const hint = messages.doctor.updateNode(oldestNode);
+  return warning('node', { message, hint });
+}
+
+function* checkEnvironment({ settings, platform, messages }: Examined): Generator<Finding> {
+  if (settings.apiKey !== undefined) {
+    const { environment, environmentUnused } = messages.doctor;
+    yield warning('environment', settings.socket ? environmentUnused : environment);
+  }
+  const file = settings.passphraseFile;
+  if (file !== undefined && platform !== 'win32' && othersCanRead(file)) {
+    yield warning('environment', messages.doctor.passphraseFileOpen(file));
+  }
+}
+
+/** Whether the store in use answers, and whether it lasts. */
+async function checkStore(
+  examined: Examined,
+  error: unknown,
+  unlocksLater: boolean,
+): Promise<Finding> {
+  const { stores } = examined;
+  const { store: texts, perils, keepElsewhere, lockedUntilNeeded } = examined.messages.doctor;
+  if (hasCode(error, 'ERR_PASSPHRASE') && unlocksLater) {
+    return ok('store', lockedUntilNeeded(await stores.primary()));
+  }
+  if (error !== undefined) {
+    const finding = failure(examined, 'store', error);
+    const asksLater = error instanceof GlmTokenError && error.reason === 'keychainAsksLater';
+    // With a key in the environment, nothing depends on it.
+    return stores.environment || asksLater ? { ...finding, level: 'warning' } : finding;
+  }
+  const store = await stores.primary();
+  const peril = await store.perishesWith?.();
+  if (!peril) return ok('store', texts(store));
+  return warning('store', { message: `${texts(store)}: ${perils[peril]}`, hint: keepElsewhere });
+}
+
+/** Whether the key of an account signs tokens that verify; returns the key when it does. */
+async function* checkKey(
+  examined: Examined,
+  account: Account,
+): AsyncGenerator<Finding, ApiKey | undefined> {
+  const { stores, messages, now } = examined;
+  let key: ApiKey;
+  try {
+    key = await findKey(stores, account);
+  } catch (error) {
+    yield failure(examined, 'key', error);
+    return undefined;
+  }
+  yield ok('key', messages.doctor.keyWellFormed(shortenId(key.id), account));
+  const nowMs = now();
+  const parsed = parseToken((await signToken(key, nowMs, DEFAULT_TTL_MS)).token);
+  const [problem] = findProblems(parsed, nowMs);
+  if (problem || !(await isSignedBy(parsed, key))) {
+    throw new Error(`a token does not verify: ${problem?.what ?? 'signature'}`);
+  }
+  yield ok('token', messages.doctor.tokenVerified(account));
+  return key;
+}
+
+/** Whether the host answers, and how far our clock is from its; returns the latter, if it did. */
+async function* checkHost(
+  examined: Examined,
+  host: string,
+): AsyncGenerator<Finding, Finding | undefined> {
+  let answer: Answer;
+  try {
+    const { askHost } = await import('./service/probe.ts');
+    answer = await askHost(host, examined);
+  } catch (error) {
+    yield failure(examined, 'host', error);
+    return undefined;
+  }
+  const { hostAnswers } = examined.messages.doctor;
+  yield ok('host', hostAnswers(host, answer.elapsedMs, answer.proxy));
+  const clock = checkClock(examined, host, answer.offsetMs);
+  yield clock;
+  return clock;
+}
+
+function checkClock(
+  { messages, platform, env }: Examined,
+  host: string,
+  offsetMs: number | undefined,
+): Finding {
+  const { clockUnknown, clockRight, clockOff, asAdministrator } = messages.doctor;
+  if (offsetMs === undefined) return warning('clock', clockUnknown(host));
+  const offMs = Math.abs(offsetMs);
+  if (offMs <= CLOCK_TOLERANCE_MS) {
+    return ok('clock', clockRight(host, Math.max(1000, offMs)));
+  }
+  const command = setClockCommand(platform, env);
+  const shownCommand = platform === 'win32' ? asAdministrator(command) : command;
+  return warning('clock', clockOff(host, offsetMs, shownCommand));
+}
+
+function setClockCommand(platform: NodeJS.Platform, env: Env): string {
+  if (platform === 'darwin') return 'sudo sntp -sS time.apple.com';
+  if (platform === 'win32') return 'w32tm /resync';
+  if (env.WSL_DISTRO_NAME) return 'sudo hwclock -s';
+  return 'sudo timedatectl set-ntp true';
+}
+
+interface LiveCheck {
+  readonly account: Account;
+  readonly token: string;
+  /** Where the key is. */
+  readonly store: StoreLabel;
+  readonly plan: PlanName | undefined;
+  readonly clock: Finding;
+}
+
+/** Whether the service accepts a token. */
+async function checkLive(
+  examined: Examined,
+  { account, token, store, plan, clock }: LiveCheck,
+): Promise<Finding> {
+  try {
+    const { chat, listModels, refusalIn } = await import('./service/probe.ts');
+    const { host } = account;
+    const answer = plan
+      ? await chat(host, plan, token, examined)
+      : await listModels(host, token, examined);
+    const refusal = refusalIn(answer, account, store);
+    if (refusal) throw refusal;
+    return ok('live', examined.messages.doctor.tokenAccepted(account));
+  } catch (error) {
+    const finding = failure(examined, 'live', error);
+    // The service tells no wrong clock from a wrong key.
+    const mayBeClock =
+      clock.level !== 'ok' && error instanceof GlmTokenError && error.reason === 'tokenRefused';
+    return mayBeClock ? { ...finding, hint: examined.messages.doctor.clockFirst } : finding;
+  }
+}

@@ -1,0 +1,40 @@
+/** Where a command gets a token: from a key in the stores, or from the helper at `GLM_TOKEN_SOCKET`. */
+
+import type { Context } from './command.ts';
+import type { Account } from './core/account.ts';
+import { parseDuration } from './core/duration.ts';
+import { GlmTokenError } from './core/errors.ts';
+import type { ApiKey } from './core/key.ts';
+import { signToken, type Token } from './core/token.ts';
+import { findKey, type WritableStoreName } from './stores/registry.ts';
+
+export interface FreshToken extends Token {
+  /** The key that signed it; `undefined` when a helper did, which keeps the key to itself. */
+  readonly key: ApiKey | undefined;
+}
+
+/**
+ * @param ttl the lifetime, such as `3m`
+ * @param choice the store to read the key from
+ * @throws GlmTokenError when there is no key, or the store or the helper fails
+ */
+export async function freshToken(
+  context: Context,
+  account: Account,
+  ttl: string,
+  choice?: WritableStoreName,
+): Promise<FreshToken> {
+  const ttlMs = parseDuration(ttl);
+  const { askHelper, settings } = context;
+  if (!askHelper) {
+    const key = await findKey(context.stores, account, choice);
+    return { ...(await signToken(key, context.now(), ttlMs)), key };
+  }
+  const path = settings.socket ?? '';
+  if (choice) throw new GlmTokenError('storeIsElsewhere', { path });
+  const { token, expiresAt } = await askHelper('token', { ...account, ttl });
+  if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token) || !Number.isSafeInteger(expiresAt)) {
+    throw new GlmTokenError('socketUnanswered', { path, fault: 'unintelligible' });
+  }
+  return { token, issuedAtMs: expiresAt - ttlMs, expiresAtMs: expiresAt, key: undefined };
+}

@@ -1,0 +1,124 @@
+/** Every variable of ours in the environment, read and checked, and where our files are. */
+
+import { tmpdir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import envPaths from 'env-paths';
+import {
+  type Account,
+  DEFAULT_HOST,
+  DEFAULT_PROFILE,
+  parseHost,
+  parseProfile,
+} from './core/account.ts';
+import { parseDuration } from './core/duration.ts';
+import { GlmTokenError } from './core/errors.ts';
+import { shown } from './core/text.ts';
+import { WRITABLE_STORES, type WritableStoreName } from './stores/registry.ts';
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** The languages that there are messages in. */
+export const LANGUAGES = ['en', 'zh'] as const;
+
+export type Language = (typeof LANGUAGES)[number];
+
+/**
+ * The language for people: `GLM_TOKEN_LANG`, else that of the locale. A locale whose character set is
+ * not UTF-8 could not show Chinese.
+ *
+ * @param systemLocale such as `zh-CN`, where the system does not say it in the environment
+ */
+export function chooseLanguage(env: Env, systemLocale: string | undefined): Language {
+  const named = LANGUAGES.find((language) => language === env.GLM_TOKEN_LANG);
+  if (named) return named;
+  const locale = env.LC_ALL || env.LC_MESSAGES || env.LANG || systemLocale || '';
+  return /^zh([-_][\w-]*)?(\.utf-?8)?(@.*)?$/i.test(locale) ? 'zh' : 'en';
+}
+
+export interface Settings {
+  /** `GLM_TOKEN_HOST` and `GLM_TOKEN_PROFILE`: the account when none is named. */
+  readonly account: Account;
+  /** `GLM_API_KEY`: a key for that account. */
+  readonly apiKey: string | undefined;
+  /** `GLM_TOKEN_STORE`: the store to use. */
+  readonly store: WritableStoreName | undefined;
+  /** `GLM_TOKEN_PASSPHRASE_FILE`: a file that holds the passphrase of the key file. */
+  readonly passphraseFile: string | undefined;
+  /** `GLM_TOKEN_SOCKET`: where a helper listens that is asked in place of the stores here. */
+  readonly socket: string | undefined;
+  /** `GLM_TOKEN_KEYCHAIN_TIMEOUT`: the time to answer a keychain's prompt, in milliseconds. */
+  readonly keychainTimeoutMs: number;
+}
+
+const KEYCHAIN_TIMEOUT = '60s';
+
+/** @throws GlmTokenError `ERR_USAGE`, which names the variable, when a value makes no sense */
+export function readSettings(env: Env): Settings {
+  /** The value of a variable, parsed; one that is empty counts as not set. */
+  const read = <T>(variable: string, fallback: string, parse: (value: string) => T): T => {
+    try {
+      return parse(env[variable] || fallback);
+    } catch (problem) {
+      if (!(problem instanceof GlmTokenError)) throw problem;
+      throw new GlmTokenError('settingInvalid', { variable, problem });
+    }
+  };
+  read('GLM_TOKEN_LANG', 'en', parseLanguage); // Used by now, or it could not be used.
+  return {
+    account: {
+      host: read('GLM_TOKEN_HOST', DEFAULT_HOST, parseHost),
+      profile: read('GLM_TOKEN_PROFILE', DEFAULT_PROFILE, parseProfile),
+    },
+    apiKey: env.GLM_API_KEY || undefined,
+    store: read('GLM_TOKEN_STORE', '', parseStoreName),
+    passphraseFile: env.GLM_TOKEN_PASSPHRASE_FILE || undefined,
+    socket: env.GLM_TOKEN_SOCKET ? read('GLM_TOKEN_SOCKET', '', parseSocketPath) : undefined,
+    keychainTimeoutMs: read('GLM_TOKEN_KEYCHAIN_TIMEOUT', KEYCHAIN_TIMEOUT, parseDuration),
+  };
+}
+
+function parseLanguage(given: string): void {
+  if (LANGUAGES.some((language) => language === given)) return;
+  throw new GlmTokenError('languageUnknown', { given: shown(given), choices: LANGUAGES });
+}
+
+function parseStoreName(given: string): WritableStoreName | undefined {
+  const store = WRITABLE_STORES.find((name) => name === given);
+  if (store || given === '') return store;
+  throw new GlmTokenError('settingNotAChoice', { given: shown(given), choices: WRITABLE_STORES });
+}
+
+/** Longest path that every system takes for a socket, in bytes: macOS has room for 104 with a zero. */
+const MAX_SOCKET_PATH_BYTES = 103;
+
+/** @throws GlmTokenError `ERR_USAGE` */
+export function parseSocketPath(path: string): string {
+  const isRelative = !isAbsolute(path);
+  if (!isRelative && Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES) return path;
+  throw new GlmTokenError('socketPathInvalid', { isRelative, maxBytes: MAX_SOCKET_PATH_BYTES });
+}
+
+/**
+ * Where the helper listens when no path is named.
+ *
+ * @throws GlmTokenError `ERR_DAEMON` when there is no such place
+ */
+export function defaultSocketPath(env: Env, platform: NodeJS.Platform): string {
+  const directory = platform === 'darwin' ? tmpdir() : env.XDG_RUNTIME_DIR;
+  if (!directory) throw new GlmTokenError('runtimeDirectoryMissing');
+  return parseSocketPath(join(directory, 'glm-token', 'agent.sock'));
+}
+
+/**
+ * The user's directory for data of ours.
+ *
+ * @throws GlmTokenError `ERR_USAGE` when it would be below the current directory
+ */
+export function dataDirectory(env: Env, platform: NodeJS.Platform): string {
+  const path = envPaths('glm-token', { suffix: '' }).data;
+  if (isAbsolute(path)) return path;
+  const usesXdg = platform !== 'darwin' && platform !== 'win32' && env.XDG_DATA_HOME;
+  const variable = usesXdg ? 'XDG_DATA_HOME' : platform === 'win32' ? 'LOCALAPPDATA' : 'HOME';
+  const problem = new GlmTokenError('homeNotAbsolute');
+  throw new GlmTokenError('settingInvalid', { variable, problem });
+}

@@ -1,0 +1,282 @@
+/** The terminal: what is written to it, and what a person is asked there. */
+
+import { openSync, writeSync } from 'node:fs';
+import type { Interface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import { styleText } from 'node:util';
+import type { Account } from './core/account.ts';
+import { asGlmTokenError, GlmTokenError } from './core/errors.ts';
+import { printable, shown } from './core/text.ts';
+import { type Messages, oneHint, type Text } from './messages/en.ts';
+
+/** Thrown when a question was refused, by Ctrl-C or Ctrl-D. */
+export class Refused extends Error {}
+
+/** How often a person may try to answer a question. */
+const MAX_TRIES = 3;
+
+export interface Terminal {
+  /** Whether there is a person at standard input. */
+  readonly isInteractive: boolean;
+  /** Writes lines of the answer to standard output. */
+  print(...lines: string[]): void;
+  /** Writes a line for a person to standard error, with the program's name, and hints below it. */
+  note(text: string | Text): void;
+  /** Writes a line whose first word is a level, in its colour where the terminal has colours. */
+  printLevel(level: Level, word: string, rest: string): void;
+  /** Writes what was thrown to standard error, as text or as JSON; `about` the account in question. */
+  report(thrown: unknown, about?: Account): void;
+  /** Says that the keychain waits for a person. */
+  noteWaiting(): void;
+  /** Asks for a line. */
+  ask(question: string): Promise<string>;
+  /** Asks for a line without echo. */
+  askSecret(question: string): Promise<string>;
+  /** Asks a question that Enter answers with no, unless `byDefault` is true. */
+  confirm(question: string, byDefault?: boolean): Promise<boolean>;
+  /** Asks for one of several, by number; Enter takes the default. Returns its index. */
+  choose(question: string, choices: readonly string[], byDefault: number): Promise<number>;
+  /**
+   * Asks until `take` accepts the answer: what it throws is said, and the question asked again, up
+   * to three times in all.
+   */
+  askUntil<T>(ask: () => Promise<string>, take: (answer: string) => T | Promise<T>): Promise<T>;
+  /** Standard input, whole, as text, up to a number of bytes. */
+  readInput(maxBytes: number): Promise<string>;
+  /**
+   * Asks for the passphrase of the key file, twice when it is new, even when standard input is not
+   * the terminal (it may be the key that is to be stored); `undefined` where there is no terminal.
+   */
+  askPassphrase(question: PassphraseQuestion): Promise<string | undefined>;
+}
+
+export interface PassphraseQuestion {
+  readonly isNew: boolean;
+  /** Whether the last answer was wrong. */
+  readonly wasWrong?: boolean;
+}
+
+type Level = 'ok' | 'warning' | 'failure';
+
+const COLORS: Record<Level | 'hint', Parameters<typeof styleText>[0]> = {
+  ok: 'green',
+  warning: 'yellow',
+  failure: 'red',
+  hint: 'cyan',
+};
+
+interface Streams {
+  readonly input: Readable & { isTTY?: boolean };
+  readonly output: Writable;
+}
+
+export interface TerminalOptions {
+  readonly messages: Messages;
+  /** Whether failures are reported as JSON. */
+  readonly json: boolean;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export function openTerminal(options: TerminalOptions): Terminal {
+  return new ProcessTerminal(options, () => ({ input: process.stdin, output: process.stderr }));
+}
+
+class ProcessTerminal implements Terminal {
+  readonly #options: TerminalOptions;
+  /** A function, since it costs 3 ms to make the stream of standard input. */
+  readonly #streams: () => Streams;
+
+  constructor(options: TerminalOptions, streams: () => Streams) {
+    this.#options = options;
+    this.#streams = streams;
+  }
+
+  get isInteractive(): boolean {
+    return this.#streams().input.isTTY === true;
+  }
+
+  print(...lines: string[]): void {
+    for (const line of lines) writeAll(1, `${printable(line)}\n`);
+  }
+
+  printLevel(level: Level, word: string, rest: string): void {
+    writeAll(1, `${paint(1, COLORS[level], word)}${printable(rest)}\n`);
+  }
+
+  note(text: string | Text): void {
+    this.#say('glm-token:', typeof text === 'string' ? { message: text } : text);
+  }
+
+  #say(name: string, { message, hint }: Text): void {
+    const hints = typeof hint === 'string' ? [hint] : (hint ?? []);
+    const lines = hints.map(
+      (line) => `${paint(2, COLORS.hint, this.#options.messages.hintLabel)}${printable(line)}\n`,
+    );
+    writeAll(2, `${name} ${printable(message)}\n${lines.join('')}`);
+  }
+
+  report(thrown: unknown, about?: Account): void {
+    const { messages, json } = this.#options;
+    const error = asGlmTokenError(thrown);
+    const text = messages.describe(error, about);
+    if (json) {
+      const body = { code: error.code, message: text.message, hint: oneHint(text) ?? null };
+      writeAll(2, `${printable(JSON.stringify({ schemaVersion: 1, error: body }))}\n`);
+    } else {
+      this.#say(paint(2, COLORS.failure, 'glm-token:'), text);
+    }
+  }
+
+  noteWaiting(): void {
+    const { messages, json } = this.#options;
+    if (json) writeAll(2, `${JSON.stringify({ schemaVersion: 1, waiting: true })}\n`);
+    else this.note(messages.waitingForKeychain);
+  }
+
+  async ask(question: string): Promise<string> {
+    return this.#question(question, false);
+  }
+
+  async askSecret(question: string): Promise<string> {
+    // In Emacs' shell buffers what is typed is shown, whatever the terminal is set to.
+    if (this.#options.env.INSIDE_EMACS && this.#options.env.TERM === 'dumb') {
+      throw new GlmTokenError('terminalEchoes');
+    }
+    return this.#question(question, true);
+  }
+
+  async confirm(question: string, byDefault = false): Promise<boolean> {
+    const { messages } = this.#options;
+    const answer = await this.ask(`${question} [${messages.yesOrNo(byDefault)}] `);
+    return messages.meansYes(answer.trim(), byDefault);
+  }
+
+  async choose(question: string, choices: readonly string[], byDefault: number): Promise<number> {
+    const lines = choices.map((choice, at) => `  ${at + 1}) ${choice}`);
+    for (const line of [question, ...lines]) writeAll(2, `${printable(line)}\n`);
+    const ask = () => this.ask(this.#options.messages.askChoice(byDefault + 1));
+    return this.askUntil(ask, (answer) => {
+      const chosen = answer.trim() === '' ? byDefault : Number(answer) - 1;
+      if (choices[chosen] !== undefined) return chosen;
+      throw new GlmTokenError('choiceInvalid', { given: shown(answer), count: choices.length });
+    });
+  }
+
+  async askUntil<T>(
+    ask: () => Promise<string>,
+    take: (answer: string) => T | Promise<T>,
+  ): Promise<T> {
+    for (let tries = 1; ; tries += 1) {
+      const answer = await ask();
+      try {
+        return await take(answer);
+      } catch (error) {
+        if (!(error instanceof GlmTokenError) || tries === MAX_TRIES) throw error;
+        this.note(this.#options.messages.describe(error).message);
+      }
+    }
+  }
+
+  async readInput(maxBytes: number): Promise<string> {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of this.#streams().input) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > maxBytes) break;
+    }
+    const all = Buffer.concat(chunks);
+    const text = all.toString('utf8');
+    for (const chunk of [...chunks, all]) chunk.fill(0);
+    return text;
+  }
+
+  async askPassphrase(question: PassphraseQuestion): Promise<string | undefined> {
+    if (this.isInteractive) return this.#askPassphrase(question);
+    const { ReadStream, WriteStream } = await import('node:tty');
+    let streams: Streams & { input: Readable };
+    try {
+      const input = new ReadStream(openSync('/dev/tty', 'r'));
+      streams = { input, output: new WriteStream(openSync('/dev/tty', 'w')) };
+    } catch {
+      return undefined;
+    }
+    try {
+      return await new ProcessTerminal(this.#options, () => streams).#askPassphrase(question);
+    } finally {
+      streams.input.destroy();
+      streams.output.destroy();
+    }
+  }
+
+  #askPassphrase({ isNew, wasWrong = false }: PassphraseQuestion): Promise<string> {
+    const { messages } = this.#options;
+    if (wasWrong) return this.askSecret(messages.askPassphraseAfterWrong);
+    if (!isNew) return this.askSecret(messages.askPassphrase);
+    const askNew = () => this.askSecret(messages.askNewPassphrase);
+    return this.askUntil(askNew, async (passphrase) => {
+      if (passphrase === '') throw new GlmTokenError('passphraseEmpty');
+      const again = await this.askSecret(messages.askPassphraseAgain);
+      if (passphrase !== again) throw new GlmTokenError('passphrasesDiffer');
+      return passphrase;
+    });
+  }
+
+  /** Asks on standard error. Where the answer is shown, the terminal itself does the editing. */
+  async #question(question: string, isSecret: boolean): Promise<string> {
+    const [{ createInterface }, { Writable }] = await Promise.all([
+      import('node:readline'),
+      import('node:stream'),
+    ]);
+    const { input, output } = this.#streams();
+    const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+    const lines = createInterface({ input, output: nowhere, terminal: isSecret, historySize: 0 });
+    const line = firstLine(lines);
+    output.write(printable(question)); // Last, or a quick answer would be shown, or Ctrl-C be missed.
+    try {
+      return await line;
+    } catch (error) {
+      if (!isSecret) output.write('\n');
+      throw error;
+    } finally {
+      if (isSecret) output.write('\n');
+      lines.close();
+    }
+  }
+}
+
+/** The next line; rejects with {@link Refused} at Ctrl-C and at the end of input, which is Ctrl-D. */
+function firstLine(lines: Interface): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const refuse = () => reject(new Refused());
+    process.once('SIGINT', refuse); // From a terminal that is not in raw mode.
+    lines.once('SIGINT', refuse);
+    lines.once('line', resolve);
+    lines.once('close', () => {
+      process.removeListener('SIGINT', refuse);
+      refuse();
+    });
+  });
+}
+
+/** A word in a colour, where what it is written to is a terminal that has colours (NO_COLOR). */
+function paint(fd: 1 | 2, color: Parameters<typeof styleText>[0], word: string): string {
+  const stream = fd === 1 ? process.stdout : process.stderr;
+  return stream.isTTY && stream.hasColors() ? styleText(color, word) : word;
+}
+
+/** Writes all of it before it returns, whatever kind of file the descriptor is. */
+export function writeAll(fd: 1 | 2, text: string): void {
+  let rest = Buffer.from(text);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(fd, rest));
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      if (code === 'EAGAIN') continue; // A pipe in non-blocking mode that is full for now.
+      if (fd === 2) return; // Nobody is left to tell.
+      if (code === 'EPIPE') throw error;
+      throw new GlmTokenError('outputFailed', { errno: code }, error);
+    }
+  }
+}
