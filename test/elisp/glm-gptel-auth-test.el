@@ -12,17 +12,41 @@
 (require 'ert)
 (require 'cl-lib)
 
-(defvar glm-test--load-time
-  (car (benchmark-run 1 (require 'glm-gptel-auth)))
-  "How long `require' took, in seconds.")
+;; What is in the test's own process before the package is loaded, just after,
+;; and when two seconds have passed.
+(defun glm-test--surroundings ()
+  "Return all hooks, timers and processes there are."
+  (let (hooks)
+    (mapatoms (lambda (symbol)
+                (when (and (boundp symbol)
+                           (string-match-p "-\\(?:hooks?\\|functions\\)\\'"
+                                           (symbol-name symbol)))
+                  (push (cons symbol (copy-tree (default-value symbol))) hooks))))
+    (list (sort hooks (lambda (a b) (string< (car a) (car b))))
+          (copy-sequence timer-list) (copy-sequence timer-idle-list)
+          (process-list))))
 
-(defvar glm-test--after-load (list (process-list)
-                                   (featurep 'jsonrpc) (featurep 'gptel))
-  "What `require' left behind.")
+(defvar glm-test--before-load (glm-test--surroundings))
+(require 'glm-gptel-auth)
+(defvar glm-test--after-load (glm-test--surroundings))
+(defvar glm-test--loaded
+  (cl-remove-if-not #'featurep '(jsonrpc gptel json auth-source
+                                 glm-gptel-auth-helper glm-gptel-auth-source
+                                 glm-gptel-auth-commands glm-gptel-auth-setup
+                                 glm-gptel-auth-doctor)))
+(let ((noninteractive nil)) (sleep-for 2.1))
+(defvar glm-test--two-seconds-later (glm-test--surroundings))
 
+(require 'glm-gptel-auth-helper)
+(require 'glm-gptel-auth-source)
+(require 'glm-gptel-auth-setup)
+(require 'glm-gptel-auth-doctor)
 (require 'auth-source)
+(defvar gptel-backend)
 (defvar gptel-log-level)
-(defvar gptel-mode-hook)
+
+;; A machine that runs tests is busy; limits are tested with limits of their own.
+(setq glm-gptel-auth-timeout 30)
 
 (defconst glm-test--node (getenv "GLM_TEST_NODE"))
 (defconst glm-test--script (getenv "GLM_TEST_SCRIPT"))
@@ -45,6 +69,43 @@
   (declare (indent 0) (debug t))
   `(dolist (transport '(process helper))
      (glm-test--with transport ,@body)))
+
+(defun glm-test--contents (file)
+  "Return the contents of FILE."
+  (with-temp-buffer (insert-file-contents file) (buffer-string)))
+
+(defun glm-test--store-key (key &rest arguments)
+  "Have the program itself store KEY, with ARGUMENTS."
+  (with-temp-buffer
+    (insert key)
+    (should (eql 0 (apply #'call-process-region nil nil glm-test--node t t nil
+                          glm-test--script "store" arguments)))))
+
+(defun glm-test--signer (token)
+  "Return the id of the API key that signed TOKEN."
+  (plist-get (glm-gptel-auth--parse-json
+              (base64-decode-string (nth 1 (split-string token "\\.")) t))
+             :api_key))
+
+(defmacro glm-test--with-fake (mode transport &rest body)
+  "Evaluate BODY with TRANSPORT and a fake glm-token that does MODE.
+`log' is the file in which it notes its starts."
+  (declare (indent 2) (debug t))
+  `(let* ((log (make-temp-file "glm-fake"))
+          (process-environment (cons (concat "GLM_FAKE_LOG=" log)
+                                     process-environment))
+          (glm-gptel-auth-transport ,transport)
+          (glm-gptel-auth-command (list glm-test--fake ,mode)))
+     (unwind-protect (progn ,@body)
+       (glm-gptel-auth--stop-helper)
+       (delete-file log))))
+
+(defun glm-test--said ()
+  "Return the last message that begins with \"GLM\"."
+  (with-current-buffer "*Messages*"
+    (goto-char (point-max))
+    (re-search-backward "^GLM.*")
+    (match-string 0)))
 
 (defun glm-test--message (function &rest arguments)
   "Return the message of the `user-error' that FUNCTION signals on ARGUMENTS."
@@ -76,9 +137,16 @@
 
 ;;;; Loading
 
-(ert-deftest glm-test-require-starts-nothing ()
-  (should (equal glm-test--after-load '(nil nil nil)))
-  (should (numberp glm-test--load-time)))
+(ert-deftest glm-test-loading-starts-nothing-and-changes-no-hook ()
+  "Neither then nor two seconds later."
+  (should-not glm-test--loaded)
+  (should (equal glm-test--before-load glm-test--after-load))
+  (should (equal glm-test--before-load glm-test--two-seconds-later)))
+
+(ert-deftest glm-test-commands-are-there-once-the-main-file-is-loaded ()
+  (dolist (command '(setup store delete status doctor import restart lock
+                           source-enable source-disable))
+    (should (commandp (intern (format "glm-gptel-auth-%s" command))))))
 
 (ert-deftest glm-test-finds-the-program-beside-this-file ()
   (let ((glm-gptel-auth-command nil))
@@ -100,13 +168,115 @@
                      (expand-file-name "node" bin))))
     (delete-directory home t)))
 
+(defmacro glm-test--with-directory (&rest body)
+  "Evaluate BODY with an empty directory, `directory', on `exec-path' alone.
+Its name has a space and Chinese characters.  No glm-token is beside the
+package."
+  (declare (indent 0) (debug t))
+  `(let* ((root (make-temp-file "glm-bin" t))
+          (directory (file-name-as-directory (expand-file-name "我的 程序" root)))
+          (exec-path (list directory))
+          (glm-gptel-auth--directory "/nowhere/")
+          (glm-gptel-auth--node-places nil)
+          (glm-gptel-auth-command nil))
+     (make-directory directory)
+     (unwind-protect (progn ,@body)
+       (glm-gptel-auth--stop-helper)
+       (delete-directory root t))))
+
+(defun glm-test--write-program (name &rest lines)
+  "Write the executable file NAME of LINES in `exec-path', and return its name."
+  (let ((file (expand-file-name name (car exec-path)))
+        (coding-system-for-write 'utf-8-unix))
+    (make-directory (file-name-directory file) t)
+    (with-temp-file file (insert (string-join lines "\n") "\n"))
+    (set-file-modes file #o755)
+    file))
+
+(ert-deftest glm-test-what-npm-installs-is-handed-to-node ()
+  "A link to the script, whose first line names node."
+  (glm-test--with-directory
+    (let ((node (glm-test--write-program "node" "#!/bin/sh"))
+          (script (glm-test--write-program "lib/glm-token/main"
+                                           "#!/usr/bin/env node")))
+      (make-symbolic-link script (expand-file-name "glm-token" directory))
+      (should (equal (glm-gptel-auth--program) (list node script)))
+      (delete-file node)
+      (should (string-match-p "cannot find node, which runs glm-token"
+                              (glm-test--message #'glm-gptel-auth-token))))))
+
+(defconst glm-test--shims
+  `(("pnpm" "#!/bin/sh" "exec %s %s \"$@\"")
+    ("asdf, with bash" "#!/usr/bin/env bash" "exec %s %s \"$@\"")
+    ;; One program for all commands, which goes by the name it is called by.
+    ("Volta, mise" "#!/bin/sh"
+     "[ \"${0##*/}\" = glm-token ] && exec %s %s \"$@\""))
+  "Shims of package managers: who makes them, and their lines.
+In these, node and the script stand for %s.")
+
+(ert-deftest glm-test-a-shim-is-run-as-it-is ()
+  "And tokens come, one by one and from a helper."
+  (pcase-dolist (`(,maker ,first ,second) glm-test--shims)
+    (ert-info (maker :prefix "Shim of ")
+      (glm-test--with-directory
+        (let ((target (glm-test--write-program
+                       "libexec/shim" first
+                       (format second (shell-quote-argument glm-test--node)
+                               (shell-quote-argument glm-test--script))))
+              (shim (expand-file-name "glm-token" directory)))
+          (make-symbolic-link target shim)
+          (should (equal (glm-gptel-auth--program) (list shim)))
+          (dolist (glm-gptel-auth-transport '(process helper))
+            (glm-test--should-be-token (glm-gptel-auth-token))))))))
+
+(ert-deftest glm-test-windows-names ()
+  "Of npm's .cmd file the script is run, with node.exe; others as they are."
+  (glm-test--with-directory
+    (let* ((exec-suffixes '(".exe" ".cmd"))
+           (node (glm-test--write-program "node.exe"))
+           (shim (glm-test--write-program "glm-token.cmd" "@ECHO off")))
+      (should (equal (glm-gptel-auth--program) (list shim)))
+      (let ((script (glm-test--write-program
+                     "node_modules/glm-token/dist/cli.cjs")))
+        (should (equal (glm-gptel-auth--program) (list node script)))))))
+
+(ert-deftest glm-test-paths-with-spaces-and-chinese ()
+  (glm-test--with-directory
+    (let ((node (expand-file-name "node" directory))
+          (script (expand-file-name "cli.cjs" directory)))
+      (make-symbolic-link glm-test--node node)
+      (make-symbolic-link glm-test--script script)
+      (setq glm-gptel-auth-command (list node script))
+      (dolist (glm-gptel-auth-transport '(process helper))
+        (glm-test--should-be-token (glm-gptel-auth-token))))))
+
+(ert-deftest glm-test-a-missing-script-has-a-cure-that-works ()
+  "In place of what node says of it; the doctor does not send to itself."
+  (let ((glm-gptel-auth-command (list glm-test--node "/nowhere/cli.cjs"))
+        (said "cannot find /nowhere/cli.cjs; check `glm-gptel-auth-command', \
+or set it to nil to have glm-token searched for"))
+    (dolist (glm-gptel-auth-transport '(process helper))
+      (should (equal (concat "GLM: " said)
+                     (glm-test--message #'glm-gptel-auth-token))))
+    (let ((text (glm-test--doctor)))
+      (should (string-match-p (concat "program +failure +" (regexp-quote said))
+                              text))
+      (should-not (string-match-p "M-x glm-gptel-auth-doctor" text)))))
+
+(ert-deftest glm-test-node-options-do-not-reach-glm-token ()
+  "They could open a debugger; here they would keep node from starting."
+  (let ((process-environment (cons "NODE_OPTIONS=--require /nowhere/x.cjs"
+                                   process-environment)))
+    (glm-test--with-each
+      (glm-test--should-be-token (glm-gptel-auth-token)))))
+
 (ert-deftest glm-test-says-how-to-install-what-is-missing ()
   (let ((glm-gptel-auth-command nil)
         (glm-gptel-auth--directory "/nowhere/")
         (exec-path '("/nowhere")))
     (should (equal (glm-test--message #'glm-gptel-auth-token)
-                   "GLM: the program glm-token is not found; \
-install it with: npm install -g glm-token")))
+                   "GLM: cannot find the program glm-token; \
+run `npm install -g .' in a checkout of glm-token")))
   (dolist (glm-gptel-auth-transport '(process helper))
     (let ((glm-gptel-auth-command "/nowhere/glm-token"))
       (should (string-match-p "cannot find /nowhere/glm-token"
@@ -134,16 +304,16 @@ install it with: npm install -g glm-token")))
   (glm-test--with-each
     (should (equal (glm-test--message #'glm-gptel-auth-token "api.z.ai")
                    "GLM: no key is stored for api.z.ai; \
-store it with M-x glm-gptel-auth-store"))
+run M-x glm-gptel-auth-store"))
     (let ((glm-gptel-auth-profile "工作"))
       (should (equal (glm-test--message #'glm-gptel-auth-header)
                      "GLM: no key is stored for open.bigmodel.cn (profile 工作); \
-store it with M-x glm-gptel-auth-store")))))
+run M-x glm-gptel-auth-store")))))
 
-(ert-deftest glm-test-works-from-any-folder ()
+(ert-deftest glm-test-works-from-any-directory ()
   (glm-test--with-each
     (dolist (default-directory '("/ssh:nobody@nowhere.invalid:/home/nobody/"
-                                 "/folder/that/is/gone/"))
+                                 "/directory/that/is/gone/"))
       (glm-gptel-auth--stop-helper)
       (glm-test--should-be-token (glm-gptel-auth-token)))))
 
@@ -178,6 +348,23 @@ store it with M-x glm-gptel-auth-store")))))
       (glm-gptel-auth--stop-helper)
       (should-not (process-list)))))
 
+(ert-deftest glm-test-can-be-quit-out-of-where-quitting-is-inhibited ()
+  "As in a timer or a sentinel, where the second request of a tool loop is
+made.  There \\[keyboard-quit] in any frame ends the wait."
+  (let ((glm-gptel-auth-command '("sh" "-c" "exec sleep 60"))
+        (glm-gptel-auth-timeout 30)
+        (outcome nil))
+    (run-at-time 0 nil
+                 (lambda ()
+                   (run-at-time 0.2 nil (lambda () (setq quit-flag t)))
+                   (setq outcome (condition-case nil (glm-gptel-auth-token)
+                                   (quit 'quit)))))
+    (with-timeout (20 (ert-fail "The wait does not end"))
+      (while (null outcome) (accept-process-output nil 0.05)))
+    (should (eq 'quit outcome))
+    (glm-gptel-auth--stop-helper)
+    (should-not (process-list))))
+
 ;;;; The helper in trouble
 
 (ert-deftest glm-test-helper-is-kept ()
@@ -191,22 +378,6 @@ store it with M-x glm-gptel-auth-store")))))
                                 (lambda (process)
                                   (process-command process))
                                 (process-list))))))))
-
-(ert-deftest glm-test-warm-up ()
-  "The first request finds a helper that was started before it."
-  (glm-test--with 'helper
-    (should (memq #'glm-gptel-auth--warm-up gptel-mode-hook))
-    (let ((noninteractive nil))
-      (glm-gptel-auth--warm-up)
-      (let ((helper glm-gptel-auth--helper))
-        (should (process-live-p helper))
-        (glm-gptel-auth--warm-up)
-        (glm-gptel-auth-token)
-        (should (eq helper glm-gptel-auth--helper)))
-      (glm-gptel-auth--stop-helper)
-      (let ((glm-gptel-auth-transport 'process))
-        (glm-gptel-auth--warm-up)
-        (should-not glm-gptel-auth--helper)))))
 
 (ert-deftest glm-test-helper-killed-is-replaced ()
   (glm-test--with 'helper
@@ -227,6 +398,15 @@ store it with M-x glm-gptel-auth-store")))))
         (run-at-time 0.3 nil (lambda () (signal-process helper 'SIGKILL))))
       (glm-test--should-be-token (glm-gptel-auth-token)))))
 
+(ert-deftest glm-test-two-requests-at-once-get-their-own-answers ()
+  "The second one comes while the first one waits."
+  (glm-test--with-fake "two-answers" 'helper
+    (let (second)
+      (run-at-time 0.1 nil (lambda () (setq second (glm-gptel-auth-token))))
+      (should (equal "a.b.first" (glm-gptel-auth-token)))
+      (should (equal "a.b.second" second))
+      (should (equal "daemon\n" (glm-test--contents log))))))
+
 (ert-deftest glm-test-helper-stopped-is-replaced ()
   (glm-test--with 'helper
     (glm-gptel-auth-token)
@@ -238,59 +418,102 @@ store it with M-x glm-gptel-auth-store")))))
       (with-timeout (2 (ert-fail "The stopped helper lives on"))
         (while (process-attributes pid) (accept-process-output nil 0.05))))))
 
+(defconst glm-test--bad-helpers '("dies" "silent" "closed" "garbage" "half-frame"
+                                  "wrong-id" "other-protocol"))
+
 (ert-deftest glm-test-bad-helper-is-replaced-once ()
-  "Then one call does without, and there is no loop of restarts."
-  (dolist (mode '("dies" "silent" "closed" "garbage" "half-frame" "wrong-id"
-                  "other-protocol"))
-    (let* ((log (make-temp-file "glm-fake"))
-           (process-environment (cons (concat "GLM_FAKE_LOG=" log)
-                                      process-environment))
-           (glm-gptel-auth-transport 'helper)
-           (glm-gptel-auth-command (list glm-test--fake mode))
-           (glm-gptel-auth-timeout 0.5))
-      (ert-info (mode :prefix "Helper: ")
-        (glm-test--should-be-token (glm-gptel-auth-token))
-        (should (equal "daemon\ndaemon\nprint\n"
-                       (with-temp-buffer (insert-file-contents log)
-                                         (buffer-string))))
-        (should-not (process-list)))
-      (delete-file log))))
+  "Then a token comes without, and there is no loop of restarts."
+  (dolist (mode glm-test--bad-helpers)
+    (ert-info (mode :prefix "Helper: ")
+      (glm-test--with-fake mode 'helper
+        (let ((glm-gptel-auth-timeout 0.3))
+          (glm-test--should-be-token (glm-gptel-auth-token))
+          (should (equal "daemon\ndaemon\nprint\n" (glm-test--contents log)))
+          (should-not (process-list)))))))
+
+(ert-deftest glm-test-bad-helper-does-nothing-but-tokens ()
+  (dolist (mode glm-test--bad-helpers)
+    (ert-info (mode :prefix "Helper: ")
+      (glm-test--with-fake mode 'helper
+        (let* ((glm-gptel-auth-timeout 0.3)
+               (failure (should-error (glm-gptel-auth--request 'status)
+                                      :type 'glm-gptel-auth--failure)))
+          (should (equal "ERR_DAEMON" (nth 1 failure)))
+          (should (string-suffix-p "; run M-x glm-gptel-auth-doctor"
+                                   (glm-gptel-auth--failure-text failure)))
+          (should (equal "daemon\ndaemon\n" (glm-test--contents log)))
+          (should-not (process-list)))))))
+
+(ert-deftest glm-test-what-a-helper-said-before-it-ended-is-told ()
+  (glm-test--with 'helper
+    (let ((glm-gptel-auth-lock-after "soon"))
+      (should (string-match-p "\\`GLM: the helper ended with status 2 \
+(glm-token: \"soon\" is not a duration; hint: .*); run M-x glm-gptel-auth-doctor\\'"
+                              (glm-test--message #'glm-gptel-auth-restart)))
+      (should (string-match-p "helper +failure +the helper ended.*)$"
+                              (glm-test--doctor))))))
+
+(ert-deftest glm-test-what-node-said-before-it-ended-is-told ()
+  "In one line where there is one sentence, and whole by the doctor."
+  (let* ((script (make-temp-file "glm" nil ".cjs" "throw new Error('Oh no');"))
+         (glm-gptel-auth-command (list glm-test--node script)))
+    (unwind-protect
+        (progn
+          (should (equal "GLM: the helper ended with status 1 \
+\(Error: Oh no); run M-x glm-gptel-auth-doctor"
+                         (glm-test--message #'glm-gptel-auth-restart)))
+          (let ((text (glm-test--doctor)))
+            (dolist (part `("helper +failure +the helper ended .*Error: Oh no)$"
+                            ,(concat "its output +unchecked +"
+                                     (regexp-quote script) ":1\n +throw new")
+                            "the rest +unchecked +store, keys, hosts and clock"))
+              (should (string-match-p part text)))))
+      (delete-file script))))
 
 (ert-deftest glm-test-what-is-no-token-is-not-sent ()
-  (let* ((log (make-temp-file "glm-fake"))
-         (process-environment (cons (concat "GLM_FAKE_LOG=" log)
-                                    process-environment))
-         (glm-gptel-auth-command (list glm-test--fake "no-token")))
-    (should (string-match-p "printed no token"
-                            (glm-test--message #'glm-gptel-auth-token)))
-    (glm-gptel-auth--stop-helper)
-    (delete-file log)))
+  (glm-test--with-fake "no-token" 'helper
+    (should (string-match-p "gave no token"
+                            (glm-test--message #'glm-gptel-auth-token))))
+  (glm-test--with-fake "print-no-token" 'process
+    (should (string-match-p "gave no token"
+                            (glm-test--message #'glm-gptel-auth-token)))))
 
-(ert-deftest glm-test-ten-thousand-tokens-and-no-more-memory ()
-  "A helper that has worked for long is replaced while it goes on working."
+(ert-deftest glm-test-one-process-a-token-reports-what-is-wrong ()
+  (glm-test--with-fake "print-warns" 'process
+    (should (equal "GLM: locked; open it"
+                   (glm-test--message #'glm-gptel-auth-token))))
+  (glm-test--with-fake "print-crashes" 'process
+    (should (equal "GLM: glm-token ended with status 139; \
+run M-x glm-gptel-auth-doctor"
+                   (glm-test--message #'glm-gptel-auth-token)))))
+
+(ert-deftest glm-test-helper-is-told-of-a-chinese-emacs ()
+  (glm-test--with-fake "records" 'helper
+    (let ((glm-gptel-auth-timeout 0.2)
+          (process-environment (cons "LC_ALL=C.UTF-8" process-environment)))
+      (pcase-dolist (`(,language . ,told) '(("English") ("Chinese-GB" . t)))
+        (let ((current-language-environment language))
+          (write-region "" nil log nil 'quiet)
+          (should-error (glm-gptel-auth--request 'status))
+          (should (eq told (and (string-match-p "\"locale\":\"zh\""
+                                                (glm-test--contents log))
+                                t))))))))
+
+(ert-deftest glm-test-two-thousand-tokens-with-one-helper ()
+  "Descriptors, processes and buffers stay as they are, memory small."
   (glm-test--with 'helper
-    (cl-flet ((megabytes ()
-                (/ (alist-get 'rss (process-attributes
-                                    (process-id glm-gptel-auth--helper)))
-                   1024.0)))
-      (dotimes (_ 1000) (glm-gptel-auth-token))
-      (let ((first (process-id glm-gptel-auth--helper))
-            (memory (megabytes))
-            (processes (length (process-list)))
-            (buffers (length (buffer-list)))
-            (replaced 0)
-            pid)
-        (dotimes (_ 10000)
-          (glm-gptel-auth-token)
-          (unless (equal pid (process-id glm-gptel-auth--helper))
-            (setq pid (process-id glm-gptel-auth--helper)
-                  replaced (1+ replaced))))
-        (should-not (equal first pid))
-        (should (< 4 replaced 8))
-        (should (<= (length (process-list)) processes))
-        (should (<= (length (buffer-list)) (1+ buffers)))
-        (should (< (megabytes) (* 1.1 memory)))
-        (should (< (megabytes) 80))))))
+    (dotimes (_ 100) (glm-gptel-auth-token))
+    (let* ((pid (process-id glm-gptel-auth--helper))
+           (descriptors (lambda ()
+                          (length (directory-files
+                                   (format "/proc/%d/fd" pid) nil "[0-9]"))))
+           (before (list (funcall descriptors) (length (process-list))
+                         (length (buffer-list)))))
+      (dotimes (_ 2000) (glm-gptel-auth-token))
+      (should (equal pid (process-id glm-gptel-auth--helper)))
+      (should (equal before (list (funcall descriptors) (length (process-list))
+                                  (length (buffer-list)))))
+      (should (< (/ (alist-get 'rss (process-attributes pid)) 1024.0) 150)))))
 
 ;;;; Storing and deleting
 
@@ -315,12 +538,98 @@ store it with M-x glm-gptel-auth-store")))))
         (should (string-match-p "it has no dot" message))
         (should-not (string-match-p "HUSH" message))))))
 
-(ert-deftest glm-test-store-asks-before-it-replaces ()
+(ert-deftest glm-test-store-asks-again-for-what-is-no-key ()
+  "With the program's own words, and not more than three times."
   (glm-test--with 'helper
-    (cl-letf (((symbol-function 'y-or-n-p) #'ignore)
-              ((symbol-function 'read-passwd)
-               (lambda (&rest _) (error "Not to be asked"))))
-      (glm-gptel-auth-store "open.bigmodel.cn" "default"))))
+    (let ((typed '("nodot" "a.b.c" "zai.secret")) (prompts nil))
+      (cl-letf (((symbol-function 'read-passwd)
+                 (lambda (prompt &rest _)
+                   (push prompt prompts)
+                   (copy-sequence (or (pop typed) "nodot")))))
+        (glm-gptel-auth-store "api.z.ai" "default")
+        (should (equal "GLM: stored the key for api.z.ai in the keychain \
+(Secret Service)"
+                       (glm-test--said)))
+        (should (equal (nreverse prompts)
+                       '("API key for api.z.ai (id.secret): "
+                         "This is not an API key (id.secret): it has no dot.  \
+API key for api.z.ai (id.secret): "
+                         "This is not an API key (id.secret): it has more than \
+one dot.  API key for api.z.ai (id.secret): ")))
+        (setq prompts nil)
+        (should (string-match-p
+                 "\\`GLM: this is not an API key (id.secret): it has no dot; \
+copy the whole key from "
+                 (glm-test--message #'glm-gptel-auth-store
+                                    "api.z.ai" "default")))
+        (should (length= prompts 3))
+        (glm-test--answering "unused"
+          (glm-gptel-auth-delete "api.z.ai" "default"))))))
+
+(ert-deftest glm-test-store-asks-before-it-replaces ()
+  "Nothing is asked before the key is typed, or when it is the same key."
+  (glm-test--with 'helper
+    (let ((typed "id.secretsecret") (answer nil) (asked nil))
+      (cl-letf (((symbol-function 'read-passwd)
+                 (lambda (&rest _)
+                   (should-not asked)
+                   (copy-sequence typed)))
+                ((symbol-function 'y-or-n-p)
+                 (lambda (prompt) (push prompt asked) answer)))
+        (glm-gptel-auth-store)
+        (should-not asked)
+        (setq typed "other.othersecret")
+        (glm-gptel-auth-store)
+        (should (string-match-p "\\`A different key (.*) is stored for \
+open\\.bigmodel\\.cn; replace it\\? \\'" (car asked)))
+        (should (equal "GLM: kept the key for open.bigmodel.cn" (glm-test--said)))
+        (should (equal "id" (glm-test--signer (glm-gptel-auth-token))))
+        (setq asked nil answer t)
+        (glm-gptel-auth-store)
+        (should (equal "other" (glm-test--signer (glm-gptel-auth-token))))
+        (setq asked nil typed "id.secretsecret")
+        (glm-gptel-auth-store)
+        (should (equal "id" (glm-test--signer (glm-gptel-auth-token))))))))
+
+(ert-deftest glm-test-store-is-for-the-account-that-failed-last ()
+  (glm-test--with-each
+    (glm-test--message #'glm-gptel-auth-token "api.z.ai" "work")
+    (let ((current-prefix-arg nil))
+      (should (equal '("api.z.ai" "work") (glm-gptel-auth--read-account)))
+      (glm-test--answering "zai.secret"
+        (call-interactively #'glm-gptel-auth-store)
+        (glm-test--should-be-token (glm-gptel-auth-token "api.z.ai" "work"))
+        (should (equal '(nil nil) (glm-gptel-auth--read-account)))
+        (glm-gptel-auth-delete "api.z.ai" "work")))))
+
+(ert-deftest glm-test-what-was-typed-is-cleared ()
+  "Both the string and the record of keys that \\[view-lossage] shows."
+  (let (secret)
+    (cl-letf (((symbol-function 'read-passwd)
+               (lambda (&rest _)
+                 (setq unread-command-events (list '(t . ?s) '(t . ?e)))
+                 (let ((typed (string (read-event) (read-event))))
+                   (should (cl-find ?e (recent-keys)))
+                   typed))))
+      (should-error (glm-gptel-auth--with-secret
+                     "Key: " nil (lambda (it)
+                                   (should (equal "se" it))
+                                   (setq secret it)
+                                   (error "No"))))
+      (should (equal secret (string 0 0)))
+      (should (equal [] (recent-keys))))))
+
+;;;; Defaults that glm-token knows
+
+(ert-deftest glm-test-default-account-is-that-of-the-program ()
+  (dolist (variable '("GLM_TOKEN_PROFILE=none" "GLM_TOKEN_HOST=api.z.ai"))
+    (let ((process-environment (cons variable process-environment)))
+      (glm-test--with-each
+        (should (string-match-p "(profile none)\\|api\\.z\\.ai"
+                                (glm-test--message #'glm-gptel-auth-token)))
+        (let ((glm-gptel-auth-host "open.bigmodel.cn")
+              (glm-gptel-auth-profile "default"))
+          (glm-test--should-be-token (glm-gptel-auth-token)))))))
 
 ;;;; auth-source
 
@@ -361,14 +670,38 @@ store it with M-x glm-gptel-auth-store")))))
     (should-not (auth-source-search :host "open.bigmodel.cn" :user "nobody"))
     (should-not (auth-source-search :host "open.bigmodel.cn" :require '(:pin)))
     (should (eq t (auth-source-search :host "open.bigmodel.cn" :max 0)))
-    (should-not (auth-source-search :host "api.z.ai"))
+    (should (equal "open.bigmodel.cn" (plist-get (car (auth-source-search
+                                                       :host "Open.BigModel.CN"))
+                                                 :host)))
     (glm-test--should-be-token
      (auth-source-pick-first-password :host "open.bigmodel.cn"))))
+
+(ert-deftest glm-test-auth-source-names-the-cure-for-a-host-without-a-key ()
+  "When it is asked for by name, not when any host will do."
+  (glm-test--with-auth-source
+    (pcase-dolist (`(,spec . ,owner)
+                   '(((:host "api.z.ai") . "api.z.ai")
+                     ((:host "API.Z.AI" :user "apikey") . "api.z.ai")
+                     ((:host "api.z.ai" :user "work") . "api.z.ai (profile work)")))
+      (let ((found (apply #'auth-source-search spec)))
+        (should (equal 1 (length found)))
+        (should (equal (format "GLM: no key is stored for %s; \
+run M-x glm-gptel-auth-store" owner)
+                       (glm-test--message (plist-get (car found) :secret))))))
+    ;; As gptel asks, for a profile that has no key while another has one.
+    (let ((glm-gptel-auth-profile "none"))
+      (should (string-match-p
+               "(profile none); run"
+               (glm-test--message #'auth-source-pick-first-password
+                                  :host "open.bigmodel.cn" :user "apikey"))))
+    (should-not (auth-source-search :host "api.z.ai" :max 0))
+    (should-not (auth-source-delete :host "api.z.ai"))
+    (should-not (auth-source-search :host t :user "nobody"))))
 
 (ert-deftest glm-test-auth-source-costs-others-nothing ()
   (glm-test--with-auth-source
     (glm-gptel-auth--stop-helper)
-    (cl-letf (((symbol-function 'glm-gptel-auth--call)
+    (cl-letf (((symbol-function 'glm-gptel-auth--request)
                (lambda (&rest _) (error "Nothing is to be asked"))))
       (should-not (auth-source-search :host "smtp.example.org" :user "me"))
       (should-not (auth-source-search :host '("a.example" "b.example"))))
@@ -376,20 +709,26 @@ store it with M-x glm-gptel-auth-store")))))
   (should-not (memq 'glm-token auth-sources)))
 
 (ert-deftest glm-test-auth-source-create-and-delete ()
-  "And what it remembered, the nothing too, is forgotten."
+  "And what it remembered, that there is no key too, is forgotten."
   (glm-test--with-auth-source
-    (let ((spec '(:host "api.z.ai" :user "apikey")))
-      (should-not (apply #'auth-source-search spec))
+    (let* ((spec '(:host "api.z.ai" :user "apikey"))
+           (keyless-p (lambda ()
+                        (string-match-p
+                         "no key is stored"
+                         (glm-test--message
+                          (plist-get (car (apply #'auth-source-search spec))
+                                     :secret))))))
+      (should (funcall keyless-p))
       (glm-test--answering "zai.secret"
         (should (apply #'auth-source-search :create t spec)))
       (glm-test--should-be-token (apply #'auth-source-pick-first-password spec))
       (should (apply #'auth-source-delete (copy-sequence spec)))
-      (should-not (apply #'auth-source-search spec))
+      (should (funcall keyless-p))
       (glm-test--answering "zai.secret"
         (glm-gptel-auth-store "api.z.ai" "default")
-        (should (apply #'auth-source-search spec))
+        (glm-test--should-be-token (apply #'auth-source-pick-first-password spec))
         (glm-gptel-auth-delete "api.z.ai" "default"))
-      (should-not (apply #'auth-source-search spec)))))
+      (should (funcall keyless-p)))))
 
 (ert-deftest glm-test-auth-source-says-what-is-wrong-when-asked ()
   "Not while searching: other sources are to be searched all the same."
@@ -409,43 +748,100 @@ machine smtp.example.org login me password hushhush
 machine api.z.ai login apikey password importedid.importedsecret
 machine open.bigmodel.cn login other password not-a-key
 "))
-           (text (with-temp-buffer (insert-file-contents file) (buffer-string)))
+           (text (glm-test--contents file))
            (auth-sources (list file)))
       (glm-test--answering "unused"
         (glm-gptel-auth-import)
-        (should (equal (format "GLM: stored the key of api.z.ai; now remove \
+        (should (equal (format "GLM: stored the key for api.z.ai; now remove \
 line 2 of %s" (abbreviate-file-name file))
-                       (with-current-buffer "*Messages*"
-                         (goto-char (point-max))
-                         (re-search-backward "^GLM: .*")
-                         (match-string 0))))
+                       (glm-test--said)))
         (glm-test--should-be-token (glm-gptel-auth-token "api.z.ai"))
-        (should (equal text (with-temp-buffer (insert-file-contents file)
-                                              (buffer-string))))
+        (should (equal text (glm-test--contents file)))
         (should-not (glm-test--buffers-with "importedsecret"))
         (glm-gptel-auth-delete "api.z.ai" "default"))
       (delete-file file))))
 
 ;;;; Commands
 
+(defmacro glm-test--without-network (&rest body)
+  "Evaluate BODY where the network is refused at once."
+  (declare (indent 0) (debug t))
+  `(let ((process-environment (cons "https_proxy=http://127.0.0.1:1"
+                                    process-environment)))
+     ,@body))
+
+(defun glm-test--doctor ()
+  "Return what `glm-gptel-auth-doctor' shows."
+  (glm-test--without-network (glm-gptel-auth-doctor))
+  (with-current-buffer "*glm-token doctor*" (buffer-string)))
+
 (ert-deftest glm-test-doctor ()
+  "What Emacs sees and what the program finds, in one list."
   (glm-test--with 'helper
-    (glm-gptel-auth-doctor)
+    (let ((text (glm-test--doctor)))
+      (dolist (part '("^program +ok +/.* (set by" "^path +ok" "^log +ok"
+                      "^helper +ok +answers, version" "^store +ok "
+                      "^node +ok +[0-9.]+" "^key +ok .*open\\.bigmodel\\.cn"
+                      "^host +failure +cannot reach open\\.bigmodel\\.cn"))
+        (should (string-match-p part text)))
+      (should-not (string-match-p "secretsecret\\|eyJ" text))
+      (should-not (string-match-p "failure" (string-replace
+                                             "host        failure" "" text))))
+    (let ((glm-gptel-auth-version "0.0.1"))
+      (should (string-match-p "helper +warning +glm-token is version .*, but \
+glm-gptel-auth is 0\\.0\\.1; update both" (glm-test--doctor))))
+    (let ((glm-gptel-auth-profile "none"))
+      (should (string-match-p "key +failure +.*(profile none); \
+run M-x glm-gptel-auth-store" (glm-test--doctor))))
+    (glm-gptel-auth--stop-helper)
+    (let* ((glm-gptel-auth-command '("/nowhere/x"))
+           (gptel-log-level 'debug)
+           (text (glm-test--doctor)))
+      (should (string-match-p "program +failure +cannot find /nowhere/x; check"
+                              text))
+      (should (string-match-p "[0-9] problems" text))
+      (should (string-match-p "log +warning" text)))))
+
+(ert-deftest glm-test-doctor-speaks-of-what-it-looked-at ()
+  "All is well only then, and what was not tried is listed."
+  (let ((ok (glm-gptel-auth--finding "a" "ok" "good"))
+        (unchecked (glm-gptel-auth--finding "c" "unchecked" "not tried"))
+        (bad (glm-gptel-auth--finding "b" "warning" "bad" "do it")))
+    (should (equal "no problems in the 2 checks made"
+                   (glm-gptel-auth--verdict (list ok ok unchecked))))
+    (should (equal "1 problem" (glm-gptel-auth--verdict (list ok bad unchecked))))
+    (should (equal "bad; do it"
+                   (substring (cdr (glm-gptel-auth--finding-row bad)) 10))))
+  (glm-test--with 'helper
+    (should (string-match-p "^live +unchecked +whether the service accepts a \
+token; C-u M-x glm-gptel-auth-doctor sends one" (glm-test--doctor)))))
+
+(ert-deftest glm-test-doctor-sees-GLM-API-KEY ()
+  (let ((process-environment (cons "GLM_API_KEY=envid.envsecret"
+                                   process-environment)))
+    (glm-test--with 'helper
+      (should (string-match-p "^environment +warning +GLM_API_KEY is set"
+                              (glm-test--doctor))))))
+
+(ert-deftest glm-test-doctor-is-refreshed ()
+  "\\`g' checks again."
+  (glm-test--with 'helper
+    (let ((glm-gptel-auth-version "0.0.1")) (glm-test--doctor))
     (with-current-buffer "*glm-token doctor*"
-      (let ((text (buffer-string)))
-        (dolist (part '("Program +ok " "Node +ok .*, version [0-9.]+$"
-                        "Helper +ok +answers, version" "Store +ok "
-                        "Accounts +ok +open\\.bigmodel\\.cn" "PATH +ok" "Log +ok"))
-          (should (string-match-p part text)))
-        (should-not (string-match-p "failure" text))))
-    (let ((glm-gptel-auth-command '("/nowhere/x")) (gptel-log-level 'debug))
-      (glm-gptel-auth--stop-helper)
-      (glm-gptel-auth-doctor))
-    (with-current-buffer "*glm-token doctor*"
-      (should (string-match-p "Program +failure +cannot find /nowhere/x; check"
-                              (buffer-string)))
-      (should (string-match-p "[0-9] to look at" (buffer-string)))
-      (should (string-match-p "Log +warning" (buffer-string))))))
+      (should (string-match-p "helper +warning" (buffer-string)))
+      (should (eq (key-binding "g") 'revert-buffer))
+      (glm-test--without-network (revert-buffer))
+      (should (string-match-p "helper +ok" (buffer-string))))))
+
+(ert-deftest glm-test-doctor-sees-that-auth-source-lost-glm-token ()
+  (glm-test--with-auth-source
+    (should (string-match-p "^auth-source +ok" (glm-test--doctor)))
+    (setq auth-sources nil)
+    (should (string-match-p "^auth-source +warning +glm-token is not in \
+`auth-sources'.*; in init.el, enable it after the line that sets"
+                            (glm-test--doctor))))
+  (glm-test--with 'helper
+    (should-not (string-match-p "^auth-source" (glm-test--doctor)))))
 
 (ert-deftest glm-test-status ()
   (glm-test--with-each
@@ -454,29 +850,24 @@ line 2 of %s" (abbreviate-file-name file))
     (with-current-buffer "*glm-token status*"
       (let ((text (buffer-string)))
         (dolist (part `("Last token  came in [0-9.]+ ms"
-                        "Accounts    open\\.bigmodel\\.cn (keychain)"
+                        "Accounts    open\\.bigmodel\\.cn: .* (keychain)"
+                        "Helper      process [0-9]+, glm-token 0\\.[0-9.]+, up 0s, [01] tokens"
                         ,(regexp-quote glm-test--script)
-                        ,(if (eq transport 'helper)
-                             "Helper      process [0-9]+, glm-token 0\\.[0-9.]+, up 0s, 1 tokens"
-                           "Transport   process")))
+                        ,(format "Transport   %s:" transport)))
           (should (string-match-p part text)))
         (should-not (string-match-p "secretsecret\\|eyJ" text)))
       (revert-buffer))))
 
 (ert-deftest glm-test-waiting-for-the-keychain-is-said ()
   "And the time limit grows meanwhile."
-  (let* ((log (make-temp-file "glm-fake"))
-         (process-environment (cons (concat "GLM_FAKE_LOG=" log)
-                                    process-environment))
-         (glm-gptel-auth-timeout 1)
-         (glm-gptel-auth-transport 'helper)
-         (glm-gptel-auth-command (list glm-test--fake "waiting")))
-    (should (equal (glm-gptel-auth-token) "a.b.c"))
-    (with-current-buffer "*Messages*"
-      (goto-char (point-max))
-      (should (search-backward "the keychain waits for you to unlock it" nil t)))
-    (glm-gptel-auth--stop-helper)
-    (delete-file log)))
+  (pcase-dolist (`(,mode ,transport) '(("waiting" helper)
+                                       ("print-waiting" process)))
+    (glm-test--with-fake mode transport
+      (message "GLM: nothing yet")
+      (let ((glm-gptel-auth-timeout 0.4))
+        (should (equal (glm-gptel-auth-token) "a.b.c")))
+      (should (string-match-p "waiting for the keychain; does it ask"
+                              (glm-test--said))))))
 
 (ert-deftest glm-test-restart ()
   (glm-test--with 'helper
@@ -517,7 +908,7 @@ It is \"correct horse\"."
              (let ((process-environment
                     (cons (concat "GLM_TOKEN_PASSPHRASE_FILE=" passphrase)
                           process-environment)))
-               (glm-gptel-auth--run '("store") "id.secretsecret"))
+               (glm-test--store-key "id.secretsecret"))
              ,@body)
          (delete-directory home t)))))
 
@@ -538,7 +929,7 @@ It is \"correct horse\"."
   (glm-test--with-key-file '("correct horse" "correct horse")
     (let ((glm-gptel-auth-lock-after "1s"))
       (glm-gptel-auth-token)
-      (sleep-for 1.5)
+      (sleep-for 1.2)
       (glm-test--should-be-token (glm-gptel-auth-token))
       (should (length= glm-test--asked 2)))))
 
@@ -546,12 +937,12 @@ It is \"correct horse\"."
   (glm-test--with-key-file '("wrong" "wrong" "correct horse")
     (glm-test--should-be-token (glm-gptel-auth-token))
     (should (equal glm-test--asked
-                   '("Not that; passphrase of the GLM key file: "
-                     "Not that; passphrase of the GLM key file: "
+                   '("Wrong passphrase. Try again: "
+                     "Wrong passphrase. Try again: "
                      "Passphrase of the GLM key file: "))))
   (glm-test--with-key-file '("wrong" "wrong" "wrong" "correct horse")
     (should (string-match-p
-             "\\`GLM: that is not the passphrase of the key file (.*); try again, "
+             "\\`GLM: wrong passphrase for the key file (.*); try again"
              (glm-test--message #'glm-gptel-auth-token)))
     (should (length= glm-test--asked 3))))
 
@@ -569,7 +960,7 @@ It is \"correct horse\"."
                    (sleep-for 0.3)
                    (copy-sequence "correct horse"))))
         (glm-test--should-be-token (glm-gptel-auth-token))
-        (should (equal second "GLM: the passphrase is being asked for already; \
+        (should (equal second "GLM: the passphrase is already being asked for; \
 type it in the minibuffer, and then try again"))
         (glm-test--should-be-token (glm-gptel-auth-token))
         (should (length= glm-test--asked 1))))))
@@ -594,6 +985,57 @@ type it in the minibuffer, and then try again"))
                        '(("New passphrase for the GLM key file: " . t)
                          ("API key for open.bigmodel.cn (id.secret): "))))))))
 
+(defmacro glm-test--without-keychain (&rest body)
+  "Evaluate BODY where there is no keychain and no key file yet.
+`agreed' is the answer to questions, and `questions' are those asked; of
+`answers', one is typed at each prompt for a secret."
+  (declare (indent 0) (debug t))
+  `(let* ((home (make-temp-file "glm-home" t))
+          (process-environment
+           (append (list (concat "HOME=" home) "XDG_DATA_HOME"
+                         "DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere")
+                   process-environment))
+          (glm-test--asked nil)
+          (agreed t) answers questions)
+     (cl-letf (((symbol-function 'y-or-n-p)
+                (lambda (prompt) (push prompt questions) agreed))
+               ((symbol-function 'read-passwd)
+                (lambda (prompt &optional confirm _)
+                  (push (cons prompt confirm) glm-test--asked)
+                  (copy-sequence (pop answers)))))
+       (unwind-protect (glm-test--with 'helper ,@body)
+         (delete-directory home t)))))
+
+(ert-deftest glm-test-store-offers-the-key-file-without-a-keychain ()
+  "What was typed before is not asked for again."
+  (glm-test--without-keychain
+    (setq answers (list "id2.secret" "" "battery staple"))
+    (glm-gptel-auth-store)
+    (should (string-match-p "\\`GLM: stored the key for open.bigmodel.cn in \
+the encrypted file " (glm-test--said)))
+    (should (length= questions 1))
+    (should (string-match-p
+             "\\`There is no keychain: .*\\.  Keep keys in an encrypted file \
+instead\\? \\'" (car questions)))
+    (should (equal (nreverse glm-test--asked)
+                   '(("API key for the default host (id.secret): ")
+                     ("New passphrase for the GLM key file: " . t)
+                     ("An empty passphrase protects nothing. \
+New passphrase for the GLM key file: " . t))))
+    (should (equal "id2" (glm-test--signer (glm-gptel-auth-token))))
+    (glm-gptel-auth-lock)
+    (setq answers (list "battery staple"))
+    (should (equal "id2" (glm-test--signer (glm-gptel-auth-token))))))
+
+(ert-deftest glm-test-store-takes-no-for-an-answer ()
+  "Then nothing is written, and the program's own way on is told."
+  (glm-test--without-keychain
+    (setq answers (list "id2.secret")
+          agreed nil)
+    (should (string-match-p "\\`GLM: there is no keychain: .*; .*encrypted file"
+                            (glm-test--message #'glm-gptel-auth-store)))
+    (should-not (directory-files-recursively home "keys"))))
+
 (ert-deftest glm-test-looking-does-not-ask-for-the-passphrase ()
   (glm-test--with-key-file '("correct horse")
     (glm-gptel-auth-status)
@@ -601,9 +1043,8 @@ type it in the minibuffer, and then try again"))
       (dolist (part '("Store       the encrypted file (.*), locked$"
                       "Accounts    the key file is locked; the next request asks"))
         (should (string-match-p part (buffer-string)))))
-    (glm-gptel-auth-doctor)
-    (with-current-buffer "*glm-token doctor*"
-      (should-not (string-match-p "failure" (buffer-string))))
+    (glm-test--doctor)
+    (should-not glm-test--asked)
     (let* ((auth-sources '(glm-token))
            (auth-source-do-cache nil)
            (auth-source-backend-parser-functions
@@ -628,38 +1069,152 @@ type it in the minibuffer, and then try again"))
       (glm-test--should-be-token (glm-gptel-auth-token)))))
 
 (ert-deftest glm-test-doctor-with-a-passphrase-file ()
-  "It is locked until the accounts are asked for, and they are there then."
+  "It reads the keys with the passphrase of that file."
   (glm-test--with-key-file nil
     (setenv "GLM_TOKEN_PASSPHRASE_FILE" passphrase)
-    (glm-gptel-auth-doctor)
-    (with-current-buffer "*glm-token doctor*"
-      (should (string-match-p "Accounts +ok +open\\.bigmodel\\.cn$"
-                              (buffer-string))))))
+    (should (string-match-p "key +ok .*open\\.bigmodel\\.cn"
+                            (glm-test--doctor)))))
 
 (ert-deftest glm-test-latency-is-not-that-of-typing ()
   (glm-test--with-key-file nil
     (cl-letf (((symbol-function 'read-passwd)
-               (lambda (&rest _) (sleep-for 1) (copy-sequence "correct horse"))))
+               (lambda (&rest _) (sleep-for 0.4) (copy-sequence "correct horse"))))
       (let ((elapsed (car (benchmark-run 1 (glm-gptel-auth-token)))))
-        (should (< glm-gptel-auth--latency (- elapsed 0.9)))))))
+        (should (< glm-gptel-auth--latency (- elapsed 0.3)))))))
 
-(ert-deftest glm-test-saved-clock-is-shown ()
-  (glm-test--with-key-file '("correct horse")
-    (let* ((now (truncate (* 1000 (float-time))))
-           (up (with-temp-buffer (insert-file-contents "/proc/uptime")
-                                 (read (current-buffer))))
-           (file (expand-file-name ".local/share/glm-token/clock.json" home)))
-      (with-temp-file file
-        (insert (json-encode
-                 `((offsetMs . 3600000) (measuredAtMs . ,now)
-                   (bootedAtMs . ,(- now (truncate (* 1000 up))))
-                   (host . "api.z.ai") (untilMs . ,(+ now 86400000))))))
-      (set-file-modes file #o600)
-      (glm-gptel-auth-status)
-      (with-current-buffer "*glm-token status*"
-        (should (string-match-p "Clock       tokens are signed on the time of \
-api.z.ai, \\+3600 s from this clock's, until 20"
-                                (buffer-string)))))))
+;;;; The guided first run
+
+(defmacro glm-test--with-setup (&rest body)
+  "Evaluate BODY with the network refused, and setup's questions answered.
+`choices' are what is chosen, in turn; nil takes the default, and `quit'
+gives up.  `agreed' is the answer to questions, and `key' is typed.
+`shown' is what was asked, the last one first."
+  (declare (indent 0) (debug t))
+  `(let* ((choices nil) (agreed t) (key "zai.setupsecret") (shown nil)
+          (completing-read-function
+           (lambda (prompt table &rest arguments)
+             (push prompt shown)
+             (let ((choice (pop choices)))
+               (if (eq choice 'quit) (signal 'quit nil)
+                 (or (cl-find-if (lambda (title)
+                                   (and choice (string-match-p choice title)))
+                                 (all-completions "" table))
+                     (nth 4 arguments)))))))
+     (cl-letf (((symbol-function 'y-or-n-p)
+                (lambda (prompt)
+                  (push prompt shown)
+                  (if (eq agreed 'quit) (signal 'quit nil) agreed)))
+               ((symbol-function 'read-passwd)
+                (lambda (prompt &rest _)
+                  (push prompt shown)
+                  (push (glm-test--page-shown) shown)
+                  (if (eq key 'quit) (signal 'quit nil)
+                    (copy-sequence key)))))
+       (glm-test--without-network
+         (glm-test--with 'helper
+           (unwind-protect (progn ,@body)
+             (ignore-errors
+               (glm-gptel-auth--request 'delete '(:host "api.z.ai")))
+             (when (get-buffer "*GLM setup*") (kill-buffer "*GLM setup*"))))))))
+
+(defun glm-test--page-shown ()
+  "Return what the window about the key's page shows."
+  (with-current-buffer (window-buffer (get-buffer-window "*GLM key*"))
+    (buffer-string)))
+
+(ert-deftest glm-test-setup ()
+  "Service, plan, key and check; then the lines for init.el."
+  (glm-test--with-setup
+    (setq choices '("international" "Coding Plan"))
+    (glm-gptel-auth-setup)
+    (glm-test--should-be-token (glm-gptel-auth-token "api.z.ai"))
+    (should (equal (mapcar (lambda (prompt)
+                             (substring prompt 0 (min 20 (length prompt))))
+                           (reverse shown))
+                   '("Service (default Chi" "Plan (default pay-as"
+                     "API key for api.z.ai" "Get the API key at\n\n"
+                     "Send one chat reques")))
+    (should (string-match-p "https://z\\.ai/manage-apikey" (nth 1 shown)))
+    (should-not (get-buffer "*GLM key*"))
+    (with-current-buffer "*GLM setup*"
+      (dolist (part '("^Service +international (api\\.z\\.ai)"
+                      "^Plan +coding"
+                      "^Key +stored in the keychain (Secret Service)"
+                      "^Check +cannot reach api\\.z\\.ai.*
+ +whether the service accepts the key was not checked"
+                      "(setq gptel-backend (glm-gptel-auth-make-backend \"GLM\" \
+:host \"api\\.z\\.ai\" :coding-plan t)"))
+        (should (string-match-p part (buffer-string))))
+      (should-not (string-match-p "setupsecret" (buffer-string))))))
+
+(ert-deftest glm-test-setup-uses-the-key-that-is-there ()
+  (glm-test--with-setup
+    (glm-gptel-auth-setup)
+    (should-not (cl-find-if (lambda (prompt) (string-prefix-p "API key" prompt))
+                            shown))
+    (with-current-buffer "*GLM setup*"
+      (should (string-match-p "^Service +China" (buffer-string)))
+      (should (string-match-p "^Key +stored already" (buffer-string))))))
+
+(ert-deftest glm-test-setup-can-be-given-up-anywhere ()
+  "What stays is a key that was stored by then, and nothing else."
+  (pcase-dolist (`(,chosen ,typed ,agreement ,stored)
+                 '(((quit) "zai.x" t nil)
+                   (("international" quit) "zai.x" t nil)
+                   (("international") quit t nil)
+                   (("international") "zai.x" quit t)))
+    (glm-test--with-setup
+      (setq choices chosen key typed agreed agreement)
+      (should (eq 'quit (condition-case nil (glm-gptel-auth-setup)
+                          (quit 'quit))))
+      (should-not (get-buffer "*GLM setup*"))
+      (should-not (get-buffer "*GLM key*"))
+      (should (eq stored (and (glm-gptel-auth--stored-id '(:host "api.z.ai"))
+                              t))))))
+
+(ert-deftest glm-test-setup-lines-are-for-that-account ()
+  "They can be evaluated, and their path is that of the program."
+  (glm-test--with 'helper
+    (let* ((lines (glm-gptel-auth--init-lines
+                   '(:host "open.bigmodel.cn" :profile "工作") "pay-as-you-go"))
+           (forms (car (read-from-string (format "(%s\n)" lines)))))
+      (should (equal (car forms)
+                     `(add-to-list 'load-path
+                                   ,(expand-file-name
+                                     "../elisp" (file-name-directory
+                                                 (file-truename
+                                                  glm-test--script))))))
+      (should (string-match-p "\"GLM\" :profile \"工作\")" lines))
+      (should-not (string-match-p "coding-plan" lines)))))
+
+(ert-deftest glm-test-setup-lines-go-where-the-user-wants ()
+  "Into a buffer at point, or onto the kill ring."
+  (with-temp-buffer
+    (insert "(before)\n(after)\n")
+    (goto-char (point-min))
+    (forward-line)
+    (let* ((target (current-buffer)) (user-init-file nil) (kill-ring nil)
+           (read-buffer-function (lambda (&rest _) (buffer-name target))))
+      (glm-gptel-auth--show-setup '(("Key" . "stored")) "(lines)\n")
+      (with-current-buffer "*GLM setup*"
+        (should (eq (key-binding "i") 'glm-gptel-auth--insert-lines))
+        (call-interactively (key-binding "w"))
+        (should (equal "(lines)\n" (current-kill 0)))
+        (forward-button 1)
+        (push-button))
+      (should (equal "(before)\n(lines)\n(after)\n"
+                     (with-current-buffer target (buffer-string))))
+      (kill-buffer "*GLM setup*"))))
+
+(ert-deftest glm-test-setup-tells-what-came-of-the-check ()
+  (let ((live '(:check "live" :level "ok" :message "accepted"))
+        (refused '(:check "live" :level "failure" :message "refused"
+                   :hint "use the other plan" :code "ERR_NETWORK"))
+        (clock '(:check "clock" :level "warning" :message "slow" :hint "set it"))
+        (host '(:check "host" :level "ok" :message "answers")))
+    (should (equal "accepted" (glm-gptel-auth--describe-check (list host live))))
+    (should (equal "slow; set it\nrefused; use the other plan"
+                   (glm-gptel-auth--describe-check (list host clock refused))))))
 
 (provide 'glm-gptel-auth-test)
 ;;; glm-gptel-auth-test.el ends here

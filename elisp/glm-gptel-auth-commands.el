@@ -1,0 +1,365 @@
+;;; glm-gptel-auth-commands.el --- Store keys, and look after glm-token  -*- lexical-binding: t; -*-
+
+;; Copyright (C) 2026 The glm-token developers
+
+;; Author: The glm-token developers
+;; Maintainer: The glm-token developers
+;; Keywords: comm, tools
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;; This file is part of glm-gptel-auth; see glm-gptel-auth.el for its
+;; licence, the GNU General Public License.
+
+;;; Commentary:
+
+;; The M-x commands that look after keys and the helper: store and delete
+;; keys, import them from other auth-sources, show the status, restart and
+;; lock.
+
+;;; Code:
+
+(require 'cl-lib)
+(require 'subr-x)
+(require 'glm-gptel-auth)
+(require 'glm-gptel-auth-helper)
+
+(declare-function auth-source-forget-all-cached "auth-source")
+(declare-function auth-source-search "auth-source")
+(declare-function gptel-backend-host "ext:gptel-request" t t)
+(declare-function glm-gptel-auth--profile-of "glm-gptel-auth-source")
+(defvar auth-source-do-cache)
+(defvar auth-sources)
+(defvar gptel-backend)
+
+;;;; Which account
+
+(defun glm-gptel-auth--likely-account ()
+  "Return the account, a plist, that a command is most likely meant for.
+It is the one that failed last, else that of the current gptel backend
+if its host is ours, else the default."
+  (let ((backend (bound-and-true-p gptel-backend)))
+    (cond (glm-gptel-auth--failed-account)
+          ((and backend
+                (glm-gptel-auth--our-host-p (gptel-backend-host backend)))
+           (glm-gptel-auth--account-of-backend backend))
+          (t (glm-gptel-auth--account)))))
+
+(defun glm-gptel-auth--try (method &optional params)
+  "Return the result of METHOD with PARAMS, or the message of its failure.
+Do not ask for a passphrase."
+  (condition-case failure
+      (let ((glm-gptel-auth--may-ask nil))
+        (glm-gptel-auth--request method params))
+    (glm-gptel-auth--failure (glm-gptel-auth--failure-text failure))))
+
+(defun glm-gptel-auth--complete-account (account)
+  "Return ACCOUNT, a plist, with glm-token's defaults for what it lacks.
+What glm-token cannot say now is absent."
+  (if (and (plist-get account :host) (plist-get account :profile))
+      account
+    (let ((answer (glm-gptel-auth--try 'accounts)))
+      (append account (and (consp answer) (plist-get answer :default))))))
+
+(defun glm-gptel-auth--read-account ()
+  "Return a list of the host and the profile that a command is for.
+With a prefix argument, ask for them.  Each is a string, or nil for the
+default of glm-token."
+  (let ((account (glm-gptel-auth--likely-account)))
+    (if (not current-prefix-arg)
+        (list (plist-get account :host) (plist-get account :profile))
+      (setq account (glm-gptel-auth--complete-account account))
+      (let ((host (plist-get account :host))
+            (profile (plist-get account :profile)))
+        (mapcar (lambda (answer) (unless (equal answer "") answer))
+                (list (completing-read (format-prompt "Host" host)
+                                       glm-gptel-auth-hosts nil nil nil nil host)
+                      (read-string (format-prompt "Profile" profile)
+                                   nil nil profile)))))))
+
+(defun glm-gptel-auth--describe (account)
+  "Return ACCOUNT, a plist, as a sentence has it, a string."
+  (let ((host (or (plist-get account :host) "the default host"))
+        (profile (plist-get account :profile)))
+    (if (member profile '(nil "default")) host
+      (format "%s (profile %s)" host profile))))
+
+;;;; Storing and deleting
+
+(defun glm-gptel-auth--forget ()
+  "Make auth-source forget what it found, and what it did not find."
+  (when (featurep 'auth-source) (auth-source-forget-all-cached)))
+
+(defun glm-gptel-auth--offer-file (params failure)
+  "Store as PARAMS say in the encrypted file, if the user agrees to that.
+FAILURE, as it was caught, says why the keychain keeps no key; it is
+signalled again when the user does not agree, or chose a store."
+  (let ((status (glm-gptel-auth--try 'status)))
+    (if (and (member (nth 1 failure) '("ERR_STORE_UNAVAILABLE"
+                                       "ERR_STORE_LOCKED"))
+             (equal "keychain" (plist-get (and (consp status) status) :store))
+             (y-or-n-p (concat (glm-gptel-auth--sentence (nth 2 failure))
+                               "  Keep keys in an encrypted file instead? ")))
+        (glm-gptel-auth--request 'store (append params '(:store "file")))
+      (signal (car failure) (cdr failure)))))
+
+(defun glm-gptel-auth--store-as (params)
+  "Have glm-token store as PARAMS say, a plist, and return its answer.
+What it finds wrong with the key is told with its own hint, since the
+cure for a malformed key that is stored would be to store it."
+  (condition-case failure
+      (glm-gptel-auth--request 'store params)
+    (glm-gptel-auth--failure
+     (if (equal (nth 1 failure) "ERR_KEY_MALFORMED")
+         (signal 'glm-gptel-auth--key-refused (cdr failure))
+       (glm-gptel-auth--offer-file params failure)))))
+
+(defun glm-gptel-auth--store-key (account key)
+  "Store KEY, a string, for ACCOUNT, a plist; ask before replacing another.
+Return what glm-token answers, a plist."
+  (let* ((params (append account (list :key key)))
+         (answer (glm-gptel-auth--store-as params)))
+    (if (or (eq t (plist-get answer :stored))
+            (not (y-or-n-p
+                  (format "A different key (%s) is stored for %s; replace it? "
+                          (or (plist-get answer :existing) "not well-formed")
+                          (glm-gptel-auth--describe answer)))))
+        answer
+      (glm-gptel-auth--request 'store
+                               (append params '(:replace t)
+                                       (list :store (plist-get answer :store)))))))
+
+(defconst glm-gptel-auth--key-tries 3
+  "Number of attempts to type a key that are allowed.")
+
+(defun glm-gptel-auth--ask-for-key (account what)
+  "Ask for the key of ACCOUNT, a plist, store it, and return the answer.
+WHAT, a string, is what the prompt says of the key besides.  A key that
+is not well-formed is asked for again."
+  (let ((prompt (format "API key for %s (%s): "
+                        (glm-gptel-auth--describe
+                         (glm-gptel-auth--complete-account account))
+                        what))
+        (tries glm-gptel-auth--key-tries)
+        (remark "")
+        answer)
+    (while (null answer)
+      (condition-case refusal
+          (setq answer (glm-gptel-auth--with-secret
+                        (concat remark prompt) nil
+                        (lambda (key) (glm-gptel-auth--store-key account key))))
+        (glm-gptel-auth--key-refused
+         (setq tries (1- tries)
+               remark (concat (glm-gptel-auth--sentence (nth 2 refusal)) "  "))
+         (when (zerop tries) (signal (car refusal) (cdr refusal))))))
+    (glm-gptel-auth--after-change account)
+    answer))
+
+(defun glm-gptel-auth--after-change (account)
+  "Forget what is known of ACCOUNT, a plist, whose key has changed."
+  (when (equal account glm-gptel-auth--failed-account)
+    (setq glm-gptel-auth--failed-account nil))
+  (glm-gptel-auth--forget))
+
+;;;###autoload
+(defun glm-gptel-auth-store (&optional host profile)
+  "Ask for an API key and store it for HOST and PROFILE, strings or nil.
+They default to the account that failed last, else to that of the current
+gptel backend, else to the default of glm-token.  With a prefix argument,
+ask for them too."
+  (interactive (glm-gptel-auth--read-account))
+  (glm-gptel-auth--with-user-errors
+    (let ((answer (glm-gptel-auth--ask-for-key
+                   (glm-gptel-auth--account host profile) "id.secret")))
+      (if (eq t (plist-get answer :stored))
+          (message "GLM: stored the key for %s in %s"
+                   (glm-gptel-auth--describe answer) (plist-get answer :title))
+        (message "GLM: kept the key for %s"
+                 (glm-gptel-auth--describe answer))))))
+
+;;;###autoload
+(defun glm-gptel-auth-delete (&optional host profile)
+  "Delete the key stored for HOST and PROFILE, strings or nil, after asking.
+They default to the account that failed last, else to that of the current
+gptel backend, else to the default of glm-token.  With a prefix argument,
+ask for them too."
+  (interactive (glm-gptel-auth--read-account))
+  (glm-gptel-auth--with-user-errors
+    (let ((account (glm-gptel-auth--account host profile)))
+      (when (y-or-n-p (format "Delete the key stored for %s? "
+                              (glm-gptel-auth--describe
+                               (glm-gptel-auth--complete-account account))))
+        (let ((answer (glm-gptel-auth--request 'delete account)))
+          (glm-gptel-auth--after-change account)
+          (message (if (eq t (plist-get answer :deleted))
+                       "GLM: deleted the key for %s"
+                     "GLM: no key is stored for %s")
+                   (glm-gptel-auth--describe answer)))))))
+
+;;;; The helper
+
+;;;###autoload
+(defun glm-gptel-auth-restart ()
+  "Restart the helper."
+  (interactive)
+  (glm-gptel-auth--stop-helper)
+  (glm-gptel-auth--with-user-errors
+    (let ((status (glm-gptel-auth--request 'status)))
+      (message "GLM: helper restarted (glm-token %s, process %s)"
+               (plist-get status :version) (plist-get status :pid)))))
+
+;;;###autoload
+(defun glm-gptel-auth-lock ()
+  "Clear the remembered passphrase of the encrypted key file.
+The OS keychain is not changed: lock it with its own program."
+  (interactive)
+  ;; The helper ends, since one that hangs could not be told to forget.
+  (glm-gptel-auth--stop-helper)
+  (message "GLM: locked"))
+
+;;;; Showing what there is
+
+(defun glm-gptel-auth--show (buffer title rows refresh)
+  "Show TITLE and ROWS, pairs of a name and a text, in the buffer named BUFFER.
+REFRESH is a function that `revert-buffer' calls there."
+  (with-current-buffer (get-buffer-create buffer)
+    (special-mode)
+    (setq-local revert-buffer-function (lambda (&rest _) (funcall refresh)))
+    (let ((inhibit-read-only t)
+          (margin (concat "\n" (make-string 12 ?\s))))
+      (erase-buffer)
+      (insert (propertize title 'face 'bold) "\n\n")
+      (pcase-dolist (`(,name . ,text) rows)
+        (insert (propertize (format "%-12s" name) 'face 'shadow)
+                (string-replace "\n" margin (if (equal text "") "none" text))
+                "\n"))
+      (goto-char (point-min)))
+    (display-buffer (current-buffer))))
+
+(defun glm-gptel-auth--try-program ()
+  "Return the command line of glm-token, or why there is none, a string."
+  (condition-case failure
+      (string-join (glm-gptel-auth--program) " ")
+    (glm-gptel-auth--failure (glm-gptel-auth--failure-text failure))))
+
+;;;; Status
+
+(defun glm-gptel-auth--describe-helper (status)
+  "Return a description, a string, of the helper that answered STATUS."
+  (format "process %d, glm-token %s, up %s, %d tokens"
+          (plist-get status :pid) (plist-get status :version)
+          (format-seconds "%dd %hh %mm %z%ss" (/ (plist-get status :uptime) 1000))
+          (plist-get status :tokens)))
+
+(defun glm-gptel-auth--describe-store (status)
+  "Return a description, a string, of the store in STATUS, the helper's plist."
+  (concat (plist-get status :title)
+          (pcase (plist-get status :lock)
+            ("locked" ", locked")
+            ("unlocked" ", unlocked")
+            ("new" ", not created yet"))
+          (when (eq t (plist-get status :environment))
+            "; GLM_API_KEY is set and takes precedence")))
+
+(defun glm-gptel-auth--describe-accounts (answer)
+  "Return a description, a string, of the accounts in ANSWER, a plist."
+  (mapconcat (lambda (account)
+               (format "%s: %s (%s)"
+                       (glm-gptel-auth--describe account)
+                       (or (plist-get account :id) "not an API key")
+                       (plist-get account :store)))
+             (plist-get answer :accounts) "\n"))
+
+(defun glm-gptel-auth--status-rows ()
+  "Return what there is to say of the state of things, a list of pairs."
+  (let* ((status (glm-gptel-auth--try 'status))
+         (accounts (glm-gptel-auth--try 'accounts)))
+    `(("Transport" . ,(cond ((glm-gptel-auth--socket)
+                             (format "socket: the helper at %s"
+                                     (glm-gptel-auth--socket)))
+                            ((eq glm-gptel-auth-transport 'helper)
+                             "helper: one process for all tokens")
+                            (t "process: one process for each token")))
+      ("Helper" . ,(if (stringp status) status
+                     (glm-gptel-auth--describe-helper status)))
+      ("Store" . ,(if (stringp status) "unknown"
+                    (glm-gptel-auth--describe-store status)))
+      ("Last token" . ,(if glm-gptel-auth--latency
+                           (format "came in %.1f ms"
+                                   (* 1000 glm-gptel-auth--latency))
+                         "none yet"))
+      ("Accounts" . ,(if (stringp accounts) accounts
+                       (glm-gptel-auth--describe-accounts accounts)))
+      ("Program" . ,(glm-gptel-auth--try-program))
+      ("Versions" . ,(format "glm-gptel-auth %s, Emacs %s"
+                             glm-gptel-auth-version emacs-version)))))
+
+;;;###autoload
+(defun glm-gptel-auth-status ()
+  "Show a summary of the helper and what it serves; no secret."
+  (interactive)
+  (glm-gptel-auth--show "*glm-token status*" "GLM token status"
+                        (glm-gptel-auth--status-rows) #'glm-gptel-auth-status))
+
+;;;; Import
+
+(defun glm-gptel-auth--lines-with (secret)
+  "Return where SECRET is in the files of `auth-sources', a list of strings."
+  (cl-loop
+   for source in auth-sources
+   for file = (if (listp source) (plist-get source :source) source)
+   when (and (stringp file) (file-readable-p file))
+   append (with-temp-buffer
+            (insert-file-contents file)
+            (goto-char (point-min))
+            (cl-loop while (search-forward secret nil t)
+                     collect (format "line %d of %s" (line-number-at-pos)
+                                     (abbreviate-file-name file))
+                     do (forward-line)))))
+
+(defun glm-gptel-auth--import-key (account key)
+  "Store KEY, a string, for ACCOUNT, a plist; return what to tell the user."
+  (condition-case failure
+      (let ((answer (glm-gptel-auth--store-key account key)))
+        (if (eq t (plist-get answer :stored))
+            (format "stored the key for %s; now remove %s"
+                    (glm-gptel-auth--describe answer)
+                    (string-join
+                     (or (glm-gptel-auth--lines-with key)
+                         (list "its entry from your password store"))
+                     " and "))
+          (format "kept the key for %s" (glm-gptel-auth--describe answer))))
+    (glm-gptel-auth--failure
+     (format "%s: %s" (glm-gptel-auth--describe account)
+             (glm-gptel-auth--failure-text failure)))))
+
+(defun glm-gptel-auth--import-entry (entry)
+  "Import the key of ENTRY of auth-source if the user agrees.
+Return what to tell the user, a string, or nil."
+  (let* ((secret (plist-get entry :secret))
+         (key (if (functionp secret) (funcall secret) secret))
+         (account (glm-gptel-auth--account
+                   (plist-get entry :host)
+                   (glm-gptel-auth--profile-of (plist-get entry :user)))))
+    (when (and (stringp key)
+               (y-or-n-p (format "Move the key for %s into glm-token? "
+                                 (glm-gptel-auth--describe account))))
+      (glm-gptel-auth--import-key account key))))
+
+;;;###autoload
+(defun glm-gptel-auth-import ()
+  "Move GLM keys from your other auth-sources into the store of glm-token.
+Ask about each, and then say which line of which file to remove; no file
+of yours is edited."
+  (interactive)
+  (require 'glm-gptel-auth-source)
+  (let* ((auth-sources (remq 'glm-token auth-sources))
+         (auth-source-do-cache nil)
+         (entries (auth-source-search :host glm-gptel-auth-hosts :max 50
+                                      :require '(:secret)))
+         (reports (delq nil (mapcar #'glm-gptel-auth--import-entry entries))))
+    (glm-gptel-auth--forget)
+    (message "GLM: %s" (if reports (string-join reports "\n     ")
+                         "no key was moved"))))
+
+(provide 'glm-gptel-auth-commands)
+;;; glm-gptel-auth-commands.el ends here

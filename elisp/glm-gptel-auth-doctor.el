@@ -1,0 +1,335 @@
+;;; glm-gptel-auth-doctor.el --- Find out why there is no token  -*- lexical-binding: t; -*-
+
+;; Copyright (C) 2026 The glm-token developers
+
+;; Author: The glm-token developers
+;; Maintainer: The glm-token developers
+;; Keywords: comm, tools
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;; This file is part of glm-gptel-auth; see glm-gptel-auth.el for its
+;; licence, the GNU General Public License.
+
+;;; Commentary:
+
+;; M-x glm-gptel-auth-doctor checks what the next request will use: what only
+;; Emacs can see (the program that it starts, gptel, its backends,
+;; auth-source), and then, for the account of each backend, what glm-token's
+;; own doctor finds (store, key, host, clock).
+
+;;; Code:
+
+(require 'cl-lib)
+(require 'subr-x)
+(require 'glm-gptel-auth)
+(require 'glm-gptel-auth-helper)
+(require 'glm-gptel-auth-commands)
+
+(declare-function gptel-backend-header "ext:gptel-request" t t)
+(declare-function gptel-backend-host "ext:gptel-request" t t)
+(declare-function gptel-backend-key "ext:gptel-request" t t)
+(declare-function gptel-backend-name "ext:gptel-request" t t)
+(declare-function gptel-backend-url "ext:gptel-request" t t)
+(declare-function lm-header "lisp-mnt")
+(defvar auth-source-backend-parser-functions)
+(defvar auth-sources)
+(defvar gptel--known-backends)
+(defvar gptel-api-key)
+(defvar gptel-log-level)
+
+;;;; Findings
+
+(defun glm-gptel-auth--finding (check level message &optional hint code)
+  "Return a finding as glm-token's doctor has them, a plist.
+CHECK, LEVEL, MESSAGE, HINT and CODE are strings; the last two may be nil.
+To its levels, \"unchecked\" is added."
+  (list :check check :level level :message message :hint hint :code code))
+
+(defun glm-gptel-auth--failed-finding (check failure)
+  "Return a finding that CHECK ended with FAILURE, as it was caught.
+Without its code, since the cure for that may be this doctor."
+  (glm-gptel-auth--finding check "failure" (nth 2 failure) (nth 3 failure)))
+
+;;;; What only Emacs can see
+
+(defun glm-gptel-auth--check-program ()
+  "Return a finding on whether glm-token and node are there."
+  (condition-case failure
+      (glm-gptel-auth--finding
+       "program" "ok"
+       (format "%s (%s)" (string-join (glm-gptel-auth--program) " ")
+               (if glm-gptel-auth-command "set by `glm-gptel-auth-command'"
+                 "found automatically")))
+    (glm-gptel-auth--failure
+     (glm-gptel-auth--failed-finding "program" failure))))
+
+(defun glm-gptel-auth--check-path ()
+  "Return a finding on whether node is found without searching for it."
+  (cond ((executable-find "node")
+         (glm-gptel-auth--finding "path" "ok" "node is on `exec-path'"))
+        (glm-gptel-auth-command
+         (glm-gptel-auth--finding
+          "path" "ok"
+          "node is not on `exec-path', and `glm-gptel-auth-command' is set"))
+        (t (glm-gptel-auth--finding
+            "path" "warning"
+            "node is not on `exec-path', as is usual when a desktop starts Emacs"
+            "set `glm-gptel-auth-command' as glm-token setup prints it"))))
+
+(defun glm-gptel-auth--gptel-version ()
+  "Return the version of gptel, a string, or nil when there is none."
+  (require 'lisp-mnt)
+  (when-let* ((file (locate-library "gptel.el" t)))
+    (with-temp-buffer
+      (insert-file-contents file nil 0 4000)
+      (lm-header "version"))))
+
+(defconst glm-gptel-auth--gptel-troubles
+  '(("0.9.9.5" . "shows the token in the process list"))
+  "What is wrong with old versions of gptel, an alist.
+Each key is the first version that is better.")
+
+(defun glm-gptel-auth--check-gptel ()
+  "Return a finding on the version of gptel."
+  (let* ((version (glm-gptel-auth--gptel-version))
+         (trouble (and version
+                       (cl-find-if (lambda (trouble)
+                                     (version< version (car trouble)))
+                                   glm-gptel-auth--gptel-troubles))))
+    (cond ((null version)
+           (glm-gptel-auth--finding
+            "gptel" "warning" "gptel is not installed"
+            "for other packages: M-x glm-gptel-auth-source-enable"))
+          (trouble
+           (glm-gptel-auth--finding
+            "gptel" "warning" (format "gptel %s %s" version (cdr trouble))
+            (format "update gptel to %s or later" (car trouble))))
+          (t (glm-gptel-auth--finding "gptel" "ok"
+                                      (format "version %s" version))))))
+
+(defun glm-gptel-auth--check-log ()
+  "Return a finding on whether gptel logs tokens."
+  (if (eq (bound-and-true-p gptel-log-level) 'debug)
+      (glm-gptel-auth--finding
+       "log" "warning"
+       "`gptel-log-level' is debug, so gptel writes tokens to a buffer"
+       "set it to nil or info")
+    (glm-gptel-auth--finding "log" "ok" "gptel logs no tokens")))
+
+(defun glm-gptel-auth--source-p ()
+  "Return non-nil when glm-token is a source of auth-source."
+  (memq 'glm-token (bound-and-true-p auth-sources)))
+
+(defun glm-gptel-auth--check-source ()
+  "Return a list of a finding on auth-source, or nil when it is not used."
+  (when (memq 'glm-gptel-auth--parse
+              (bound-and-true-p auth-source-backend-parser-functions))
+    (list (if (glm-gptel-auth--source-p)
+              (glm-gptel-auth--finding "auth-source" "ok"
+                                       "glm-token is one of `auth-sources'")
+            (glm-gptel-auth--finding
+             "auth-source" "warning"
+             "glm-token is not in `auth-sources', which was set after \
+M-x glm-gptel-auth-source-enable"
+             "in init.el, enable it after the line that sets `auth-sources'")))))
+
+;;;; Backends
+
+(defun glm-gptel-auth--our-header-p (backend)
+  "Return non-nil when BACKEND has its header from this package."
+  (or (eq (gptel-backend-header backend) #'glm-gptel-auth-header)
+      (assoc (gptel-backend-name backend) glm-gptel-auth--backends)))
+
+(defun glm-gptel-auth--glm-backends ()
+  "Return the gptel backends whose host or header is ours."
+  (cl-remove-if-not
+   (lambda (backend)
+     (or (glm-gptel-auth--our-header-p backend)
+         (glm-gptel-auth--our-host-p (gptel-backend-host backend))))
+   (mapcar #'cdr (bound-and-true-p gptel--known-backends))))
+
+(defun glm-gptel-auth--key-from-source-p (backend)
+  "Return non-nil when BACKEND has its key from auth-source, and so from us."
+  (let ((key (gptel-backend-key backend)))
+    (and (glm-gptel-auth--source-p)
+         (eq 'gptel-api-key-from-auth-source
+             (if (eq key 'gptel-api-key) (bound-and-true-p gptel-api-key)
+               key)))))
+
+(defun glm-gptel-auth--check-backend (backend)
+  "Return a finding on where BACKEND of gptel has its tokens from."
+  (let ((name (gptel-backend-name backend))
+        (account (glm-gptel-auth--describe
+                  (glm-gptel-auth--account-of-backend backend))))
+    (cond ((glm-gptel-auth--our-header-p backend)
+           (glm-gptel-auth--finding
+            "backend" "ok" (format "%s: tokens for %s" name account)))
+          ((glm-gptel-auth--key-from-source-p backend)
+           (glm-gptel-auth--finding
+            "backend" "ok"
+            (format "%s: tokens for %s, through auth-source" name account)))
+          (t (glm-gptel-auth--finding
+              "backend" "warning"
+              (format "%s: does not get its token for %s from glm-token"
+                      name account)
+              "make it with `glm-gptel-auth-make-backend'")))))
+
+(defun glm-gptel-auth--check-backends ()
+  "Return findings on the backends of gptel that are for GLM."
+  (let ((backends (glm-gptel-auth--glm-backends)))
+    (cond (backends (mapcar #'glm-gptel-auth--check-backend backends))
+          ((featurep 'gptel)
+           (list (glm-gptel-auth--finding
+                  "backend" "warning" "gptel has no backend for GLM"
+                  "run M-x glm-gptel-auth-setup")))
+          ((glm-gptel-auth--gptel-version)
+           (list (glm-gptel-auth--finding
+                  "backend" "unchecked"
+                  "gptel is not loaded yet, and so has no backends"
+                  "run M-x gptel, and then check again"))))))
+
+;;;; What glm-token finds
+
+(defun glm-gptel-auth--plan-of (backend)
+  "Return the plan, a string, that the endpoint of BACKEND is for."
+  (let ((url (gptel-backend-url backend)))
+    (if (and (stringp url) (string-search "/api/coding/" url)) "coding"
+      "pay-as-you-go")))
+
+(defun glm-gptel-auth--accounts-to-check (live)
+  "Return parameters for glm-token's doctor, a list of plists.
+One is for each account of a GLM backend, or for the default account when
+there is no such backend.  LIVE non-nil means to send a token too."
+  (let ((backends (glm-gptel-auth--glm-backends))
+        (params (lambda (account plan)
+                  (append account
+                          (when live (list :live t :plan plan))))))
+    (if backends
+        (cl-remove-duplicates
+         (mapcar (lambda (backend)
+                   (funcall params (glm-gptel-auth--account-of-backend backend)
+                            (glm-gptel-auth--plan-of backend)))
+                 backends)
+         :test #'equal :from-end t)
+      (list (funcall params (glm-gptel-auth--account) "pay-as-you-go")))))
+
+(defconst glm-gptel-auth--general-checks
+  '("version" "node" "environment" "store")
+  "Checks of glm-token's doctor that are the same for every account.")
+
+(defun glm-gptel-auth--merge-findings (answers)
+  "Return the findings of ANSWERS, a list of such lists, each said once.
+ANSWERS are of glm-token's doctor, for one account each.  A host that two
+accounts share is reached twice, but not in the same time."
+  (let ((general-p (lambda (finding)
+                     (member (plist-get finding :check)
+                             glm-gptel-auth--general-checks))))
+    (cl-remove-duplicates
+     (append (cl-remove-if-not general-p (car answers))
+             (cl-remove-if general-p (apply #'append answers)))
+     :test #'equal :from-end t)))
+
+(defun glm-gptel-auth--check-version (version)
+  "Return a finding on the helper, whose version is VERSION, a string."
+  (if (equal version glm-gptel-auth-version)
+      (glm-gptel-auth--finding "helper" "ok"
+                               (format "answers, version %s" version))
+    (glm-gptel-auth--finding
+     "helper" "warning"
+     (format "glm-token is version %s, but glm-gptel-auth is %s"
+             version glm-gptel-auth-version)
+     "update both, then M-x glm-gptel-auth-restart")))
+
+(defun glm-gptel-auth--broken-helper (failure)
+  "Return findings on a helper that does not answer.
+FAILURE is what was caught.  What node or glm-token wrote is shown whole."
+  (list (glm-gptel-auth--failed-finding "helper" failure)
+        (when glm-gptel-auth--last-words
+          (glm-gptel-auth--finding
+           "its output" "unchecked"
+           (string-join (seq-take glm-gptel-auth--last-words 20) "\n")))
+        (glm-gptel-auth--finding
+         "the rest" "unchecked"
+         "store, keys, hosts and clock are checked by the helper")))
+
+(defun glm-gptel-auth--ask-doctor (live)
+  "Return findings on the helper, and those of glm-token's own doctor.
+LIVE non-nil means to send a token to the service."
+  (setq glm-gptel-auth--last-words nil)
+  (condition-case failure
+      (let* ((glm-gptel-auth--may-ask nil)
+             (status (glm-gptel-auth--request 'status))
+             (answers (mapcar
+                       (lambda (params)
+                         (append (plist-get (glm-gptel-auth--request
+                                             'doctor params)
+                                            :findings)
+                                 nil))
+                       (glm-gptel-auth--accounts-to-check live))))
+        (append (list (glm-gptel-auth--check-version
+                       (plist-get status :version)))
+                (glm-gptel-auth--merge-findings answers)
+                (unless live
+                  (list (glm-gptel-auth--finding
+                         "live" "unchecked"
+                         "whether the service accepts a token"
+                         "C-u M-x glm-gptel-auth-doctor sends one chat \
+request of one token")))))
+    (glm-gptel-auth--failure
+     (delq nil (glm-gptel-auth--broken-helper failure)))))
+
+;;;; All of it
+
+(defun glm-gptel-auth--findings (live)
+  "Return the findings on all that a token depends on, a list of plists.
+First what only Emacs can see, then what glm-token's doctor finds.  LIVE
+non-nil means to send a token to the service."
+  (append (list (glm-gptel-auth--check-program)
+                (glm-gptel-auth--check-path)
+                (glm-gptel-auth--check-gptel)
+                (glm-gptel-auth--check-log))
+          (glm-gptel-auth--check-source)
+          (glm-gptel-auth--check-backends)
+          (glm-gptel-auth--ask-doctor live)))
+
+(defun glm-gptel-auth--finding-row (finding)
+  "Return FINDING, a plist, as a pair of a name and a text."
+  (let* ((level (plist-get finding :level))
+         (face (pcase level
+                 ("ok" 'success) ("warning" 'warning)
+                 ("unchecked" 'shadow) (_ 'error))))
+    (cons (plist-get finding :check)
+          (concat (propertize (format "%-10s" level) 'face face)
+                  (if (equal level "ok") (plist-get finding :message)
+                    (glm-gptel-auth--with-cure (plist-get finding :message)
+                                               (plist-get finding :code)
+                                               (plist-get finding :hint)))))))
+
+(defun glm-gptel-auth--verdict (findings)
+  "Return what FINDINGS come to, a string, about what was looked at alone."
+  (let* ((count (lambda (levels)
+                  (cl-count-if (lambda (finding)
+                                 (member (plist-get finding :level) levels))
+                               findings)))
+         (problems (funcall count '("warning" "failure")))
+         (checks (+ problems (funcall count '("ok")))))
+    (if (zerop problems) (format "no problems in the %d checks made" checks)
+      (format (ngettext "%d problem" "%d problems" problems) problems))))
+
+;;;###autoload
+(defun glm-gptel-auth-doctor (&optional live)
+  "Check all that a token depends on, and show what is wrong and its cure.
+This asks the hosts too, and may take 20 seconds.  With a prefix argument,
+LIVE, send one chat request of one token to the service for each account."
+  (interactive "P")
+  (message "GLM: checking ...")
+  (let ((findings (glm-gptel-auth--findings live)))
+    (message nil)
+    (glm-gptel-auth--show
+     "*glm-token doctor*"
+     (concat "GLM token doctor: " (glm-gptel-auth--verdict findings))
+     (mapcar #'glm-gptel-auth--finding-row findings)
+     (lambda () (glm-gptel-auth-doctor live)))))
+
+(provide 'glm-gptel-auth-doctor)
+;;; glm-gptel-auth-doctor.el ends here

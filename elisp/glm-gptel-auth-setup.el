@@ -1,0 +1,270 @@
+;;; glm-gptel-auth-setup.el --- The guided first run  -*- lexical-binding: t; -*-
+
+;; Copyright (C) 2026 The glm-token developers
+
+;; Author: The glm-token developers
+;; Maintainer: The glm-token developers
+;; Keywords: comm, tools
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;; This file is part of glm-gptel-auth; see glm-gptel-auth.el for its
+;; licence, the GNU General Public License.
+
+;;; Commentary:
+
+;; M-x glm-gptel-auth-setup is what `glm-token setup' is on a terminal: it
+;; asks for service, plan and key, stores the key, checks it with the service
+;; if the user agrees, has gptel use it in this session, and shows the lines
+;; for init.el.  What there is to choose from, and these lines, come from
+;; glm-token.
+
+;;; Code:
+
+(require 'cl-lib)
+(require 'subr-x)
+(require 'glm-gptel-auth)
+(require 'glm-gptel-auth-helper)
+(require 'glm-gptel-auth-commands)
+
+(defvar gptel-backend)
+(defvar gptel-model)
+
+;;;; Questions
+
+(defun glm-gptel-auth--choose (prompt choices)
+  "Ask with PROMPT for one of CHOICES, plists with a `:title'; return it.
+The first one is the default."
+  (let* ((titles (mapcar (lambda (choice) (plist-get choice :title)) choices))
+         (default (car titles))
+         ;; In their order, the likely one first.
+         (table (lambda (string predicate action)
+                  (if (eq action 'metadata)
+                      '(metadata (display-sort-function . identity)
+                                 (cycle-sort-function . identity))
+                    (complete-with-action action titles string predicate))))
+         (title (completing-read (format-prompt prompt default) table
+                                 nil t nil nil default)))
+    (or (cl-find title choices :test #'equal
+                 :key (lambda (choice) (plist-get choice :title)))
+        (car choices))))
+
+(defun glm-gptel-auth--likely-first (services)
+  "Return SERVICES, plists, with that of the current account first."
+  (let* ((host (plist-get (glm-gptel-auth--complete-account
+                           (glm-gptel-auth--likely-account))
+                          :host))
+         (likely-p (lambda (service)
+                     (equal host (plist-get service :host)))))
+    (append (cl-remove-if-not likely-p services)
+            (cl-remove-if likely-p services))))
+
+(defmacro glm-gptel-auth--with-page (url &rest body)
+  "Evaluate BODY with a window beside it that names URL, the page of the key."
+  (declare (indent 1) (debug t))
+  `(let ((buffer (get-buffer-create "*GLM key*")))
+     (unwind-protect
+         (save-window-excursion
+           (with-current-buffer buffer
+             (special-mode)
+             (let ((inhibit-read-only t))
+               (erase-buffer)
+               (insert "Get the API key at\n\n    ")
+               (insert-text-button ,url 'help-echo "Open this page in a browser"
+                                   'action (lambda (_) (browse-url ,url)))
+               (insert "\n\nIt goes from the prompt to glm-token, \
+which keeps it; Emacs does not.\n")
+               (goto-char (point-min))))
+           (display-buffer buffer '((display-buffer-at-bottom)
+                                    (window-height . fit-window-to-buffer)))
+           ,@body)
+       (kill-buffer buffer))))
+
+(defun glm-gptel-auth--stored-id (account)
+  "Return the shortened id of the key that is stored for ACCOUNT, or nil."
+  (let* ((account (glm-gptel-auth--complete-account account))
+         (answer (glm-gptel-auth--try 'accounts)))
+    (plist-get
+     (cl-find-if (lambda (stored)
+                   (and (equal (plist-get stored :host)
+                               (plist-get account :host))
+                        (equal (plist-get stored :profile)
+                               (plist-get account :profile))))
+                 (append (and (consp answer) (plist-get answer :accounts)) nil))
+     :id)))
+
+(defun glm-gptel-auth--have-key (account url)
+  "Have a key stored for ACCOUNT, a plist; its page is URL.
+Return where it is, a string."
+  (let ((id (glm-gptel-auth--stored-id account)))
+    (if (and id (y-or-n-p (format "Key %s is stored for %s; use it? "
+                                  id (glm-gptel-auth--describe account))))
+        "stored already"
+      (let ((answer (glm-gptel-auth--with-page url
+                      (glm-gptel-auth--ask-for-key account "id.secret"))))
+        (format (if (eq t (plist-get answer :stored)) "stored in %s"
+                  "the one before is kept, in %s")
+                (plist-get answer :title))))))
+
+;;;; The check
+
+(defun glm-gptel-auth--check-key (account plan)
+  "Check the key of ACCOUNT with the service if the user agrees.
+PLAN is the name of the plan.  Return what came of it, a string."
+  (let ((host (plist-get account :host)))
+    (if (not (y-or-n-p (format "Send one chat request of one token to %s, \
+to check the key? "
+                               host)))
+        "whether the service accepts the key was not checked"
+      (message "GLM: asking %s ..." host)
+      (glm-gptel-auth--describe-check
+       (append (plist-get (glm-gptel-auth--request
+                           'doctor (append account
+                                           (list :live t :plan plan)))
+                          :findings)
+               nil)))))
+
+(defun glm-gptel-auth--describe-check (findings)
+  "Return what FINDINGS of glm-token's doctor say of the check, a string."
+  (let ((telling (cl-remove-if
+                  (lambda (finding)
+                    (and (equal "ok" (plist-get finding :level))
+                         (not (equal "live" (plist-get finding :check)))))
+                  findings)))
+    (string-join
+     (append (mapcar (lambda (finding)
+                       (glm-gptel-auth--with-cure (plist-get finding :message)
+                                                  (plist-get finding :code)
+                                                  (plist-get finding :hint)))
+                     telling)
+             (unless (cl-find "live" findings :test #'equal
+                              :key (lambda (finding) (plist-get finding :check)))
+               (list "whether the service accepts the key was not checked")))
+     "\n")))
+
+;;;; gptel, and the lines for init.el
+
+(defun glm-gptel-auth--use (account plan)
+  "Have gptel use the key of ACCOUNT and PLAN in this session.
+Return what was done, a string."
+  (if (not (require 'gptel nil t))
+      "gptel is not installed; M-x package-install RET gptel"
+    (setq-default gptel-backend
+                  (glm-gptel-auth-make-backend "GLM"
+                    :host (plist-get account :host)
+                    :profile (plist-get account :profile)
+                    :coding-plan (equal plan "coding"))
+                  gptel-model 'glm-5.3)
+    "in use for this session; M-x gptel starts a chat"))
+
+(defun glm-gptel-auth--init-lines (account plan)
+  "Return the lines for init.el about ACCOUNT and PLAN, a string.
+They come from the program's own setup command."
+  (let* ((default-directory (glm-gptel-auth--local-directory))
+         (process-environment (glm-gptel-auth--environment))
+         (profile (plist-get account :profile))
+         (command (append (glm-gptel-auth--program)
+                          (list "setup" "emacs"
+                                (concat "--host=" (plist-get account :host))
+                                (concat "--plan=" plan))
+                          (when profile (list (concat "--profile=" profile)))))
+         (coding-system-for-read 'utf-8-unix))
+    (with-temp-buffer
+      (let ((status (apply #'call-process (car command) nil '(t nil) nil
+                           (cdr command))))
+        (unless (eql 0 status)
+          (glm-gptel-auth--fail
+           nil (format "glm-token setup emacs ended with status %s" status)))
+        (buffer-string)))))
+
+(defvar-local glm-gptel-auth--lines nil
+  "The lines for init.el that this buffer shows, a string.")
+
+(defun glm-gptel-auth--copy-lines (&rest _)
+  "Put the lines for init.el in this buffer onto the kill ring."
+  (interactive)
+  (kill-new glm-gptel-auth--lines)
+  (message "GLM: copied"))
+
+(defun glm-gptel-auth--insert-lines (&rest _)
+  "Insert the lines for init.el in this buffer into another one.
+Ask for it; your init file is the default.  They go to point there, or to
+the end of a file that was not open.  Nothing is saved."
+  (interactive)
+  (let* ((lines glm-gptel-auth--lines)
+         (open (and user-init-file (find-buffer-visiting user-init-file)))
+         (init (or open (and user-init-file
+                             (find-file-noselect user-init-file))))
+         (buffer (get-buffer
+                  (read-buffer "Insert the lines into buffer: "
+                               (if init (buffer-name init) (other-buffer))
+                               t))))
+    (pop-to-buffer buffer)
+    (when (and (eq buffer init) (not open)) (goto-char (point-max)))
+    (unless (bolp) (insert "\n"))
+    (insert lines)
+    (message "GLM: inserted; save the buffer to keep it")))
+
+(defvar glm-gptel-auth-setup-mode-map
+  (let ((map (make-sparse-keymap)))
+    (set-keymap-parent map special-mode-map)
+    (define-key map "w" #'glm-gptel-auth--copy-lines)
+    (define-key map "i" #'glm-gptel-auth--insert-lines)
+    map)
+  "Keys of the buffer that shows the lines for init.el.")
+
+(define-derived-mode glm-gptel-auth-setup-mode special-mode "GLM setup"
+  "Mode of the buffer that shows the lines for init.el."
+  (setq-local revert-buffer-function #'ignore))
+
+(defun glm-gptel-auth--show-setup (rows lines)
+  "Show ROWS, pairs of a name and a text, and LINES for init.el, a string."
+  (glm-gptel-auth--show "*GLM setup*" "GLM setup" rows #'ignore)
+  (with-current-buffer "*GLM setup*"
+    (glm-gptel-auth-setup-mode)
+    (setq glm-gptel-auth--lines lines)
+    (let ((inhibit-read-only t))
+      (save-excursion
+        (goto-char (point-max))
+        (insert "\nTo have this in every session, put these lines into your \
+init.el:\n")
+        (insert-text-button "Insert them" 'follow-link t
+                            'action #'glm-gptel-auth--insert-lines)
+        (insert " (i)   ")
+        (insert-text-button "Copy them" 'follow-link t
+                            'action #'glm-gptel-auth--copy-lines)
+        (insert " (w)\n\n" lines)))
+    (pop-to-buffer (current-buffer))))
+
+;;;; All of it
+
+;;;###autoload
+(defun glm-gptel-auth-setup ()
+  "Set up a GLM key, and have gptel use it: service, plan, key, check.
+Then show the lines for init.el.  Giving up with \\[keyboard-quit] leaves
+nothing behind but a key that was stored by then."
+  (interactive)
+  (glm-gptel-auth--with-user-errors
+    (let* ((offer (glm-gptel-auth--request 'services))
+           (service (glm-gptel-auth--choose
+                     "Service"
+                     (glm-gptel-auth--likely-first
+                      (append (plist-get offer :services) nil))))
+           (plan (plist-get (glm-gptel-auth--choose
+                             "Plan" (append (plist-get offer :plans) nil))
+                            :name))
+           (account (glm-gptel-auth--account (plist-get service :host)))
+           (key (glm-gptel-auth--have-key account
+                                          (plist-get service :keysUrl)))
+           (check (glm-gptel-auth--check-key account plan))
+           (lines (glm-gptel-auth--init-lines account plan)))
+      (glm-gptel-auth--show-setup
+       `(("Service" . ,(plist-get service :title))
+         ("Plan" . ,plan)
+         ("Key" . ,key)
+         ("Check" . ,check)
+         ("gptel" . ,(glm-gptel-auth--use account plan)))
+       lines)
+      (message nil))))
+
+(provide 'glm-gptel-auth-setup)
+;;; glm-gptel-auth-setup.el ends here
