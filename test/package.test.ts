@@ -1,14 +1,14 @@
-/** The package as it will be published. */
+/** The package as it is packed. */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { BARE_ENV, found, ROOT } from './support/environment.ts';
 import { run } from './support/program.ts';
 
-let folder: string;
+let directory: string;
 let tarball: string;
 
 const npm = (args: string[], cwd: string) =>
@@ -16,18 +16,19 @@ const npm = (args: string[], cwd: string) =>
   run(['npm', ...args], { cwd, env: { ...(process.env as Record<string, string>) } });
 
 before(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'glm-token-pack-'));
+  directory = mkdtempSync(join(tmpdir(), 'glm-token-pack-'));
   const { status, stdout, stderr } = await npm(
-    ['pack', '--json', '--pack-destination', folder],
+    // What npm test has built: a build now would take it away from the tests beside this one.
+    ['pack', '--json', '--ignore-scripts', '--pack-destination', directory],
     ROOT,
   );
   assert.equal(status, 0, stderr);
   assert.ok(stdout);
-  tarball = join(folder, readdirSync(folder).find((name) => name.endsWith('.tgz')) ?? '');
+  tarball = join(directory, readdirSync(directory).find((name) => name.endsWith('.tgz')) ?? '');
 });
-after(() => rmSync(folder, { recursive: true, force: true }));
+after(() => rmSync(directory, { recursive: true, force: true }));
 
-test('the tarball has the program, the Emacs side and the texts, and nothing else', async () => {
+test('the tarball has the program, the Emacs package and the texts, and nothing else', async () => {
   const { stdout } = await run(['tar', '-tzf', tarball]);
   const names = stdout
     .trim()
@@ -39,17 +40,31 @@ test('the tarball has the program, the Emacs side and the texts, and nothing els
     'README.md',
     'README.zh-CN.md',
     'dist/THIRD-PARTY-LICENSES.txt',
+    'elisp/glm-gptel-auth-commands.el',
+    'elisp/glm-gptel-auth-doctor.el',
+    'elisp/glm-gptel-auth-helper.el',
+    'elisp/glm-gptel-auth-setup.el',
+    'elisp/glm-gptel-auth-source.el',
     'elisp/glm-gptel-auth.el',
     'package.json',
   ]);
   assert.ok(names.includes('dist/cli.cjs'));
 });
 
+test('the program is packed in a form that people can read', () => {
+  const lines = readFileSync(join(ROOT, 'dist/cli.cjs'), 'utf8').split('\n');
+  assert.ok(lines.length > 500, `${lines.length} lines`);
+  assert.ok(lines.some((line) => line.startsWith('async function run(')));
+});
+
 describe('installed with npm install -g into an empty prefix', () => {
   for (const flags of [[], ['--ignore-scripts']]) {
     test(`npm install -g ${flags.join(' ')}`, async () => {
-      const prefix = mkdtempSync(join(folder, 'prefix-'));
-      const installed = await npm(['install', '-g', '--prefix', prefix, ...flags, tarball], folder);
+      const prefix = mkdtempSync(join(directory, 'prefix-'));
+      const installed = await npm(
+        ['install', '-g', '--prefix', prefix, ...flags, tarball],
+        directory,
+      );
       assert.equal(installed.status, 0, installed.stderr);
 
       const path = `${dirname(process.execPath)}:${BARE_ENV.PATH}`;
@@ -57,9 +72,12 @@ describe('installed with npm install -g into an empty prefix', () => {
       const command = join(prefix, 'bin/glm-token');
       assert.match((await run([command, 'print'], { env })).stdout, /^eyJ/);
 
-      // The keychain's own library is there and loads: it gets as far as asking for a bus.
+      // The keychain's library is there and loads: it gets as far as asking for a bus.
       const { stderr } = await run([command, 'print', '--host', 'api.z.ai'], { env });
-      assert.match(stderr, /no keychain to talk to: .*D-Bus/);
+      assert.match(
+        stderr,
+        /there is no keychain: .*D-Bus.*\nhint: .*: glm-token store --store file --host api\.z\.ai\n/,
+      );
 
       const block = (await run([command, 'setup'], { env })).stdout.split('\n').slice(1).join('\n');
       for (const emacs of found.emacs) {
@@ -67,14 +85,22 @@ describe('installed with npm install -g into an empty prefix', () => {
         const elpa = found.elpa.flatMap((dir) => ['-L', dir]);
         const printed = await run(
           [emacs, '-Q', '--batch', ...elpa, '--eval', `(progn ${block}\n)`, '--eval', form],
-          { env: { ...env, HOME: folder } },
+          { env: { ...env, HOME: directory } },
         );
         assert.match(printed.stdout, /^Bearer eyJ/, printed.stderr);
       }
 
       const byPath = await run(
         [
-          ...[found.emacs[0] ?? '', '-Q', '--batch', '-L', `${ROOT}/elisp`, '-l', 'glm-gptel-auth'],
+          ...[
+            found.emacs[0] ?? '',
+            '-Q',
+            '--batch',
+            '-L',
+            `${ROOT}/elisp`,
+            '-l',
+            'glm-gptel-auth-helper',
+          ],
           ...[
             '--eval',
             '(let ((glm-gptel-auth--directory "/nowhere/")) (prin1 (glm-gptel-auth--program)))',

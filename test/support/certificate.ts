@@ -1,4 +1,4 @@
-/** A certificate for 127.0.0.1 and localhost that only what is told of it trusts. */
+/** A self-signed certificate for 127.0.0.1 and localhost. */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -8,12 +8,12 @@ import { run } from './program.ts';
 export interface Certificate {
   readonly key: string;
   readonly cert: string;
-  /** Where `cert` is, for NODE_EXTRA_CA_CERTS. */
+  /** Path of a file that holds `cert`, for NODE_EXTRA_CA_CERTS. */
   readonly file: string;
   remove(): void;
 }
 
-/** @param options `expired`: whether its time is over */
+/** @param options `expired`: whether it has expired */
 export async function makeCertificate({ expired = false } = {}): Promise<Certificate> {
   const folder = mkdtempSync(join(tmpdir(), 'glm-token-cert-'));
   const [keyFile, file] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];

@@ -1,11 +1,11 @@
-/** What prepare.sh found: the Emacsen, gptel's folders and a Python that has PyJWT. */
+/** What prepare.sh found: the Emacsen, gptel's folders, a Python that has PyJWT, and sshd. */
 
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
 
-export const found: { emacs: string[]; elpa: string[]; python: string } = JSON.parse(
+export const found: { emacs: string[]; elpa: string[]; python: string; sshd: string } = JSON.parse(
   readFileSync(join(ROOT, 'node_modules/.cache/glm-token/test-env.json'), 'utf8'),
 );
 

@@ -5,7 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
-/** Oldest token taken, in milliseconds; the service documents none, and ours are made to order. */
+/** Oldest token accepted, in milliseconds: the service documents no limit, but ours are always fresh. */
 const MAX_AGE_MS = 5 * 60_000;
 
 /** The service's own error codes: https://docs.z.ai/api-reference/api-code */
@@ -23,16 +23,18 @@ export interface Seen {
   readonly method: string;
   readonly path: string;
   readonly token: string | undefined;
-  /** The service's error code, or `undefined` when the token was taken. */
+  /** The service's error code, or `undefined` when the token was accepted. */
   readonly refused: string | undefined;
-  /** Age of the token as it came in, in milliseconds. */
+  /** Age of the token when it came in, in milliseconds. */
   readonly ageMs: number | undefined;
   readonly body: string;
 }
 
 export interface GlmOptions {
-  /** Served over HTTPS with these, in PEM. */
+  /** Key and certificate in PEM, to serve over HTTPS. */
   readonly tls?: { readonly key: string; readonly cert: string };
+  /** Ids of the keys that are for the Coding Plan, and have no balance elsewhere. */
+  readonly codingIds?: readonly string[];
   /** How far the service's clock is ahead of this machine's, in milliseconds. */
   readonly skewMs?: number;
 }
@@ -44,10 +46,15 @@ export class GlmServer {
   /** Called as a request comes in, while its client waits. */
   onRequest: (() => void) | undefined;
   readonly #keys: ReadonlyMap<string, string>;
+  readonly #codingIds: readonly string[];
   readonly #server: Server;
   skewMs: number;
 
-  private constructor(keys: Record<string, string>, { tls, skewMs = 0 }: GlmOptions) {
+  private constructor(
+    keys: Record<string, string>,
+    { tls, codingIds = [], skewMs = 0 }: GlmOptions,
+  ) {
+    this.#codingIds = codingIds;
     this.#keys = new Map(Object.entries(keys));
     this.skewMs = skewMs;
     const answer = (request: IncomingMessage, response: ServerResponse) =>
@@ -107,7 +114,13 @@ export class GlmServer {
     if (path === '/api/paas/v4/models') {
       return json(200, { object: 'list', data: [{ id: 'glm-5.3', object: 'model' }] });
     }
-    if (path !== '/api/paas/v4/chat/completions') return json(404, { error: { code: '404' } });
+    const [, plan] = /^\/api\/(coding\/)?paas\/v4\/chat\/completions$/.exec(path) ?? [null, null];
+    if (plan === null) return json(404, { error: { code: '404' } });
+    const payload = Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString();
+    if (this.#codingIds.includes(JSON.parse(payload).api_key) !== (plan !== undefined)) {
+      const message = 'Insufficient balance or no resource package. Please recharge.';
+      return json(429, { error: { code: '1113', message } });
+    }
 
     const asked = JSON.parse(body);
     const common = { id: 'chatcmpl-1', created: 1, model: asked.model };

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sees to what the tests need from the system: installs it where it may (Debian and its like, as
-# root or with sudo that asks nothing), and lists it and fails elsewhere. Leaves what it found and
-# made in node_modules/.cache/glm-token/test-env.json.
+# Prepares what the tests need from the system. On Debian and its like, as root or with a sudo that
+# asks for no password, it installs what is missing; elsewhere it lists what is missing and fails.
+# What it found is written to node_modules/.cache/glm-token/test-env.json.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 cache=$PWD/node_modules/.cache/glm-token
@@ -13,19 +13,36 @@ sudo=''
 if [ "$(id -u)" != 0 ]; then sudo='sudo -n'; fi
 may_install() { [ -e /etc/debian_version ] && { [ -z "$sudo" ] || sudo -n true 2>/dev/null; }; }
 
-# What is needed, as: a test that it is there | the Debian package | what to install elsewhere
+# What is needed: a check for it | its Debian package | what to install elsewhere
 needs='
 command -v emacs|emacs-nox|Emacs 28.1 or later
 command -v curl|curl|curl
 command -v dbus-daemon|dbus-daemon|D-Bus (dbus-daemon)
 command -v dbus-send|dbus-bin|D-Bus tools (dbus-send)
 command -v gnome-keyring-daemon|gnome-keyring|gnome-keyring
+[ -e /usr/share/dbus-1/services/org.gnome.keyring.SystemPrompter.service ]|gcr|gcr (it shows the prompts of gnome-keyring)
+command -v dbus-update-activation-environment|dbus-bin|D-Bus tools (dbus-update-activation-environment)
+command -v kwalletd5|libkf5wallet-bin|KWallet 5 (kwalletd5)
+find_qca_plugin|libqca-qt5-2-plugins|the OpenSSL plugin of QCA for Qt 5
+command -v Xvfb|xvfb|Xvfb (a screen for the windows of keychains)
+command -v xdotool|xdotool|xdotool (it answers those windows)
 ldconfig -p 2>/dev/null | grep libsecret-1|libsecret-1-0|libsecret
 find_python|python3-jwt|PyJWT for python3 (python3-jwt)
 command -v zsh|zsh|zsh (its completion is tested)
+command -v fish|fish|fish (its completion is tested)
 command -v openssl|openssl|openssl (it makes a certificate for a test)
 command -v unshare|util-linux|util-linux (unshare, for a full disk)
+command -v ssh|openssh-client|ssh (openssh-client)
+command -v systemd-socket-activate|systemd|systemd-socket-activate (it passes a socket)
+command -v ip|iproute2|ip (iproute2)
+command -v nsenter|util-linux|nsenter (util-linux)
+command -v setpriv|util-linux|util-linux (setpriv, to be another user)
+command -v strace|strace|strace (it shows the order of system calls)
 '
+find_qca_plugin() {
+  compgen -G '/usr/lib*/qca-qt5/crypto/libqca-ossl.so' ||
+    compgen -G '/usr/lib/*/qca-qt5/crypto/libqca-ossl.so'
+}
 find_python() {
   for python in python3 /usr/bin/python3; do
     if "$python" -c 'import jwt' 2>/dev/null; then
@@ -35,8 +52,8 @@ find_python() {
   done
   return 1
 }
-# One line a need that is not met: its package and its name. The fields are split from the end, as
-# a test may have a pipe of its own.
+# Prints a line for each unmet need: its package and its name. The fields are split from the end,
+# since a check may contain a pipe.
 missing_packages() {
   while IFS=$'\x1f' read -r check package what; do
     (eval "$check") >/dev/null 2>&1 || printf '%s\x1f%s\n' "$package" "$what"
@@ -59,7 +76,7 @@ if [ -n "$missing" ]; then
   exit 1
 fi
 
-# apt with another suite of Debian's, from the mirror that this machine uses for its own.
+# Runs apt with another suite of Debian, from the mirror that this machine uses.
 apt_of_suite() { # SUITE COMMAND...
   local suite=$1 state=$cache/apt-$1
   shift
@@ -85,7 +102,7 @@ debian_mirror() {
   } | grep -E '/debian/?$' | head -n 1
 }
 
-# gptel: Debian's packages where there are any (no other place is asked then), else NonGNU ELPA.
+# gptel comes from Debian's packages on Debian, else from NonGNU ELPA and MELPA.
 elpa=$cache/elpa
 if [ ! -e "$elpa/done" ]; then
   rm -rf "$elpa"
@@ -112,7 +129,7 @@ if [ ! -e "$elpa/done" ]; then
   touch "$elpa/done"
 fi
 
-# A second Emacs: on Debian, that of the release after the one whose Emacs is 28.
+# A second Emacs: on Debian with Emacs 28, that of a later release.
 emacsen=("$(command -v emacs)")
 major=$(emacs -Q --batch --eval '(princ emacs-major-version)')
 if [ "$major" -lt 30 ] && [ -e /etc/debian_version ] && [ -n "$(debian_mirror)" ] &&
@@ -124,7 +141,7 @@ if [ "$major" -lt 30 ] && [ -e /etc/debian_version ] && [ -n "$(debian_mirror)" 
     mkdir -p "$tree"
     (
       cd "$tree"
-      # Its libraries too, since they are newer than this machine's.
+      # Its libraries come along, since they are newer than this machine's.
       apt_of_suite trixie apt-cache depends --recurse --no-recommends --no-suggests \
         --no-conflicts --no-breaks --no-replaces --no-enhances emacs-nox |
         grep -E '^(emacs|lib)' | sort -u >packages
@@ -148,6 +165,28 @@ EOF
   fi
   emacsen+=("$tree/emacs")
 fi
+# sshd, which is not installed, since its package would open a port of this machine.
+sshd=$(PATH=$PATH:/usr/sbin command -v sshd || true)
+if [ -z "$sshd" ] && [ -e /etc/debian_version ]; then
+  tree=$cache/sshd
+  if [ ! -e "$tree/done" ]; then
+    say 'fetching sshd from Debian'
+    rm -rf "$tree"
+    mkdir -p "$tree"
+    (
+      cd "$tree"
+      apt-get download -qq -o APT::Sandbox::User= openssh-server libwrap0
+      for deb in *.deb; do dpkg -x "$deb" . && rm "$deb"; done
+    )
+    touch "$tree/done"
+  fi
+  sshd=$tree/usr/sbin/sshd
+fi
+if [ -z "$sshd" ]; then
+  say 'the tests need sshd, which is not installed here'
+  exit 1
+fi
+
 for emacs in "${emacsen[@]}"; do
   say "testing with Emacs $("$emacs" -Q --batch --eval '(princ emacs-version)') ($emacs)"
 done
@@ -157,6 +196,7 @@ cat >"$cache/test-env.json" <<EOF
 {
   "emacs": [$(json_list "${emacsen[@]}")],
   "elpa": [$(json_list "$elpa"/*/)],
-  "python": "$(find_python)"
+  "python": "$(find_python)",
+  "sshd": "$sshd"
 }
 EOF

@@ -18,12 +18,12 @@ export interface RunOptions {
   readonly onSpawn?: (child: ChildProcess) => void;
 }
 
-/** Runs a command to its end. Its standard input is empty unless there is some given. */
+/** Runs a command to its end. Its standard input is empty by default. */
 export function run(command: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const [file = '', ...args] = command;
   const { env = BARE_ENV, input = '', cwd, onSpawn } = options;
   return new Promise((resolve, reject) => {
-    // Detached, so that it has no terminal to ask at, be there one under the tests.
+    // Detached, so that it cannot ask on the terminal that the tests were started from.
     const child = spawn(file, args, { env, cwd, stdio: 'pipe', detached: true });
     const chunks: Record<'stdout' | 'stderr', Buffer[]> = { stdout: [], stderr: [] };
     child.stdout.on('data', (chunk) => chunks.stdout.push(chunk));
@@ -43,20 +43,31 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
   });
 }
 
+/** How the built glm-token calls itself in hints, since it runs from a checkout. */
+export const CALL = `node ${PROGRAM}`;
+
+/** For tests that start programs and share nothing, so that they need not wait for each other. */
+export const SIDE_BY_SIDE = { concurrency: 4 };
+
 /** Runs the built glm-token. */
 export function glmToken(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   return run([process.execPath, PROGRAM, ...args], options);
 }
 
-/** Pairs of what to wait for and what to type then. */
+/**
+ * Pairs of a text to wait for and what to type then, followed by a return; `^C` and `^D` are typed
+ * as those keys.
+ */
 export type Answers = readonly (readonly [shown: string, typed: string])[];
 
-/** Runs a command on a terminal of its own; what that showed is its standard output. */
+/** Runs a command on a terminal of its own; what that showed is in `stdout`. */
 export function runOnTerminal(
   command: readonly string[],
   answers: Answers,
   env: Env,
 ): Promise<Outcome> {
   const terminal = [found.python, `${ROOT}/test/support/terminal.py`, JSON.stringify(answers)];
-  return run([...terminal, ...command], { env: { ...env, TERM: 'xterm' } });
+  const { NO_COLOR = '1', ...rest } = env;
+  const plain = NO_COLOR ? { NO_COLOR } : {}; // To Node, an empty one is one.
+  return run([...terminal, ...command], { env: { TERM: 'xterm', ...plain, ...rest } });
 }

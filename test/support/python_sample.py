@@ -1,4 +1,4 @@
-"""What people paste today: the GLM service's own Python sample, with PyJWT.
+"""The GLM service's own Python sample, with PyJWT, which people paste today.
 
 https://docs.bigmodel.cn/cn/api/introduction. Run by itself, it signs with a made-up key.
 """

@@ -1,16 +1,19 @@
 """Runs a command on a terminal of its own and answers its questions.
 
 Usage: terminal.py '[["text to wait for", "answer"], ...]' COMMAND...
-Prints what the terminal showed, then exits with the command's status. An answer is typed with a
-return after it; "^C" is typed as that key.
+Prints what the terminal showed, then exits with the command's status. Each answer is followed by a
+return, except for "^C" and "^D", which are typed as those keys.
 """
 
 import json
 import os
 import pty
 import select
+import signal
 import sys
 import time
+
+KEYS = {"^C": b"\x03", "^D": b"\x04"}
 
 answers = json.loads(sys.argv[1])
 pid, fd = pty.fork()
@@ -33,7 +36,9 @@ while time.monotonic() < deadline:
     if answers and (at := shown.find(answers[0][0].encode(), searched)) >= 0:
         searched = at + len(answers[0][0].encode())
         answer = answers.pop(0)[1]
-        os.write(fd, b"\x03" if answer == "^C" else answer.encode() + b"\r")
+        os.write(fd, KEYS.get(answer, answer.encode() + b"\r"))
+else:
+    os.kill(pid, signal.SIGKILL)  # It waits for something that nobody types.
 sys.stdout.write(shown.decode())
 _, status = os.waitpid(pid, 0)
 sys.exit(os.waitstatus_to_exitcode(status))

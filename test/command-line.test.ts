@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { readFully, readQuickly, wantsJson } from '../src/command-line.ts';
+import { COMMANDS } from '../src/commands.ts';
+import { english } from '../src/messages/en.ts';
+import { ROOT } from './support/environment.ts';
+import { CALL, glmToken, SIDE_BY_SIDE } from './support/program.ts';
+
+const { version } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'));
+const messages = english('glm-token');
+
+test('--version and -v print the version', async () => {
+  for (const args of [['--version'], ['-v'], ['print', '--version']]) {
+    const { status, stdout, stderr } = await glmToken(args);
+    assert.deepEqual([status, stdout, stderr], [0, `${version}\n`, ''], args.join(' '));
+  }
+});
+
+describe('a mistake exits 2 with one sentence and a cure', SIDE_BY_SIDE, () => {
+  const help = (command: string) => `see: ${CALL} ${command} --help`;
+  const choices = 'use one of: token, header, json';
+  const cases: [args: string[], message: string, hint: string][] = [
+    [[], 'no command was given', `see: ${CALL} --help`],
+    [['--frob'], 'no command was given', `see: ${CALL} --help`],
+    [['--toString'], 'no command was given', `see: ${CALL} --help`],
+    [['prnt'], 'there is no command "prnt"', 'did you mean print?'],
+    [['frobnicate'], 'there is no command "frobnicate"', `see: ${CALL} --help`],
+    [['toString'], 'there is no command "toString"', `see: ${CALL} --help`],
+    [['__proto__'], 'there is no command "__proto__"', `see: ${CALL} --help`],
+    [['login'], 'there is no command "login"', 'did you mean setup?'],
+    [['help', 'rm'], 'there is no command "rm"', 'did you mean delete?'],
+    [['print', '--tll', '3m'], 'there is no option "--tll"', 'did you mean --ttl?'],
+    [['print', '-x'], 'there is no option "-x"', help('print')],
+    [['print', '--_'], 'there is no option "--_"', help('print')],
+    [['print', '--toString=1'], 'there is no option "--toString"', help('print')],
+    [['print', '--hasOwnProperty'], 'there is no option of that name', help('print')],
+    [['print', '--__proto__=1'], 'there is no option "--__proto__"', help('print')],
+    [['print', '--constructor'], 'there is no option "--constructor"', help('print')],
+    [['print', '--ttl'], '--ttl needs a value', help('print')],
+    [['print', '--ttl', '-5m'], '--ttl needs a value', help('print')],
+    [['print', '--host='], '--host needs a value', help('print')],
+    [['list', '--json=1'], '--json takes no value', help('list')],
+    [['list', '--help=1'], '--help takes no value', help('list')],
+    [['print', '--format', 'xml'], '--format cannot be "xml"', choices],
+    [['print', '--format', 'toString'], '--format cannot be "toString"', choices],
+    [['list', 'x'], 'glm-token list takes no arguments, and a key is never one', help('list')],
+    [
+      ['print', '--', 'id.secret'],
+      'glm-token print takes no arguments, and a key is never one',
+      'if that was a key, it is in your shell history now: remove it there',
+    ],
+    [
+      ['print', '--host', 'two words'],
+      '"two words" is not a host',
+      'use a host such as open.bigmodel.cn or api.z.ai',
+    ],
+    [
+      ['print', '--host', 'foo://Host'],
+      '"foo://Host" is not a host',
+      'use a host such as open.bigmodel.cn or api.z.ai',
+    ],
+    [['print', '--profile', ' '], '" " is not a profile name', 'use 1 to 64 visible characters'],
+    ...['0', '-5m', '1e9', '5 lightyears', '0s', '366d'].map((ttl): [string[], string, string] => [
+      ['print', `--ttl=${ttl}`],
+      `"${ttl}" is not a duration`,
+      'use a number and a unit such as 90s, 5m, 2h or 30d, from 1s to 365d',
+    ]),
+  ];
+  for (const [args, message, hint] of cases) {
+    test(`glm-token ${args.join(' ')}`, async () => {
+      const { status, stdout, stderr } = await glmToken(args);
+      assert.equal(stderr, `glm-token: ${message}\nhint: ${hint}\n`);
+      assert.deepEqual([status, stdout], [2, '']);
+    });
+  }
+
+  test('daemon without --stdio', async () => {
+    const { status, stdout, stderr } = await glmToken(['daemon']);
+    assert.equal(
+      stderr,
+      `glm-token: daemon requires either --stdio or --socket\nhint: see: ${CALL} daemon --help\n`,
+    );
+    assert.deepEqual([status, stdout], [2, '']);
+  });
+});
+
+test('a word that other programs have for a command suggests ours', async () => {
+  const synonyms = { login: 'setup', save: 'store', get: 'print', run: 'exec', logout: 'delete' };
+  for (const [word, near] of Object.entries(synonyms)) {
+    await assert.rejects(readFully([word], COMMANDS, messages, version), {
+      reason: 'commandUnknown',
+      code: 'ERR_USAGE',
+      params: { given: `"${word}"`, near },
+    });
+  }
+});
+
+test('the quick reading of a line and the whole grammar agree', async () => {
+  const print = COMMANDS.find(({ name }) => name === 'print');
+  assert.ok(print);
+  const lines = [
+    [],
+    ['--ttl', '3m'],
+    ['--ttl=3m', '--format=json'],
+    ['--host', 'api.z.ai', '--profile', 'a b'],
+    ['--profile=-x'],
+    ['--host', 'a', '--host', 'b'],
+    ['--host=https://x.y/?a=b'],
+    ['--profile', '5'],
+    ['--profile', 'true'],
+  ];
+  for (const line of lines) {
+    const quick = readQuickly(print, line);
+    const full = await readFully(['print', ...line], COMMANDS, messages, version);
+    assert.ok('args' in full);
+    assert.deepEqual(quick, { args: full.args, operands: full.operands }, line.join(' '));
+  }
+  const doubtful = [
+    ...[['--help'], ['-h'], ['-v'], ['x'], ['--', 'x'], ['--tll'], ['--_'], ['--toString=1']],
+    ...[['--ttl'], ['--ttl='], ['--ttl', '-5'], ['--format', 'x'], ['--hasOwnProperty']],
+  ];
+  for (const line of doubtful) assert.equal(readQuickly(print, line), undefined, line.join(' '));
+});
+
+test('a line asks for JSON by --json or --format json, before --', () => {
+  for (const line of ['list --json', '--json', 'print --format json', 'print --format=json']) {
+    assert.equal(wantsJson(line.split(' ')), true, line);
+  }
+  for (const line of ['list', 'print --format header', 'json', 'exec -- gh --json', 'x --format']) {
+    assert.equal(wantsJson(line.split(' ')), false, line);
+  }
+  assert.equal(wantsJson('exec gh --json'.split(' ')), false, 'the option is that of the command');
+});
