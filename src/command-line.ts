@@ -1,7 +1,7 @@
 /** The command line's grammar: one strict, quick reading of it, and yargs for everything else. */
 
 import { parseArgs } from 'node:util';
-import type { AnyCommand, Args, CommandName, Option } from './command.ts';
+import { type AnyCommand, type Args, type CommandName, optionsOf } from './command.ts';
 import { GlmTokenError } from './core/errors.ts';
 import { shown } from './core/text.ts';
 import type { Messages } from './messages/en.ts';
@@ -14,8 +14,6 @@ export interface Line {
 
 /** Either a command to run, or text to print. */
 export type Parsed = ({ readonly command: AnyCommand } & Line) | { readonly output: string };
-
-export const optionsOf = ({ options }: AnyCommand): Readonly<Record<string, Option>> => options;
 
 /**
  * Whether a line asks for JSON, so that its failures are to be JSON too. The options of a command

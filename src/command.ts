@@ -46,6 +46,8 @@ export interface Command<Name extends CommandName = CommandName> {
 /** Any of the subcommands. */
 export type AnyCommand = { [Name in CommandName]: Command<Name> }[CommandName];
 
+export const optionsOf = ({ options }: AnyCommand): Readonly<Record<string, Option>> => options;
+
 export interface Operands {
   /** As the usage line shows them. */
   readonly usage: string;

@@ -1,8 +1,7 @@
 /** What `--help` prints: the overview, and the help of each command, at a width. */
 
 import { pad, wrap } from './columns.ts';
-import type { AnyCommand } from './command.ts';
-import { optionsOf } from './command-line.ts';
+import { type AnyCommand, optionsOf } from './command.ts';
 import { GROUPS } from './commands.ts';
 import type { Messages } from './messages/en.ts';
 

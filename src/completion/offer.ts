@@ -1,21 +1,13 @@
 /** What TAB offers: the words that can stand in the place of the last one of a line. */
 
-import type { AnyCommand, Context, Option } from '../command.ts';
-import { optionsOf, splitOperands } from '../command-line.ts';
+import { type AnyCommand, type Context, type Option, optionsOf } from '../command.ts';
+import { splitOperands } from '../command-line.ts';
 import { type Account, DEFAULT_PROFILE, sameAccount } from '../core/account.ts';
 import { hasUnsafeCharacters } from '../core/text.ts';
 import type { Messages } from '../messages/en.ts';
 import { SERVICES } from '../service/services.ts';
-import { formatOffer } from './shells.ts';
-
-/** A word that is offered, and what it is, for shells that show that. */
-export interface Word {
-  readonly text: string;
-  readonly meaning: string;
-}
-
-/** Words of ours, or what the shell itself knows. */
-export type Offer = readonly Word[] | 'commands' | 'files';
+import { glimpseAccounts } from '../stores/registry.ts';
+import { formatOffer, type Offer, type Word } from './shells.ts';
 
 /** What an offer is made of. */
 export interface Known {
@@ -165,7 +157,7 @@ async function lookForAccounts(makeContext: () => Context): Promise<readonly Acc
     const context = makeContext();
     const leftMs = LIMIT_MS - performance.now();
     const limit = new Promise<readonly Account[]>((resolve) => setTimeout(resolve, leftMs, []));
-    const looked = leftMs > 0 ? look(context) : [];
+    const looked = leftMs > 0 ? glimpseAccounts(context.stores, context.platform, context.env) : [];
     const stored = await Promise.race([looked, limit]).catch(() => []);
     return [context.settings.account, ...stored].filter(
       ({ host, profile }, at, all) =>
@@ -175,15 +167,4 @@ async function lookForAccounts(makeContext: () => Context): Promise<readonly Acc
   } catch {
     return [];
   }
-}
-
-/**
- * Looks into the Secret Service alone: the key file needs its passphrase, and the keychains of macOS
- * and Windows are listed by reading each key, for which they may ask.
- */
-async function look({ stores, platform, env }: Context): Promise<readonly Account[]> {
-  const store = await stores.primary();
-  if (store.name !== 'keychain' || platform === 'darwin' || platform === 'win32') return [];
-  const { keychainAccounts } = await import('./keychain-accounts.ts');
-  return keychainAccounts(env);
 }

@@ -1,6 +1,13 @@
 /** How each shell gives its words, and how it takes what is offered. */
 
-import type { Offer, Word } from './offer.ts';
+/** A word that is offered, and what it is, for shells that show that. */
+export interface Word {
+  readonly text: string;
+  readonly meaning: string;
+}
+
+/** Words of ours, or what the shell itself knows. */
+export type Offer = readonly Word[] | 'commands' | 'files';
 
 /**
  * The answer to a completion script.

@@ -42,6 +42,16 @@ const PLACES: Partial<Record<NodeJS.Platform, string>> = {
 /** The OS keychain: macOS Keychain, Windows Credential Manager, or the Secret Service elsewhere. */
 export const keychainStore = (options: KeychainOptions): Store => new KeychainStore(options);
 
+/**
+ * The accounts that the Secret Service has keys for, found by looking alone, and without keytar, whose
+ * threads cannot be given up.
+ */
+export async function accountsInSecretService(env: KeychainOptions['env']): Promise<Account[]> {
+  const { attributesOfItems } = await import('./secret-service.ts');
+  const items = await attributesOfItems(env, { service: SERVICE });
+  return items.flatMap(({ account = '' }) => parseAccountName(account) ?? []);
+}
+
 class KeychainStore implements Store {
   readonly name = 'keychain';
   readonly place: string;

@@ -4,7 +4,7 @@ import type { Account } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey, parseKey, shortenedIdOf } from '../core/key.ts';
 import { environmentStore } from './environment.ts';
-import { keychainStore } from './keychain.ts';
+import { accountsInSecretService, keychainStore } from './keychain.ts';
 import type { AskPassphrase } from './passphrase.ts';
 import { KEY_FILE, type Store, type StoredAccount } from './port.ts';
 import type { PrivateDirectory } from './private-directory.ts';
@@ -197,6 +197,20 @@ export async function lookIntoOther(stores: Stores): Promise<readonly Account[] 
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The accounts that can be seen at a glance. The key file needs its passphrase, and the keychains of
+ * macOS and Windows are listed by reading each key, for which they may ask.
+ */
+export async function glimpseAccounts(
+  stores: Stores,
+  platform: NodeJS.Platform,
+  env: StoresOptions['env'],
+): Promise<readonly Account[]> {
+  const store = await stores.primary();
+  const canLook = store.name === 'keychain' && platform !== 'darwin' && platform !== 'win32';
+  return canLook ? accountsInSecretService(env) : [];
 }
 
 /**

@@ -95,6 +95,26 @@ export async function canAskToUnlock(env: Env): Promise<boolean> {
   return (await ask(env, hasPrompter)) === true;
 }
 
+/**
+ * The attributes of the items that have these, which a service tells of locked ones too, if it can:
+ * no secret is read, and nobody is asked.
+ */
+export async function attributesOfItems(
+  env: Env,
+  attributes: Attributes,
+): Promise<readonly Attributes[]> {
+  const answer = await ask(env, async (bus) => {
+    const { unlocked, locked } = await searchItems(bus, attributes);
+    return Promise.all(
+      [...unlocked, ...locked].map(async (item) => {
+        const pairs = await propertyOf(bus, item, ITEM, 'Attributes');
+        return Object.fromEntries(pairs as [string, string][]);
+      }),
+    );
+  });
+  return typeof answer === 'string' ? [] : answer;
+}
+
 export interface UnlockOptions {
   /** The time that a person has to answer, in milliseconds; none is asked without it. */
   readonly promptMs?: number | undefined;
@@ -249,10 +269,15 @@ async function defaultCollection({ call }: Bus): Promise<string> {
   return String(collection);
 }
 
-async function propertyOf({ call }: Bus, collection: string, name: string): Promise<unknown> {
-  const target = { ...SECRETS, path: collection };
+async function propertyOf(
+  { call }: Bus,
+  path: string,
+  iface: string,
+  name: string,
+): Promise<unknown> {
+  const target = { ...SECRETS, path };
   const properties = 'org.freedesktop.DBus.Properties';
-  const answer = await call(target, properties, 'Get', 'ss', [COLLECTION, name]);
+  const answer = await call(target, properties, 'Get', 'ss', [iface, name]);
   const [[_signature, [value]]] = answer as [[unknown, [unknown]]];
   return value;
 }
@@ -278,7 +303,7 @@ async function findState(
   if (locked.length > 0) return 'item-locked';
   if (unlocked.length > 0) return 'item-open';
   if (collection === NONE) return 'no-keyring';
-  return (await propertyOf(bus, collection, 'Locked')) ? 'locked' : 'open';
+  return (await propertyOf(bus, collection, COLLECTION, 'Locked')) ? 'locked' : 'open';
 }
 
 /** What there is to unlock: items, else the default collection; `undefined` when there is neither. */
@@ -330,7 +355,7 @@ async function hasPrompter({ call }: Bus): Promise<boolean> {
  * until it is asked to unlock it, which it then does without a window (measured, 5.103).
  */
 async function isOpenInKWallet(bus: Bus): Promise<boolean> {
-  const wallet = await propertyOf(bus, await defaultCollection(bus), 'Label');
+  const wallet = await propertyOf(bus, await defaultCollection(bus), COLLECTION, 'Label');
   for (const path of ['/modules/kwalletd6', '/modules/kwalletd5']) {
     const target = { ...SECRETS, path };
     try {
