@@ -1091,6 +1091,7 @@ gives up.  `agreed' is the answer to questions, and `key' is typed.
 `shown' is what was asked, the last one first."
   (declare (indent 0) (debug t))
   `(let* ((choices nil) (agreed t) (key "zai.setupsecret") (shown nil)
+          (before (and (boundp 'gptel-backend) (default-value 'gptel-backend)))
           (completing-read-function
            (lambda (prompt table &rest arguments)
              (push prompt shown)
@@ -1115,6 +1116,7 @@ gives up.  `agreed' is the answer to questions, and `key' is typed.
            (unwind-protect (progn ,@body)
              (ignore-errors
                (glm-gptel-auth--request 'delete '(:host "api.z.ai")))
+             (when (boundp 'gptel-backend) (setq-default gptel-backend before))
              (when (get-buffer "*GLM setup*") (kill-buffer "*GLM setup*"))))))))
 
 (defun glm-test--page-shown ()
