@@ -1,5 +1,6 @@
 /** The OS keychain as a store, through keytar; the one file that loads it. */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Account, accountName, parseAccountName } from '../core/account.ts';
 import { GlmTokenError, type Reason } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
@@ -10,6 +11,10 @@ type Keytar = typeof import('keytar');
 
 /** Name under which every key of ours is kept; with `PROFILE@HOST` beside it, no config is needed. */
 const SERVICE = 'glm-token';
+
+/** KWallet may say a moment later than it unlocked that it is open (seen on a busy machine). */
+const SETTLING_MS = 100;
+const MAX_SETTLING_WAITS = 3;
 
 /** A keychain that is open answers in a few milliseconds; after this long it waits for a person. */
 const WAITING_AFTER_MS = 700;
@@ -218,7 +223,11 @@ class KeychainStore implements Store {
     const isDone = await this.#noteWaiting(
       unlockSecretService(env, attributes, { promptMs, makesCollection: makesKeyring }),
     );
-    const after = await this.#state(attributes);
+    let after = await this.#state(attributes);
+    for (let waits = 0; isDone && needsUser(after) && waits < MAX_SETTLING_WAITS; waits += 1) {
+      await delay(SETTLING_MS);
+      after = await this.#state(attributes);
+    }
     if (needsUser(after)) {
       if (!isDone) throw this.#unanswered();
       if (after === 'no-keyring') throw new GlmTokenError('keyringMissing');
