@@ -439,7 +439,8 @@ plan can be suspended for other use.
 EFFORT is how much models think, for glm-5.2 and later: the symbol low,
 high or max; the service's own default is max.  glm-5.2 knows high and max
 alone.  THINKING t or nil has models think or not, before glm-5.3, which
-always thinks.  Without it, the service decides.
+always thinks.  Without it, they think on the pay-as-you-go endpoint, and as
+the service has it on that of the Coding Plan.
 
 What long calls of tools need is on by default: with STREAM, which
 defaults to t, their arguments come as they are generated (`tool_stream');
