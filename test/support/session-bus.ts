@@ -67,9 +67,9 @@ export async function end(child: ChildProcess | undefined): Promise<void> {
   await once(child, 'exit');
 }
 
-/** Waits until something holds; fails after five seconds. */
+/** Waits until something holds; fails after half a minute, since machines that run tests are busy. */
 export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 100; tries += 1) {
+  for (let tries = 0; tries < 600; tries += 1) {
     if (await holds()) return;
     await delay(50);
   }
