@@ -1,6 +1,5 @@
 /** The OS keychain as a store, through keytar; the one file that loads it. */
 
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Account, accountName, parseAccountName } from '../core/account.ts';
 import { GlmTokenError, type Reason } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
@@ -225,7 +224,7 @@ class KeychainStore implements Store {
     );
     let after = await this.#state(attributes);
     for (let waits = 0; isDone && needsUser(after) && waits < MAX_SETTLING_WAITS; waits += 1) {
-      await delay(SETTLING_MS);
+      await new Promise((resolve) => setTimeout(resolve, SETTLING_MS));
       after = await this.#state(attributes);
     }
     if (needsUser(after)) {

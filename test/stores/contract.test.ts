@@ -1,4 +1,4 @@
-/** One contract, run against every adapter; KWallet has it run in kwallet.test.ts. */
+/** One contract, run against every adapter; KWallet has it run in kwallet.window.test.ts. */
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
