@@ -117,7 +117,9 @@ function makeContext(): Context {
     terminal,
     messages,
     messagesFor: (locale) => messagesIn(locale.startsWith('zh') ? 'zh' : 'en'),
-    paths: findPaths(processArguments[1] ?? '', env),
+    get paths() {
+      return findPaths(processArguments[1] ?? '', env); // A getter, since a token needs none of them.
+    },
     version: GLM_TOKEN_VERSION,
     nodeVersion: process.versions.node,
     oldestNode: GLM_TOKEN_OLDEST_NODE,
