@@ -3,6 +3,7 @@
 import { realpathSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename, sep } from 'node:path';
+import { isatty } from 'node:tty';
 import type { AnyCommand, Args, Context, ExitStatus } from './command.ts';
 import { readFully, readQuickly, wantsJson } from './command-line.ts';
 import { print } from './commands/print.ts';
@@ -14,8 +15,9 @@ import { english as englishFor, type Messages } from './messages/en.ts';
 import { findPaths } from './paths.ts';
 import {
   chooseLanguage,
-  dataDirectory,
+  type DirectoryKind,
   type Language,
+  ownDirectory,
   readSettings,
   type Settings,
 } from './settings.ts';
@@ -80,15 +82,15 @@ function programName(invoked: string): string {
 }
 
 /** The client of a helper; loaded when it is used. */
-function helperAt(path: string, { keychainTimeoutMs }: Settings): AskHelper {
+function helperAt(path: string, { promptTimeoutMs }: Settings): AskHelper {
   return async (method, params) => {
     const { helperClient } = await import('./daemon/client.ts');
     const ask = helperClient({
       path,
       uid: process.getuid?.(),
       locale: language,
-      keychainTimeoutMs,
-      onWaiting: () => terminal.noteWaiting(),
+      promptTimeoutMs,
+      onWaiting: (message) => terminal.noteWaiting(message),
       askPassphrase: (question) => terminal.askPassphrase(question),
     });
     return ask(method, params);
@@ -98,14 +100,24 @@ function helperAt(path: string, { keychainTimeoutMs }: Settings): AskHelper {
 function makeContext(): Context {
   const settings: Settings = readSettings(env);
   const { now } = Date;
-  const directory = () =>
+  const openDirectory = (kind: DirectoryKind) =>
     privateDirectory({
-      path: dataDirectory(env, platform),
+      path: ownDirectory(kind, env, platform),
       uid: process.getuid?.(),
+      isRun: kind === 'config',
       onMended: (path, mode) => terminal.note(messages.modeMended(path, mode)),
     });
   const open = (options: Partial<StoresOptions>): Stores => {
-    const stores = openStores({ platform, env, settings, directory, now, ...options });
+    const stores = openStores({
+      platform,
+      env,
+      settings,
+      directory: () => openDirectory('data'),
+      configDirectory: () => openDirectory('config'),
+      hasTerminal: () => false,
+      now,
+      ...options,
+    });
     opened.push(stores);
     return stores;
   };
@@ -126,7 +138,8 @@ function makeContext(): Context {
     now,
     get stores() {
       stores ??= open({
-        onWaiting: () => terminal.noteWaiting(),
+        hasTerminal: () => isatty(0) && isatty(2),
+        onWaiting: (program) => terminal.noteWaiting(messages.waiting(program)),
         askPassphrase: (question) => terminal.askPassphrase(question),
       });
       return stores;

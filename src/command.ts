@@ -6,7 +6,14 @@ import type { AskHelper } from './daemon/client.ts';
 import type { Messages } from './messages/en.ts';
 import type { Paths } from './paths.ts';
 import type { Env, Settings } from './settings.ts';
-import { type Stores, WRITABLE_STORES, type WritableStoreName } from './stores/registry.ts';
+import type { OnWaiting } from './stores/port.ts';
+import {
+  KEPT_STORES,
+  type KeptStoreName,
+  type Stores,
+  WRITABLE_STORES,
+  type WritableStoreName,
+} from './stores/registry.ts';
 import type { Terminal } from './terminal.ts';
 
 /** An option; what is said of it stands in src/messages, under the names of command and option. */
@@ -23,10 +30,16 @@ export interface Option {
 
 export type Args = Readonly<Record<string, string | boolean | undefined>>;
 
-/** The option that names a store, as one of the stores that can be written to. */
-export const STORE_OPTION = { type: 'string', value: 'STORE', choices: WRITABLE_STORES } as const;
+/** The option that names a store to read, list or delete from. */
+export const STORE_OPTION = { type: 'string', value: 'STORE', choices: KEPT_STORES } as const;
 
-export const storeChoice = ({ store }: Args): WritableStoreName | undefined =>
+export const storeChoice = ({ store }: Args): KeptStoreName | undefined =>
+  store as KeptStoreName | undefined;
+
+/** The option that names a store to write a key to. */
+export const WRITABLE_STORE_OPTION = { ...STORE_OPTION, choices: WRITABLE_STORES } as const;
+
+export const writableStoreChoice = ({ store }: Args): WritableStoreName | undefined =>
   store as WritableStoreName | undefined;
 
 export type CommandName = keyof Messages['commands'];
@@ -82,10 +95,9 @@ export interface Context {
   /**
    * The stores for the helper, which can ask no one.
    *
-   * @param lockAfterMs idle time after which the key file is locked, in milliseconds
-   * @param onWaiting called each time that the keychain waits for a person
+   * @param lockAfterMs idle time after which the stores forget keys, in milliseconds
    */
-  helperStores(lockAfterMs: number, onWaiting: () => void): Stores;
+  helperStores(lockAfterMs: number, onWaiting: OnWaiting): Stores;
   /** The user; `undefined` on Windows. */
   readonly uid: number | undefined;
   /** Asks the helper at `GLM_TOKEN_SOCKET`, in place of the stores; `undefined` when that is not set. */

@@ -99,7 +99,10 @@ export async function* examine(
   }
 
   const { accounts, error } = await surveyAccounts(examined.stores);
-  yield await checkStore(examined, error, unlocksLater);
+  const isNeeded = account
+    ? !accounts.some((listed) => sameAccount(listed.account, account))
+    : accounts.length === 0;
+  yield await checkStore(examined, error, { isNeeded, unlocksLater });
   const chosen = accounts.filter(
     (listed) => (!account || sameAccount(listed.account, account)) && isUsed(listed, accounts),
   );
@@ -111,7 +114,7 @@ export async function* examine(
   }
   const keys: [Account, ApiKey][] = [];
   for (const listed of chosen) {
-    const key = yield* checkKey(examined, listed.account);
+    const key = yield* checkKey(examined, listed);
     if (key) keys.push([listed.account, key]);
   }
 
@@ -214,7 +217,7 @@ function* checkEnvironment({ settings, platform, messages }: Examined): Generato
 async function checkStore(
   examined: Examined,
   error: unknown,
-  unlocksLater: boolean,
+  { isNeeded, unlocksLater }: { isNeeded: boolean; unlocksLater: boolean },
 ): Promise<Finding> {
   const { stores } = examined;
   const { store: texts, perils, keepElsewhere, lockedUntilNeeded } = examined.messages.doctor;
@@ -224,8 +227,8 @@ async function checkStore(
   if (error !== undefined) {
     const finding = failure(examined, 'store', error);
     const asksLater = error instanceof GlmTokenError && error.reason === 'keychainAsksLater';
-    // With a key in the environment, nothing depends on it.
-    return stores.environment || asksLater ? { ...finding, level: 'warning' } : finding;
+    // With keys from the environment or from commands, nothing may depend on it.
+    return !isNeeded || asksLater ? { ...finding, level: 'warning' } : finding;
   }
   const store = await stores.primary();
   const peril = await store.perishesWith?.();
@@ -236,7 +239,7 @@ async function checkStore(
 /** Whether the key of an account signs tokens that verify; returns the key when it does. */
 async function* checkKey(
   examined: Examined,
-  account: Account,
+  { account, program }: ListedAccount,
 ): AsyncGenerator<Finding, ApiKey | undefined> {
   const { stores, messages, now } = examined;
   let key: ApiKey;
@@ -246,7 +249,7 @@ async function* checkKey(
     yield failure(examined, 'key', error);
     return undefined;
   }
-  yield ok('key', messages.doctor.keyWellFormed(shortenId(key.id), account));
+  yield ok('key', messages.doctor.keyWellFormed(shortenId(key.id), account, program));
   const nowMs = now();
   const parsed = parseToken((await signToken(key, nowMs, DEFAULT_TTL_MS)).token);
   const [problem] = findProblems(parsed, nowMs);

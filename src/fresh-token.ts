@@ -6,7 +6,7 @@ import { parseDuration } from './core/duration.ts';
 import { GlmTokenError } from './core/errors.ts';
 import type { ApiKey } from './core/key.ts';
 import { signToken, type Token } from './core/token.ts';
-import { findKey, type WritableStoreName } from './stores/registry.ts';
+import { findKey, type KeptStoreName } from './stores/registry.ts';
 
 export interface FreshToken extends Token {
   /** The key that signed it; `undefined` when a helper did, which keeps the key to itself. */
@@ -22,7 +22,7 @@ export async function freshToken(
   context: Context,
   account: Account,
   ttl: string,
-  choice?: WritableStoreName,
+  choice?: KeptStoreName,
 ): Promise<FreshToken> {
   const ttlMs = parseDuration(ttl);
   const { askHelper, settings } = context;

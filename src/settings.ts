@@ -46,11 +46,11 @@ export interface Settings {
   readonly passphraseFile: string | undefined;
   /** `GLM_TOKEN_SOCKET`: where a helper listens that is asked in place of the stores here. */
   readonly socket: string | undefined;
-  /** `GLM_TOKEN_KEYCHAIN_TIMEOUT`: the time to answer a keychain's prompt, in milliseconds. */
-  readonly keychainTimeoutMs: number;
+  /** `GLM_TOKEN_PROMPT_TIMEOUT`: the time to answer a prompt of a keychain or of a command, in milliseconds. */
+  readonly promptTimeoutMs: number;
 }
 
-const KEYCHAIN_TIMEOUT = '60s';
+const PROMPT_TIMEOUT = '60s';
 
 /** @throws GlmTokenError `ERR_USAGE`, which names the variable, when a value makes no sense */
 export function readSettings(env: Env): Settings {
@@ -73,7 +73,7 @@ export function readSettings(env: Env): Settings {
     store: read('GLM_TOKEN_STORE', '', parseStoreName),
     passphraseFile: env.GLM_TOKEN_PASSPHRASE_FILE || undefined,
     socket: env.GLM_TOKEN_SOCKET ? read('GLM_TOKEN_SOCKET', '', parseSocketPath) : undefined,
-    keychainTimeoutMs: read('GLM_TOKEN_KEYCHAIN_TIMEOUT', KEYCHAIN_TIMEOUT, parseDuration),
+    promptTimeoutMs: read('GLM_TOKEN_PROMPT_TIMEOUT', PROMPT_TIMEOUT, parseDuration),
   };
 }
 
@@ -109,16 +109,26 @@ export function defaultSocketPath(env: Env, platform: NodeJS.Platform): string {
   return parseSocketPath(join(directory, 'glm-token', 'agent.sock'));
 }
 
+/** What a directory of ours is for. */
+export type DirectoryKind = 'data' | 'config';
+
+/** The variables that name these directories' parents, besides HOME. */
+const DIRECTORY_VARIABLES = {
+  data: { xdg: 'XDG_DATA_HOME', windows: 'LOCALAPPDATA' },
+  config: { xdg: 'XDG_CONFIG_HOME', windows: 'APPDATA' },
+} as const;
+
 /**
- * The user's directory for data of ours.
+ * The user's directory for data or for settings of ours.
  *
  * @throws GlmTokenError `ERR_USAGE` when it would be below the current directory
  */
-export function dataDirectory(env: Env, platform: NodeJS.Platform): string {
-  const path = envPaths('glm-token', { suffix: '' }).data;
+export function ownDirectory(kind: DirectoryKind, env: Env, platform: NodeJS.Platform): string {
+  const path = envPaths('glm-token', { suffix: '' })[kind];
   if (isAbsolute(path)) return path;
-  const usesXdg = platform !== 'darwin' && platform !== 'win32' && env.XDG_DATA_HOME;
-  const variable = usesXdg ? 'XDG_DATA_HOME' : platform === 'win32' ? 'LOCALAPPDATA' : 'HOME';
+  const { xdg, windows } = DIRECTORY_VARIABLES[kind];
+  const usesXdg = platform !== 'darwin' && platform !== 'win32' && env[xdg];
+  const variable = usesXdg ? xdg : platform === 'win32' ? windows : 'HOME';
   const problem = new GlmTokenError('homeNotAbsolute');
   throw new GlmTokenError('settingInvalid', { variable, problem });
 }

@@ -95,7 +95,7 @@ describe('a key or a secret given in a wrong place is never repeated', SIDE_BY_S
     }
 
     test(`in a variable: ${given}`, async () => {
-      for (const variable of ['GLM_TOKEN_STORE', 'GLM_TOKEN_KEYCHAIN_TIMEOUT']) {
+      for (const variable of ['GLM_TOKEN_STORE', 'GLM_TOKEN_PROMPT_TIMEOUT']) {
         assert.equal(await statusOf(['print'], { [variable]: given }), 2);
       }
       const home = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
@@ -127,7 +127,7 @@ describe('120 kB in GLM_API_KEY are answered', SIDE_BY_SIDE, () => {
       const printed = await glmToken(['print'], { env });
       assert.equal(printed.status, 4);
       const listed = await glmToken(['list'], { env });
-      assert.equal(listed.status, 5, 'there is no keychain here');
+      assert.equal(listed.status, 0);
       for (const { stdout, stderr } of [printed, listed]) {
         assert.ok(stdout.length + stderr.length < 2000);
       }

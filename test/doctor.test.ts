@@ -198,7 +198,7 @@ describe('the exit status is that of the first failure', () => {
 test('a real keychain is checked while it is open, and exits 6, not 3, when it is locked', async () => {
   const session = await KeychainSession.start();
   try {
-    const more = { ...session.env, GLM_TOKEN_STORE: 'keychain', GLM_TOKEN_KEYCHAIN_TIMEOUT: '1s' };
+    const more = { ...session.env, GLM_TOKEN_STORE: 'keychain', GLM_TOKEN_PROMPT_TIMEOUT: '1s' };
     await glmToken(['store'], { env: { ...env, ...more }, input: KEY });
     const open = await examine([], more);
     assert.deepEqual(open.findings.store, {

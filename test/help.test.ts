@@ -86,7 +86,7 @@ test('the help of a command says what each option is, its choices and its defaul
     '  --profile NAME   which of several keys [default]',
     '  --ttl TIME       lifetime of the token: 90s, 5m, 2h, 30d [3m]',
     '  --format FORMAT  what to print (token, header, json) [token]',
-    '  --store STORE    store to read the key from (keychain, file)',
+    '  --store STORE    store to read the key from (keychain, file, command)',
   ]);
   assert.match(
     (await printed(['help', 'exec']))[0] ?? '',

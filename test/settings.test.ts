@@ -12,7 +12,7 @@ const DEFAULTS = {
   apiKey: undefined,
   store: undefined,
   passphraseFile: undefined,
-  keychainTimeoutMs: 60_000,
+  promptTimeoutMs: 60_000,
   socket: undefined,
 };
 
@@ -24,7 +24,7 @@ test('each variable has a default, and counts as not set when it is empty', () =
     GLM_API_KEY: '',
     GLM_TOKEN_STORE: '',
     GLM_TOKEN_PASSPHRASE_FILE: '',
-    GLM_TOKEN_KEYCHAIN_TIMEOUT: '',
+    GLM_TOKEN_PROMPT_TIMEOUT: '',
     GLM_TOKEN_SOCKET: '',
   };
   assert.deepEqual(readSettings(empty), DEFAULTS);
@@ -37,7 +37,7 @@ test('each variable is read', () => {
     GLM_API_KEY: 'id.secret',
     GLM_TOKEN_STORE: 'file',
     GLM_TOKEN_PASSPHRASE_FILE: '/x/passphrase',
-    GLM_TOKEN_KEYCHAIN_TIMEOUT: '2m',
+    GLM_TOKEN_PROMPT_TIMEOUT: '2m',
     GLM_TOKEN_SOCKET: '/x/agent.sock',
   };
   assert.deepEqual(readSettings(env), {
@@ -45,7 +45,7 @@ test('each variable is read', () => {
     apiKey: 'id.secret',
     store: 'file',
     passphraseFile: '/x/passphrase',
-    keychainTimeoutMs: 120_000,
+    promptTimeoutMs: 120_000,
     socket: '/x/agent.sock',
   });
 });
@@ -57,7 +57,7 @@ describe('a bad value exits 2 and names its variable', SIDE_BY_SIDE, () => {
     ['GLM_TOKEN_PROFILE', 'a\u200bb', '"a\\u200bb" is not a profile name'],
     ['GLM_TOKEN_STORE', 'disk', '"disk" is not a store'],
     ['GLM_TOKEN_STORE', 'toString', '"toString" is not a store'],
-    ['GLM_TOKEN_KEYCHAIN_TIMEOUT', '60', '"60" is not a duration'],
+    ['GLM_TOKEN_PROMPT_TIMEOUT', '60', '"60" is not a duration'],
   ];
   for (const [variable, value, message] of cases) {
     test(`${variable}=${value}`, async () => {

@@ -48,7 +48,7 @@ const isSignaled = (context: Context): Promise<void> =>
 
 async function onStdio(context: Context, args: Args): Promise<undefined> {
   const { pid, input, output } = context.stdio;
-  const stores = context.helperStores(lockAfterOf(args), () => served.notify('waiting'));
+  const stores = context.helperStores(lockAfterOf(args), (program) => served.noteWaiting(program));
   const helper = helperMethods({ ...context, stores, pid });
   const served = serve(input, output, helper);
   await Promise.race([served.done, isSignaled(context)]);
@@ -82,7 +82,7 @@ async function onSocket(context: Context, args: Args): Promise<undefined> {
   const signaled = isSignaled(context);
   const listener = isSocketPassed(env, pid) ? await listenOnPassed(place) : await listenAt(place);
   try {
-    const stores = context.helperStores(lockAfterMs, () => clients.notify('waiting'));
+    const stores = context.helperStores(lockAfterMs, (program) => clients.noteWaiting(program));
     const helper = helperMethods({ ...context, stores, pid, policy });
     const clients = serveClients(listener.server, helper, exitAfterMs);
     terminal.note(messages.daemon.listening(place.path, policy.accounts));

@@ -2,6 +2,7 @@
 
 import { ACCOUNT_OPTIONS, type Command, STORE_OPTION, storeChoice } from '../command.ts';
 import { GlmTokenError } from '../core/errors.ts';
+import { keeperOf } from '../stores/registry.ts';
 
 export const deleteCommand: Command<'delete'> = {
   name: 'delete',
@@ -10,9 +11,10 @@ export const deleteCommand: Command<'delete'> = {
     const { terminal, messages, stores } = context;
     const account = context.account(args);
     const before = await stores.primary();
-    const store = await stores.primary(storeChoice(args));
+    const store = await keeperOf(stores, account, storeChoice(args));
     const missing = new GlmTokenError('nothingToDelete', { account });
-    if ((await store.get(account)) === undefined) throw missing;
+    const isThere = store.has?.(account) ?? (await store.get(account)) !== undefined;
+    if (!isThere) throw missing;
     if (args.force !== true) {
       if (!terminal.isInteractive) throw new GlmTokenError('deletionUnconfirmed', { account });
       const isConfirmed = await terminal.confirm(messages.askDelete(account, store));

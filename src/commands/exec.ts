@@ -6,6 +6,7 @@ import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey } from '../core/key.ts';
 import { freshToken } from '../fresh-token.ts';
 import type { Env } from '../settings.ts';
+import { withoutKeys } from '../stores/environment.ts';
 
 /** Where OpenAI's and Z.ai's own programs and libraries look for a key. */
 const VARIABLES = ['OPENAI_API_KEY', 'ZAI_API_KEY'];
@@ -61,10 +62,9 @@ function parseVariable(name: string): string {
 
 /** The environment without whatever holds the key or its secret, or leads to them. */
 function withoutSecrets(env: Env, key: ApiKey | undefined): Record<string, string | undefined> {
-  const ours = ['GLM_API_KEY', 'GLM_TOKEN_PASSPHRASE_FILE'];
   const isSecret = (value = '') =>
     key !== undefined && (value.includes(formatKey(key)) || value === key.secret);
   return Object.fromEntries(
-    Object.entries(env).filter(([name, value]) => !ours.includes(name) && !isSecret(value)),
+    Object.entries(withoutKeys(env)).filter(([, value]) => !isSecret(value)),
   );
 }

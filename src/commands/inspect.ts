@@ -14,7 +14,7 @@ import {
   parseToken,
   withoutSecrets,
 } from '../core/parsed-token.ts';
-import { findKey, surveyAccounts } from '../stores/registry.ts';
+import { findKey, type ListedAccount, surveyAccounts } from '../stores/registry.ts';
 
 /** How much of the signature is shown, in characters: with the rest, the token could be used. */
 const SHOWN_SIGNATURE = 4;
@@ -55,16 +55,19 @@ async function findSigner({ stores, messages }: Context, parsed: ParsedToken): P
   const { signedBy, signedByOther, signerUnknown, noSuchKey } = messages.inspect;
   const { accounts, error } = await surveyAccounts(stores);
   const id = String(parsed.claims.api_key);
-  let knowsId = false;
-  for (const { account, store } of accounts.filter((listed) => listed.id === shortenId(id))) {
-    const key = await findKey(stores, account);
-    if (key.id !== id) continue;
+  let [knowsId, failure] = [false, error];
+  const mayHaveSigned = (listed: ListedAccount) => listed.program || listed.id === shortenId(id);
+  for (const { account, store } of accounts.filter(mayHaveSigned)) {
+    const key = await findKey(stores, account).catch((thrown) => {
+      failure ??= thrown;
+    });
+    if (key?.id !== id) continue;
     knowsId = true;
     if (await isSignedBy(parsed, key)) return { who: signedBy(account, store), signed: true };
   }
   if (knowsId) return { who: signedByOther, signed: false };
   const reason =
-    error === undefined ? noSuchKey : messages.describe(asGlmTokenError(error)).message;
+    failure === undefined ? noSuchKey : messages.describe(asGlmTokenError(failure)).message;
   return { who: signerUnknown(reason), signed: undefined };
 }
 

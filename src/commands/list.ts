@@ -2,10 +2,10 @@
 
 import { pad, widthOf } from '../columns.ts';
 import { type Command, type Context, STORE_OPTION, storeChoice } from '../command.ts';
-import { GlmTokenError } from '../core/errors.ts';
+import { asGlmTokenError, GlmTokenError } from '../core/errors.ts';
 import type { AccountsResult } from '../daemon/protocol.ts';
 import type { StoreName } from '../stores/port.ts';
-import { listAccounts, lookIntoOther, type WritableStoreName } from '../stores/registry.ts';
+import { type KeptStoreName, listAccounts, lookIntoOther } from '../stores/registry.ts';
 
 const COLUMNS = ['host', 'profile', 'id', 'store'] as const;
 
@@ -16,7 +16,7 @@ export const list: Command<'list'> = {
     const { terminal, messages } = context;
     const { columns, notAKey } = messages.list;
     const choice = storeChoice(args);
-    const { accounts, store } = await listed(context, choice);
+    const { accounts, store, error } = await listed(context, choice);
     if (args.json === true) {
       terminal.print(JSON.stringify({ schemaVersion: 1, store, accounts }));
       return undefined;
@@ -24,7 +24,10 @@ export const list: Command<'list'> = {
     if (accounts.length === 0) {
       terminal.note(messages.describe(new GlmTokenError('noKeyYet')));
     } else {
-      const rows = [columns, ...accounts.map((row) => ({ ...row, id: row.id ?? notAKey }))];
+      const rows = [
+        columns,
+        ...accounts.map((row) => ({ ...row, id: row.id ?? row.program ?? notAKey })),
+      ];
       const widths = COLUMNS.map((name) => Math.max(...rows.map((row) => widthOf(row[name]))));
       for (const row of rows) {
         const cells = COLUMNS.map((name, at) => pad(row[name], widths[at] ?? 0));
@@ -33,6 +36,7 @@ export const list: Command<'list'> = {
     }
     if (context.settings.socket) terminal.note(messages.list.asked(context.settings.socket));
     else if (!choice) await noteStores(context);
+    if (error !== undefined) terminal.note(messages.describe(asGlmTokenError(error)));
     return undefined;
   },
 };
@@ -40,8 +44,8 @@ export const list: Command<'list'> = {
 /** The accounts, and the store in use: those of this machine, or of the helper that is asked. */
 async function listed(
   context: Context,
-  choice: WritableStoreName | undefined,
-): Promise<{ accounts: AccountsResult['accounts']; store: StoreName }> {
+  choice: KeptStoreName | undefined,
+): Promise<{ accounts: AccountsResult['accounts']; store: StoreName; error?: unknown }> {
   const { askHelper, settings } = context;
   if (askHelper) {
     if (choice) throw new GlmTokenError('storeIsElsewhere', { path: settings.socket ?? '' });
@@ -49,12 +53,8 @@ async function listed(
     return { accounts, store: (await askHelper('status')).store };
   }
   const { stores } = context;
-  const accounts = (await listAccounts(stores, choice)).map(({ account, id, store }) => ({
-    ...account,
-    id: id ?? null,
-    store: store.name,
-  }));
-  return { accounts, store: (await stores.primary(choice)).name };
+  const { accounts, error } = await listAccounts(stores, choice);
+  return { accounts, error, store: choice ?? (await stores.primary()).name };
 }
 
 /** Says which store is in use, and what the other one has, as far as that is known without asking. */

@@ -6,8 +6,8 @@ import {
   type Args,
   type Command,
   type Context,
-  STORE_OPTION,
-  storeChoice,
+  WRITABLE_STORE_OPTION,
+  writableStoreChoice,
 } from '../command.ts';
 import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
 import { GlmTokenError, hasCode } from '../core/errors.ts';
@@ -18,7 +18,7 @@ import type { PlanName } from '../messages/en.ts';
 import { PLANS, SERVICES } from '../service/services.ts';
 import type { Store } from '../stores/port.ts';
 import { findKey, storeFor } from '../stores/registry.ts';
-import { readKey, saveKey, warnOfOtherStore } from './store.ts';
+import { readKey, saveKey, warnOfCommand, warnOfOtherStore } from './store.ts';
 
 /** The service's code for an empty balance, and for a key that is used on the other plan's endpoint. */
 const OTHER_PLAN_CODE = '1113';
@@ -28,7 +28,7 @@ export const setup: Command<'setup'> = {
   options: {
     ...ACCOUNT_OPTIONS,
     plan: { type: 'string', value: 'PLAN', choices: PLANS },
-    store: STORE_OPTION,
+    store: WRITABLE_STORE_OPTION,
     check: { type: 'boolean' },
     force: { type: 'boolean' },
     rehearse: { type: 'boolean' },
@@ -113,8 +113,13 @@ async function takeKey(
     terminal.note(messages.setup.usesEnvironment);
     return { key: await findKey(stores, account) };
   }
-  const before = await stores.primary();
   const force = args.force === true;
+  const commands = await stores.commands();
+  if (commands?.has(account) && !force && given === '' && args.store === undefined) {
+    terminal.note(messages.setup.alreadyStored(account));
+    return { key: await findKey(stores, account) };
+  }
+  const before = await stores.primary();
   let store: Store;
   let kept: string | undefined;
   try {
@@ -126,7 +131,7 @@ async function takeKey(
   terminal.note(messages.setup.destination(store));
   if (kept !== undefined && !force && given === '') {
     terminal.note(messages.setup.alreadyStored(account));
-    return { key: await findKey(stores, account, storeChoice(args)) };
+    return { key: await findKey(stores, account, writableStoreChoice(args)) };
   }
   const service = SERVICES.find(({ host }) => host === account.host);
   if (service && terminal.isInteractive) terminal.note(messages.setup.getKey(service.keysUrl));
@@ -144,6 +149,7 @@ async function takeKey(
     await saveKey(context, { account, key, store, force });
   }
   await warnOfOtherStore(context, before, store);
+  await warnOfCommand(context, account);
   return { key };
 }
 
@@ -153,7 +159,7 @@ async function chooseStore(
   account: Account,
   args: Args,
 ): Promise<{ store: Store; kept: string | undefined }> {
-  const store = await context.stores.primary(storeChoice(args));
+  const store = await context.stores.primary(writableStoreChoice(args));
   if (store.lockable?.state() === 'new') return { store, kept: undefined };
   try {
     return { store, kept: await store.get(account) };

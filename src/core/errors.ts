@@ -31,7 +31,7 @@ type Given = string | undefined;
 
 /** A store as a message names it: see `Store` in stores/port.ts. */
 export interface StoreLabel {
-  readonly name: 'keychain' | 'file' | 'environment';
+  readonly name: 'keychain' | 'file' | 'command' | 'environment';
   readonly place: string;
 }
 
@@ -47,6 +47,15 @@ export type KeyFault =
   | 'no-id'
   | 'no-secret'
   | 'id-not-ascii';
+
+/**
+ * Why a command gave no key: it cannot be run, as an errno says; it ended with a status or by a
+ * signal; or its output has no end.
+ */
+export type KeyCommandFault =
+  | { readonly errno: string }
+  | { readonly status: number | string }
+  | 'endless';
 
 /** Why the service refuses a request, as its error code says: see service/error-codes.ts. */
 export type ServiceFault =
@@ -120,6 +129,7 @@ export const FAILURES = {
   durationInvalid: failure<{ given: Given }>('ERR_USAGE'),
   methodUnknown: failure('ERR_USAGE'),
   parameterInvalid: failure<{ parameter: string }>('ERR_USAGE'),
+  parameterNotWords: failure<{ parameter: string }>('ERR_USAGE'),
   keyExists: failure<{ account: Account; existing: string | undefined }>('ERR_USAGE'),
   deletionUnconfirmed: failure<{ account: Account }>('ERR_USAGE'),
   answeredNo: failure('ERR_USAGE'),
@@ -136,6 +146,11 @@ export const FAILURES = {
   writingNotAllowed: failure('ERR_USAGE'),
   lifetimeTooLong: failure<{ maxTtlMs: number }>('ERR_USAGE'),
   accountNotServed: failure<{ account: Account; accounts: readonly Account[] }>('ERR_USAGE'),
+  storeWithoutCommand: failure('ERR_USAGE'),
+  commandAndStore: failure('ERR_USAGE'),
+  commandNotAllowed: failure('ERR_USAGE'),
+  commandsHoldNoKeys: failure('ERR_USAGE'),
+  keyInCommand: failure('ERR_USAGE'),
   tokenMissing: failure<{ isKey: boolean }>('ERR_USAGE'),
 
   /** `others` have a key; `inEnvironment` is the account that GLM_API_KEY is for. */
@@ -151,6 +166,9 @@ export const FAILURES = {
 
   keyInvalid: failure<{ fault: KeyFault }>('ERR_KEY_MALFORMED'),
   storedKeyInvalid: failure<{ account: Account; store: StoreLabel }>('ERR_KEY_MALFORMED'),
+  keyCommandPrintedNoKey: failure<{ account: Account; program: string; fault: KeyFault }>(
+    'ERR_KEY_MALFORMED',
+  ),
 
   keychainLibraryMissing: failure<{ isLinux: boolean }>('ERR_STORE_UNAVAILABLE'),
   keychainMissing: failure<{ reason: string }>('ERR_STORE_UNAVAILABLE'),
@@ -163,6 +181,12 @@ export const FAILURES = {
   fileIrregular: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
   fileOpenToOthers: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
   fileBusy: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
+  /** What was given as the program may be a key where there is no such program. */
+  keyCommandFailed: failure<{ account: Account; program: Given; fault: KeyCommandFault }>(
+    'ERR_STORE_UNAVAILABLE',
+  ),
+  /** Others could have written what is to be run. */
+  fileWritableByOthers: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
   /** A key was given, and no store could keep it: `problem` says why, a GlmTokenError. */
   keyNotKept: failure<{ account: Account; problem: Error }>('ERR_STORE_UNAVAILABLE'),
 
@@ -170,6 +194,10 @@ export const FAILURES = {
   /** Said by what only looks, of a keychain whose user can be asked. */
   keychainAsksLater: failure('ERR_STORE_LOCKED'),
   keychainPromptUnanswered: failure<{ seconds: number }>('ERR_STORE_LOCKED'),
+
+  keyCommandUnanswered: failure<{ account: Account; program: string; seconds: number }>(
+    'ERR_STORE_LOCKED',
+  ),
 
   passphraseNeeded: failure<{ isNew: boolean }>('ERR_PASSPHRASE'),
   passphraseWrong: failure<{ path: string }>('ERR_PASSPHRASE'),
@@ -180,6 +208,7 @@ export const FAILURES = {
   passphraseFileEmpty: failure<{ passphraseFile: string }>('ERR_PASSPHRASE'),
 
   keyFileDamaged: failure<{ path: string }>('ERR_STORE_CORRUPT'),
+  commandFileDamaged: failure<{ path: string }>('ERR_STORE_CORRUPT'),
   keyFileNewer: failure<{ path: string }>('ERR_STORE_CORRUPT'),
 
   protocolUnknown: failure<{ version: string; protocol: number }>('ERR_DAEMON'),

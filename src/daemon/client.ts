@@ -24,6 +24,7 @@ import {
   PROTOCOL,
   param,
   type StatusResult,
+  stringParam,
   type TokenResult,
 } from './protocol.ts';
 
@@ -47,9 +48,9 @@ export interface ClientOptions {
   /** The language of what the helper says, such as `zh`. */
   readonly locale: string;
   /** How long to wait while the keychain waits for its user, in milliseconds. */
-  readonly keychainTimeoutMs: number;
-  /** Called when the helper says that its keychain waits for its user. */
-  readonly onWaiting: () => void;
+  readonly promptTimeoutMs: number;
+  /** Called with what the helper says when its keychain, or a command, waits for a person. */
+  readonly onWaiting: (message: string) => void;
   /** Asks for the passphrase of the key file. */
   readonly askPassphrase: AskPassphrase;
 }
@@ -96,7 +97,7 @@ async function askOnce<Method extends keyof Answers>(
   method: Method,
   params: object,
 ): Promise<Answers[Method]> {
-  const { path, locale, keychainTimeoutMs, onWaiting } = options;
+  const { path, locale, promptTimeoutMs, onWaiting } = options;
   const unanswered = (fault: SocketFault, cause?: unknown) =>
     new GlmTokenError('socketUnanswered', { path, fault }, cause);
 
@@ -111,9 +112,9 @@ async function askOnce<Method extends keyof Answers>(
       timer = setTimeout(() => reject(unanswered('silent')), ms);
     };
     allow(ANSWER_MS);
-    connection.onNotification('waiting', () => {
-      allow(keychainTimeoutMs + ANSWER_MS);
-      onWaiting();
+    connection.onNotification('waiting', (params: unknown) => {
+      allow(promptTimeoutMs + ANSWER_MS);
+      onWaiting(stringParam(params, 'message', ''));
     });
     socket.on('error', (error) => reject(unanswered('closed', error)));
     socket.on('close', () => reject(unanswered('closed')));

@@ -9,9 +9,13 @@ import { type Examined, examine, type Finding } from '../doctor.ts';
 import type { Messages } from '../messages/en.ts';
 import { actionFor, faultOf } from '../service/error-codes.ts';
 import { PLANS, SERVICES } from '../service/services.ts';
+import { isWords } from '../stores/command.ts';
+import type { Store } from '../stores/port.ts';
 import {
   findKey,
+  keeperOf,
   listAccounts,
+  storeCommand,
   storeKey,
   WRITABLE_STORES,
   type WritableStoreName,
@@ -105,29 +109,37 @@ export function helperMethods(given: HelperOptions): Helper {
       return { token, expiresAt: expiresAtMs };
     },
     async accounts(): Promise<AccountsResult> {
-      const accounts = (await listAccounts(stores)).map(({ account, id, store }) => ({
-        ...account,
-        id: id ?? null,
-        store: store.name,
-      }));
+      const { accounts } = await listAccounts(stores);
       return { accounts, default: settings.account };
     },
     async store(params, { messages }): Promise<StoreResult> {
       const account = accountOf(params);
-      const key = parseKey(stringParam(params, 'key'));
-      const store = await stores.primary(storeNamed(params));
-      await store.lockable?.unlock();
       let existing: string | null = null;
-      const stored = await storeKey(store, account, key, (id) => {
-        existing = id ?? null;
+      const mayReplace = (other: string | undefined) => {
+        existing = other ?? null;
         return param(params, 'replace') === true;
-      });
+      };
+      const words = param(params, 'command');
+      let store: Store;
+      let stored: boolean;
+      if (words === undefined) {
+        const key = parseKey(stringParam(params, 'key'));
+        store = await stores.primary(storeNamed(params));
+        await store.lockable?.unlock();
+        stored = await storeKey(store, account, key, mayReplace);
+      } else {
+        if (!policy.maySetCommand) throw new GlmTokenError('commandNotAllowed');
+        if (!isWords(words)) throw new GlmTokenError('parameterNotWords', { parameter: 'command' });
+        const commands = await stores.openCommands();
+        stored = (await storeCommand(commands, account, words, mayReplace)) !== undefined;
+        store = commands;
+      }
       const result = { ...account, stored, store: store.name, title: messages.storeTitle(store) };
       return stored ? result : { ...result, existing };
     },
     async delete(params): Promise<DeleteResult> {
       const account = accountOf(params);
-      return { ...account, deleted: await (await stores.primary()).delete(account) };
+      return { ...account, deleted: await (await keeperOf(stores, account)).delete(account) };
     },
     async unlock(params) {
       const passphrase = stringParam(params, 'passphrase');

@@ -9,6 +9,7 @@ import {
   sameAccount,
 } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
+import type { CommandStore } from '../stores/command.ts';
 import type { Store } from '../stores/port.ts';
 import type { Stores } from '../stores/registry.ts';
 
@@ -75,6 +76,7 @@ export function visibleStores(stores: Stores, { accounts }: Policy): Stores {
     name: store.name,
     place: store.place,
     ...(store.lockable && { lockable: store.lockable }),
+    forget: async () => store.forget?.(),
     perishesWith: async () => store.perishesWith?.(),
     isStuck: () => store.isStuck?.() === true,
     async get(account) {
@@ -93,8 +95,23 @@ export function visibleStores(stores: Stores, { accounts }: Policy): Stores {
       return (await store.list()).filter(({ account }) => isServed(account));
     },
   });
+  const visibleCommands = (commands: CommandStore): CommandStore => ({
+    ...visible(commands),
+    name: 'command',
+    has: (account) => isServed(account) && commands.has(account),
+    commandOf: (account) => (isServed(account) ? commands.commandOf(account) : undefined),
+    async setCommand(account, words) {
+      check(account);
+      return commands.setCommand(account, words);
+    },
+  });
   return {
     ...stores,
+    async commands() {
+      const commands = await stores.commands();
+      return commands && visibleCommands(commands);
+    },
+    openCommands: async () => visibleCommands(await stores.openCommands()),
     environment: stores.environment && visible(stores.environment),
     primary: async (choice) => visible(await stores.primary(choice)),
     other: async () => visible(await stores.other()),

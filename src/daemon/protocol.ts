@@ -31,9 +31,11 @@ export interface AccountsResult {
   readonly accounts: readonly {
     readonly host: string;
     readonly profile: string;
-    /** Shortened; null when what is stored is no key. */
+    /** Shortened; null when what is stored is no key, or a command that was not run. */
     readonly id: string | null;
     readonly store: StoreName;
+    /** The program of the command that prints the key, in the store `command`. */
+    readonly program?: string;
   }[];
   /** The account that is used when a request names none. */
   readonly default: { readonly host: string; readonly profile: string };
@@ -47,7 +49,7 @@ export interface StoreResult {
   readonly store: StoreName;
   /** The store as a sentence names it. */
   readonly title: string;
-  /** Shortened id of the key that was kept; null when what is there is no key. */
+  /** Shortened id of the key that was kept, or its program; null when what is there is no key. */
   readonly existing?: string | null;
 }
 

@@ -153,7 +153,7 @@ export interface Clients {
   /** Resolves once there has been no request for the given time. */
   readonly idle: Promise<void>;
   /** Tells the clients that wait for an answer that the keychain waits for its user. */
-  notify(method: 'waiting'): void;
+  noteWaiting(program?: string): void;
 }
 
 /**
@@ -201,8 +201,8 @@ export function serveClients(
   server.on('connection', welcome);
   return {
     idle,
-    notify: (method) => {
-      for (const client of clients.values()) if (client.isBusy()) client.notify(method);
+    noteWaiting(program) {
+      for (const client of clients.values()) if (client.isBusy()) client.noteWaiting(program);
     },
   };
 }

@@ -31,8 +31,8 @@ export interface Served {
   readonly done: Promise<void>;
   /** Whether a request waits for its answer. */
   isBusy(): boolean;
-  /** Tells the client that the keychain waits for its user. */
-  notify(method: 'waiting'): void;
+  /** Tells the client what waits for a person: the keychain, or the program of a command. */
+  noteWaiting(program?: string): void;
 }
 
 /** Reads requests alone: the helper asks nothing, and what is no request needs no answer. */
@@ -118,6 +118,9 @@ export function serve(
   return {
     done,
     isBusy: () => pending.size > 0,
-    notify: (method) => void connection.sendNotification(method).catch(() => {}),
+    noteWaiting(program) {
+      const message = session.messages.waiting(program);
+      void connection.sendNotification('waiting', { message }).catch(() => {});
+    },
   };
 }

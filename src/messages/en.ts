@@ -59,6 +59,7 @@ const storeTitle = ({ name, place }: StoreLabel): string =>
   ({
     keychain: `the keychain (${place})`,
     file: `the encrypted file (${place})`,
+    command: `the commands that print keys (${place})`,
     environment: 'the environment (GLM_API_KEY)',
   })[name];
 
@@ -326,6 +327,9 @@ export function english(program: string) {
     parameterInvalid: ({ parameter }) => ({
       message: `the parameter ${parameter} must be a string`,
     }),
+    parameterNotWords: ({ parameter }) => ({
+      message: `the parameter ${parameter} must be a list of strings, and not an empty one`,
+    }),
     keyExists: ({ account, existing }) => ({
       message: `${existing ? `another key (${existing})` : 'something else'} is stored for ${accountTitle(account)}; it was kept`,
       hint: `to replace it: ${storeAgain(account)}`,
@@ -389,6 +393,27 @@ export function english(program: string) {
       message: `the helper gives no tokens for ${accountTitle(account)}`,
       hint: `it serves: ${accounts.map(accountTitle).join(', ')}; to change that, start it with other --accounts`,
     }),
+    storeWithoutCommand: () => ({
+      message: '--from-command needs the command that prints the key',
+      hint: `put it after the options: ${program} store --from-command -- pass show glm`,
+    }),
+    commandAndStore: () => ({
+      message: '--store names a place for a key, and with --from-command no key is kept',
+      hint: 'leave one of them out',
+    }),
+    commandNotAllowed: () => ({
+      message:
+        'a command that prints a key cannot be set through a socket, since it would run there',
+      hint: `run where the helper runs: ${program} store --from-command -- COMMAND ...`,
+    }),
+    commandsHoldNoKeys: () => ({
+      message: 'a command prints the key of this account, so the key is kept elsewhere',
+      hint: 'change it there',
+    }),
+    keyInCommand: () => ({
+      message: 'the command has the key in its words; it was not kept',
+      hint: `store the key itself instead: ${program} store`,
+    }),
     tokenMissing: ({ isKey }) =>
       isKey
         ? {
@@ -438,6 +463,43 @@ export function english(program: string) {
             message: `what is stored for ${accountTitle(account)} in ${storeTitle(store)} is not an API key`,
             hint: `store it again: ${storeAgain(account)}`,
           },
+
+    keyCommandPrintedNoKey: ({ account, program: name, fault }) => ({
+      message:
+        fault === 'empty'
+          ? `${name} printed no key for ${accountTitle(account)}`
+          : `what ${name} printed for ${accountTitle(account)} is of no use: ${KEY_FAULTS[fault]}`,
+      hint: 'the first line of its output has to be the key',
+    }),
+    keyCommandFailed: ({ account, program: name, fault }) => {
+      if (fault === 'endless') {
+        return {
+          message: `${name} printed too much, and was ended`,
+          hint: 'the first line of its output has to be the key',
+        };
+      }
+      if ('status' in fault) {
+        const { status } = fault;
+        const how = typeof status === 'number' ? `with status ${status}` : `by ${status}`;
+        return {
+          message: `${name} gave no key for ${accountTitle(account)}: it ended ${how}`,
+          hint: 'run it in a terminal to see why; a password manager may be locked, or may need a terminal to ask at',
+        };
+      }
+      return fault.errno === 'ENOENT'
+        ? {
+            message: `there is no program ${name ?? 'of that name'} to print the key for ${accountTitle(account)}`,
+            hint: `give its absolute path, since Emacs may have another PATH than your shell: ${program} store --from-command${accountFlags(account)} -- /path/to/program ...`,
+          }
+        : {
+            message: `${name ?? 'the command'} cannot be run (${fault.errno})`,
+            hint: 'check that it is a program, and its mode',
+          };
+    },
+    fileWritableByOthers: ({ path }) => ({
+      message: `others can write to ${path}, so no command in it is run`,
+      hint: `check what is in it, then run: chmod go-w ${shellQuote(path)}`,
+    }),
 
     keychainLibraryMissing: ({ isLinux }, flags) => ({
       message: 'the keychain cannot be used: its native library does not load',
@@ -511,6 +573,11 @@ export function english(program: string) {
       hint: UNLOCK_KEYCHAIN,
     }),
 
+    keyCommandUnanswered: ({ account, program: name, seconds }) => ({
+      message: `${name} gave no key for ${accountTitle(account)} within ${seconds} s`,
+      hint: 'answer its prompt, or unlock the password manager, and try again; GLM_TOKEN_PROMPT_TIMEOUT sets the limit',
+    }),
+
     passphraseNeeded: ({ isNew }) => ({
       message: isNew ? 'the new key file needs a passphrase' : 'the key file needs its passphrase',
       hint: 'run it on a terminal, or set GLM_TOKEN_PASSPHRASE_FILE to a file that holds it',
@@ -543,6 +610,10 @@ export function english(program: string) {
     keyFileDamaged: ({ path }) => ({
       message: `the key file (${path}) is damaged`,
       hint: `restore it from a backup, or remove it and run: ${program} store --store file`,
+    }),
+    commandFileDamaged: ({ path }) => ({
+      message: `${path} is damaged`,
+      hint: `mend it, or remove it and store the command again: ${program} store --from-command -- COMMAND ...`,
     }),
     keyFileNewer: ({ path }) => ({
       message: `the key file (${path}) was made by a newer glm-token, in a form that this one cannot read`,
@@ -664,7 +735,7 @@ export function english(program: string) {
     none: 'none',
     hintLabel: 'hint: ',
 
-    waitingForKeychain: 'waiting for the keychain …',
+    waiting: (program: string | undefined) => `waiting for ${program ?? 'the keychain'} …`,
     modeMended: (path: string, mode: string) =>
       `others could access ${path}; its mode is now ${mode}`,
 
@@ -681,7 +752,9 @@ export function english(program: string) {
     askReplace: (account: Account, existing: string | undefined) =>
       `Another key${existing ? ` (${existing})` : ''} is stored for ${accountTitle(account)}. Replace it?`,
     askDelete: (account: Account, store: StoreLabel) =>
-      `Delete ${keyFor(account)} from ${storeTitle(store)}?`,
+      store.name === 'command'
+        ? `Delete the command that prints ${keyFor(account)}?`
+        : `Delete ${keyFor(account)} from ${storeTitle(store)}?`,
     askFileInstead: (store: StoreLabel) => `Keep the key in ${storeTitle(store)} instead?`,
     wayOn: (account: Account): Text => ({
       message: 'nothing was stored',
@@ -741,11 +814,13 @@ export function english(program: string) {
         options: {
           ...ACCOUNT_TEXTS,
           store: STORE_TEXT,
+          'from-command': 'keep the command that prints the key, and not the key',
           force: 'replace a stored key without asking',
         },
         examples: [
           ['glm-token store', 'asks for the key, without echo'],
-          ['pass show glm | glm-token store --host api.z.ai', 'takes it from another program'],
+          ['glm-token store --host api.z.ai < FILE', 'takes it from standard input'],
+          ['glm-token store --from-command -- pass show glm', 'leaves it in a password manager'],
         ] as Examples,
       },
       print: {
@@ -900,6 +975,13 @@ export function english(program: string) {
           `to use ${storeTitle(other)}: export GLM_TOKEN_STORE=${other.name}`,
         ],
       }),
+      commandStored: (account: Account, id: string, name: string): Text => ({
+        message: `${keyFor(account)} (${id}) comes from ${name} from now on`,
+      }),
+      commandPrecedes: (account: Account): Text => ({
+        message: `warning: a command prints ${keyFor(account)}, and takes precedence`,
+        hint: `to remove it: ${program} delete --store command${accountFlags(account)}`,
+      }),
       environmentPrecedes: 'warning: GLM_API_KEY is set and takes precedence',
       socketPrecedes: (path: string) =>
         `warning: GLM_TOKEN_SOCKET is set, so tokens come from the helper at ${path}`,
@@ -917,7 +999,9 @@ export function english(program: string) {
     },
     delete: {
       deleted: (account: Account, store: StoreLabel) =>
-        `deleted ${keyFor(account)} from ${storeTitle(store)}`,
+        store.name === 'command'
+          ? `deleted the command that prints ${keyFor(account)}; the key stays where it is`
+          : `deleted ${keyFor(account)} from ${storeTitle(store)}`,
       fileRemoved: (inUse: StoreLabel) =>
         `that was its last key, so the file was removed; keys go to ${storeTitle(inUse)} from now on`,
     },
@@ -986,8 +1070,8 @@ export function english(program: string) {
         session: 'its default keyring is that of the session, so its keys are lost at logout',
       },
       keepElsewhere: 'keep the key somewhere else as well',
-      keyWellFormed: (id: string, account: Account) =>
-        `key ${id} for ${accountTitle(account)} is well-formed`,
+      keyWellFormed: (id: string, account: Account, name: string | undefined) =>
+        `key ${id} for ${accountTitle(account)}${name ? `, which ${name} printed,` : ''} is well-formed`,
       tokenVerified: (account: Account) => `signed for ${accountTitle(account)} and verified`,
       hostAnswers: (host: string, ms: number, proxy: string | undefined) =>
         `${hostTitle(host)} answers in ${Math.round(ms)} ms${proxy ? `, through the proxy ${proxy}` : ''}`,

@@ -44,6 +44,7 @@ const storeTitle = ({ name, place }: StoreLabel): string =>
   ({
     keychain: `系统钥匙串（${place}）`,
     file: `加密文件（${place}）`,
+    command: `输出 key 的命令（${place}）`,
     environment: '环境变量（GLM_API_KEY）',
   })[name];
 
@@ -257,6 +258,7 @@ export function chinese(program: string): Messages {
       hint: '请同时更新 glm-token 及其客户端',
     }),
     parameterInvalid: ({ parameter }) => ({ message: `参数 ${parameter} 必须是字符串` }),
+    parameterNotWords: ({ parameter }) => ({ message: `参数 ${parameter} 必须是非空的字符串列表` }),
     keyExists: ({ account, existing }) => ({
       message: `${accountTitle(account)} 已保存了${existing ? `另一个 key（${existing}）` : '其他内容'}，没有改动`,
       hint: `如需替换：${storeAgain(account)}`,
@@ -318,6 +320,26 @@ export function chinese(program: string): Messages {
       message: `这个常驻进程不提供 ${accountTitle(account)} 的令牌`,
       hint: `它提供：${accounts.map(accountTitle).join('、')}；如需更改，请用另外的 --accounts 启动它`,
     }),
+    storeWithoutCommand: () => ({
+      message: '--from-command 需要输出 key 的命令',
+      hint: `请写在选项之后：${program} store --from-command -- pass show glm`,
+    }),
+    commandAndStore: () => ({
+      message: '--store 指定 key 的存储位置，而 --from-command 不保存 key',
+      hint: '请去掉其中一个',
+    }),
+    commandNotAllowed: () => ({
+      message: '不能通过套接字设置输出 key 的命令，因为它会在那台机器上运行',
+      hint: `请在常驻进程所在的机器上运行：${program} store --from-command -- COMMAND ...`,
+    }),
+    commandsHoldNoKeys: () => ({
+      message: '该账户的 key 由命令输出，保存在别处',
+      hint: '请在那里修改',
+    }),
+    keyInCommand: () => ({
+      message: '命令中含有 key，没有保存',
+      hint: `请直接保存 key：${program} store`,
+    }),
     tokenMissing: ({ isKey }) =>
       isKey
         ? {
@@ -367,6 +389,40 @@ export function chinese(program: string): Messages {
             message: `${storeTitle(store)}中为 ${accountTitle(account)} 保存的内容不是 API key`,
             hint: `请重新保存：${storeAgain(account)}`,
           },
+
+    keyCommandPrintedNoKey: ({ account, program: name, fault }) => ({
+      message:
+        fault === 'empty'
+          ? `${name} 没有输出 ${accountTitle(account)} 的 key`
+          : `${name} 为 ${accountTitle(account)} 输出的内容不可用：${KEY_FAULTS[fault]}`,
+      hint: '输出的第一行必须是 key',
+    }),
+    keyCommandFailed: ({ account, program: name, fault }) => {
+      if (fault === 'endless') {
+        return { message: `${name} 输出过多，已被终止`, hint: '输出的第一行必须是 key' };
+      }
+      if ('status' in fault) {
+        const { status } = fault;
+        const how = typeof status === 'number' ? `退出状态为 ${status}` : `被 ${status} 终止`;
+        return {
+          message: `${name} 没有给出 ${accountTitle(account)} 的 key：${how}`,
+          hint: '请在终端里运行它，查看原因；密码管理器可能已锁定，或需要终端才能询问',
+        };
+      }
+      return fault.errno === 'ENOENT'
+        ? {
+            message: `找不到${name ? `程序 ${name}` : '该程序'}，无法得到 ${accountTitle(account)} 的 key`,
+            hint: `Emacs 的 PATH 可能与 shell 不同，请写绝对路径：${program} store --from-command${accountFlags(account)} -- /path/to/program ...`,
+          }
+        : {
+            message: `无法运行${name ? ` ${name}` : '该命令'}（${fault.errno}）`,
+            hint: '请检查它是不是程序，以及它的权限',
+          };
+    },
+    fileWritableByOthers: ({ path }) => ({
+      message: `其他用户可以写入 ${path}，因此不运行其中的命令`,
+      hint: `请先检查其内容，再运行：chmod go-w ${shellQuote(path)}`,
+    }),
 
     keychainLibraryMissing: ({ isLinux }, flags) => ({
       message: '无法使用系统钥匙串：原生库加载失败',
@@ -439,6 +495,11 @@ export function chinese(program: string): Messages {
       hint: UNLOCK_KEYCHAIN,
     }),
 
+    keyCommandUnanswered: ({ account, program: name, seconds }) => ({
+      message: `${name} 在 ${seconds} 秒内没有给出 ${accountTitle(account)} 的 key`,
+      hint: '请回应它的提示，或解锁密码管理器，然后重试；时限由 GLM_TOKEN_PROMPT_TIMEOUT 设定',
+    }),
+
     passphraseNeeded: ({ isNew }) => ({
       message: isNew ? '新的加密文件需要口令' : '需要加密文件的口令',
       hint: '请在终端里运行，或把 GLM_TOKEN_PASSPHRASE_FILE 设为存放口令的文件',
@@ -471,6 +532,10 @@ export function chinese(program: string): Messages {
     keyFileDamaged: ({ path }) => ({
       message: `加密文件（${path}）已损坏`,
       hint: `请从备份恢复；或删除它，然后运行：${program} store --store file`,
+    }),
+    commandFileDamaged: ({ path }) => ({
+      message: `${path} 已损坏`,
+      hint: `请修复它，或将其删除后重新保存命令：${program} store --from-command -- COMMAND ...`,
     }),
     keyFileNewer: ({ path }) => ({
       message: `加密文件（${path}）由更新版本的 glm-token 创建，当前版本无法读取`,
@@ -587,7 +652,7 @@ export function chinese(program: string): Messages {
     none: '无',
     hintLabel: '提示：',
 
-    waitingForKeychain: '正在等待系统钥匙串……',
+    waiting: (program) => `正在等待${program ? ` ${program} ` : '系统钥匙串'}……`,
     modeMended: (path, mode) => `其他用户可以访问 ${path}，已把权限改为 ${mode}`,
 
     yesOrNo: (byDefault) => (byDefault ? 'Y/n' : 'y/N'),
@@ -601,7 +666,10 @@ export function chinese(program: string): Messages {
     askPassphraseAgain: '再次输入口令：',
     askReplace: (account, existing) =>
       `${accountTitle(account)} 已保存了另一个 key${existing ? `（${existing}）` : ''}，是否替换？`,
-    askDelete: (account, store) => `是否从${storeTitle(store)}删除 ${keyFor(account)}？`,
+    askDelete: (account, store) =>
+      store.name === 'command'
+        ? `是否删除输出 ${keyFor(account)}的命令？`
+        : `是否从${storeTitle(store)}删除 ${keyFor(account)}？`,
     askFileInstead: (store) => `是否改为保存在${storeTitle(store)}？`,
     wayOn: (account) => ({
       message: '没有保存任何内容',
@@ -658,10 +726,16 @@ export function chinese(program: string): Messages {
       },
       store: {
         summary: '保存 API key：在提示符下输入，或从标准输入读取',
-        options: { ...ACCOUNT_TEXTS, store: STORE_TEXT, force: '不询问，直接替换已保存的 key' },
+        options: {
+          ...ACCOUNT_TEXTS,
+          store: STORE_TEXT,
+          'from-command': '保存输出 key 的命令，而不保存 key',
+          force: '不询问，直接替换已保存的 key',
+        },
         examples: [
           ['glm-token store', '询问 key，不回显'],
-          ['pass show glm | glm-token store --host api.z.ai', '从其他程序读取'],
+          ['glm-token store --host api.z.ai < FILE', '从标准输入读取'],
+          ['glm-token store --from-command -- pass show glm', 'key 留在密码管理器中'],
         ],
       },
       print: {
@@ -794,6 +868,13 @@ export function chinese(program: string): Messages {
           `如需使用${storeTitle(other)}：export GLM_TOKEN_STORE=${other.name}`,
         ],
       }),
+      commandStored: (account, id, name) => ({
+        message: `${keyFor(account)}（${id}）今后由 ${name} 提供`,
+      }),
+      commandPrecedes: (account) => ({
+        message: `警告：${keyFor(account)}由命令提供，命令优先`,
+        hint: `如需删除该命令：${program} delete --store command${accountFlags(account)}`,
+      }),
       environmentPrecedes: '警告：已设置 GLM_API_KEY，它优先',
       socketPrecedes: (path) => `警告：已设置 GLM_TOKEN_SOCKET，令牌来自 ${path} 处的常驻进程`,
     },
@@ -806,7 +887,10 @@ export function chinese(program: string): Messages {
       fileIsOld: (path) => `警告：${path} 中仍是旧口令，请换成新口令`,
     },
     delete: {
-      deleted: (account, store) => `已从${storeTitle(store)}删除 ${keyFor(account)}`,
+      deleted: (account, store) =>
+        store.name === 'command'
+          ? `已删除输出 ${keyFor(account)}的命令；key 本身仍在原处`
+          : `已从${storeTitle(store)}删除 ${keyFor(account)}`,
       fileRemoved: (inUse) =>
         `那是其中最后一个 key，文件已删除；今后的 key 保存在${storeTitle(inUse)}`,
     },
@@ -871,7 +955,8 @@ export function chinese(program: string): Messages {
         session: '默认密钥环只在会话内有效，注销后 key 会丢失',
       },
       keepElsewhere: '请在别处另存一份 key',
-      keyWellFormed: (id, account) => `${accountTitle(account)} 的 key ${id} 格式正确`,
+      keyWellFormed: (id, account, name) =>
+        `${accountTitle(account)} 的 key ${id}${name ? `（由 ${name} 输出）` : ''}格式正确`,
       tokenVerified: (account) => `已为 ${accountTitle(account)} 签发令牌，并通过校验`,
       hostAnswers: (host, ms, proxy) =>
         `${hostTitle(host)} 在 ${Math.round(ms)} 毫秒内响应${proxy ? `（经代理 ${proxy}）` : ''}`,

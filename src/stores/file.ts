@@ -7,6 +7,7 @@ import { type Account, accountName, parseAccountName } from '../core/account.ts'
 import { GlmTokenError, hasCode } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
 import { type Keys, PBKDF2_ROUNDS, seal, unseal } from '../core/sealed-keys.ts';
+import { Held } from './held.ts';
 import { type AskPassphrase, passphraseBytes, readPassphraseFile } from './passphrase.ts';
 import {
   KEY_FILE,
@@ -54,7 +55,6 @@ interface Sealable {
 interface Unlocked extends Sealable {
   /** What `keys` were read from: another text is opened anew, with the same passphrase. */
   readonly text: string | undefined;
-  readonly usedAtMs: number;
 }
 
 class FileStore implements Store {
@@ -63,17 +63,20 @@ class FileStore implements Store {
   readonly lockable: Lockable;
   readonly #options: FileOptions;
   readonly #path: string;
-  #unlocked: Unlocked | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #held: Held<Unlocked>;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: FileOptions) {
     this.#options = options;
     this.place = options.directory.path;
     this.#path = join(options.directory.path, KEY_FILE);
+    this.#held = new Held({
+      ...options,
+      clear: ({ passphrase }) => passphrase.fill(0),
+      onIdle: () => void this.forget(),
+    });
     this.lockable = {
       unlock: (passphrase) => this.#alone(() => this.#unlock(passphrase)),
-      lock: () => this.#alone(() => this.#forget()),
       state: () => this.#state(),
       changePassphrase: (passphrase) => this.#alone(() => this.#changePassphrase(passphrase)),
     };
@@ -106,6 +109,10 @@ class FileStore implements Store {
     );
   }
 
+  forget(): Promise<void> {
+    return this.#alone(() => this.#held.forget());
+  }
+
   async perishesWith(): Promise<Peril | undefined> {
     return this.#options.directory.perishesWith();
   }
@@ -113,39 +120,21 @@ class FileStore implements Store {
   /** One thing at a time, so that nothing is locked, or unlocked twice, in the middle of another. */
   #alone<T>(act: () => T | Promise<T>): Promise<T> {
     const done = this.#queue.then(() => {
-      if (this.#unlocked && this.#isIdle(this.#unlocked)) this.#forget();
+      this.#held.forgetIfIdle();
       return act();
     });
     this.#queue = done.catch(() => {});
     return done;
   }
 
-  /** Judged when used, since a timer stands still while the machine sleeps. */
-  #isIdle({ usedAtMs }: Unlocked): boolean {
-    const { lockAfterMs, now } = this.#options;
-    return lockAfterMs !== undefined && now() - usedAtMs >= lockAfterMs;
-  }
-
   #state(): LockState {
-    if (this.#unlocked && !this.#isIdle(this.#unlocked)) return 'unlocked';
+    if (this.#held.value && !this.#held.isIdle) return 'unlocked';
     return this.#options.directory.has(KEY_FILE) ? 'locked' : 'new';
   }
 
-  #forget(): void {
-    clearTimeout(this.#timer);
-    this.#unlocked?.passphrase.fill(0);
-    this.#unlocked = undefined;
-  }
-
-  #hold(held: Omit<Unlocked, 'usedAtMs'>): Unlocked {
-    if (this.#unlocked?.passphrase !== held.passphrase) this.#forget();
-    const { lockAfterMs, now } = this.#options;
-    this.#unlocked = { ...held, usedAtMs: now() };
-    clearTimeout(this.#timer);
-    if (lockAfterMs) {
-      this.#timer = setTimeout(() => void this.#alone(() => this.#forget()), lockAfterMs).unref();
-    }
-    return this.#unlocked;
+  #hold(unlocked: Unlocked): Unlocked {
+    if (this.#held.value?.passphrase !== unlocked.passphrase) this.#held.forget();
+    return this.#held.keep(unlocked);
   }
 
   #readText(): string | undefined {
@@ -165,14 +154,14 @@ class FileStore implements Store {
 
   /** What is in the file, by the passphrase that is held, else by one that is obtained. */
   async #open(text: string | undefined): Promise<Unlocked> {
-    const held = this.#unlocked;
+    const held = this.#held.value;
     if (!held) return this.#openWithObtained(text);
     if (held.text === text) return this.#hold(held);
     try {
       return await this.#openWithBytes(text, held.passphrase);
     } catch (error) {
       if (!hasCode(error, 'ERR_PASSPHRASE')) throw error;
-      this.#forget(); // The file was made anew, with another passphrase.
+      this.#held.forget(); // The file was made anew, with another passphrase.
       return this.#openWithObtained(text);
     }
   }
@@ -201,7 +190,7 @@ class FileStore implements Store {
       return this.#hold({ passphrase, text, keys });
     } catch (error) {
       const { passphraseFile } = this.#options;
-      if (passphrase !== this.#unlocked?.passphrase) passphrase.fill(0);
+      if (passphrase !== this.#held.value?.passphrase) passphrase.fill(0);
       if (!passphraseFile || !hasCode(error, 'ERR_PASSPHRASE')) throw error;
       throw new GlmTokenError('passphraseInFileWrong', { passphraseFile }, error);
     }
@@ -236,7 +225,7 @@ class FileStore implements Store {
       if (keys.size === 0) {
         lock.check();
         directory.remove(KEY_FILE);
-        this.#forget();
+        this.#held.forget();
       } else {
         const text = await seal(keys, passphrase, rounds);
         directory.write(KEY_FILE, text, lock.check);

@@ -9,8 +9,10 @@ export type StoreName = StoreLabel['name'];
 /** An account that has a key, and the key's shortened id: never its secret. */
 export interface StoredAccount {
   readonly account: Account;
-  /** `undefined` when what is stored is no key. */
+  /** `undefined` when what is stored is no key, or a command that was not run. */
   readonly id: string | undefined;
+  /** The program of the command that prints the key, in the store that keeps commands. */
+  readonly program?: string;
 }
 
 /**
@@ -26,6 +28,10 @@ export interface Store extends StoreLabel {
   delete(account: Account): Promise<boolean>;
   list(): Promise<StoredAccount[]>;
 
+  /** Whether there is a key, where that can be told without reading it. */
+  has?(account: Account): boolean;
+  /** Forgets the keys and the passphrase that it holds. */
+  forget?(): Promise<void>;
   /** For a store that has a passphrase of its own. */
   readonly lockable?: Lockable;
   /** What is known to stand against its keys being there later. */
@@ -43,8 +49,6 @@ export interface Lockable {
    * @throws GlmTokenError `ERR_PASSPHRASE` when it is wrong, or when there is none
    */
   unlock(passphrase?: string): Promise<void>;
-  /** Forgets the passphrase and the keys. */
-  lock(): Promise<void>;
   /** `new`: the next {@link unlock} chooses the passphrase. */
   state(): LockState;
   /**
@@ -56,6 +60,12 @@ export interface Lockable {
 }
 
 export type LockState = 'new' | 'locked' | 'unlocked';
+
+/** Called when a store seems to wait for a person: its keychain, or the program of a command. */
+export type OnWaiting = (program?: string) => void;
+
+/** Name of the file of commands, which is there when an account has one. */
+export const COMMAND_FILE = 'commands.json';
 
 /** Name of the key file in our directory; that there is one means that its store was chosen. */
 export const KEY_FILE = 'keys.jwe';

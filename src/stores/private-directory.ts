@@ -26,6 +26,8 @@ import { IRREGULAR, readRegularFile } from './regular-file.ts';
 const DIRECTORY_MODE = 0o700;
 const FILE_MODE = 0o600;
 
+const OTHERS_WRITE = 0o022;
+
 /** Largest file that is read, in bytes: some thousand keys. */
 const MAX_FILE_BYTES = 1 << 20;
 
@@ -35,6 +37,8 @@ export interface DirectoryOptions {
   readonly path: string;
   /** The user who must own it all; `undefined` on Windows, which keeps the user's directory private. */
   readonly uid: number | undefined;
+  /** Whether what is in it is run, so that a file which others could write is refused. */
+  readonly isRun?: boolean;
   /** Called when the mode of a path let others in, and was mended. */
   readonly onMended: (path: string, mode: string) => void;
 }
@@ -70,7 +74,12 @@ const PERISHABLE: Record<number, Peril> = {
   2035054128: 'container', // 0x794c7630, overlayfs
 };
 
-export function privateDirectory({ path, uid, onMended }: DirectoryOptions): PrivateDirectory {
+export function privateDirectory({
+  path,
+  uid,
+  isRun,
+  onMended,
+}: DirectoryOptions): PrivateDirectory {
   const hasModes = uid !== undefined;
 
   /** Refuses what is somebody else's, and closes what others could look into. */
@@ -78,6 +87,9 @@ export function privateDirectory({ path, uid, onMended }: DirectoryOptions): Pri
     if (!hasModes) return;
     if (stats.uid !== uid) throw new GlmTokenError('fileOfAnotherUser', { path: file });
     if (isPrivate(stats)) return;
+    if (isRun && (stats.mode & OTHERS_WRITE) !== 0) {
+      throw new GlmTokenError('fileWritableByOthers', { path: file });
+    }
     if (!isPrivate(attempt('protect', file, close))) {
       throw new GlmTokenError('fileOpenToOthers', { path: file });
     }

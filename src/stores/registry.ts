@@ -1,18 +1,25 @@
-/** Which store holds which key: `GLM_API_KEY` first, then the one store in use. */
+/** Which store holds which key: `GLM_API_KEY` first, then a command, then the one store in use. */
 
+import { basename } from 'node:path';
 import type { Account } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey, parseKey, shortenedIdOf } from '../core/key.ts';
+import type { CommandStore, Words } from './command.ts';
 import { environmentStore } from './environment.ts';
 import { accountsInSecretService, keychainStore } from './keychain.ts';
 import type { AskPassphrase } from './passphrase.ts';
-import { KEY_FILE, type Store, type StoredAccount } from './port.ts';
+import { COMMAND_FILE, KEY_FILE, type OnWaiting, type Store, type StoredAccount } from './port.ts';
 import type { PrivateDirectory } from './private-directory.ts';
 
 /** The stores that keys can be written to. */
 export const WRITABLE_STORES = ['keychain', 'file'] as const;
 
 export type WritableStoreName = (typeof WRITABLE_STORES)[number];
+
+/** The stores that can be named where a key is read, listed or deleted. */
+export const KEPT_STORES = [...WRITABLE_STORES, 'command'] as const;
+
+export type KeptStoreName = (typeof KEPT_STORES)[number];
 
 /** What the stores need of the world. */
 export interface StoresOptions {
@@ -23,15 +30,18 @@ export interface StoresOptions {
     readonly apiKey: string | undefined;
     readonly store: WritableStoreName | undefined;
     readonly passphraseFile: string | undefined;
-    readonly keychainTimeoutMs: number;
+    readonly promptTimeoutMs: number;
   };
   /** The user's directory for data of ours. */
   directory(): PrivateDirectory;
-  /** Called when the keychain seems to wait for a person. */
-  readonly onWaiting?: () => void;
+  /** The user's directory for settings of ours. */
+  configDirectory(): PrivateDirectory;
+  /** Whether a person can answer a command on the terminal that this process has. */
+  hasTerminal(): boolean;
+  readonly onWaiting?: OnWaiting;
   /** Omitted when there is no one to prompt. */
   readonly askPassphrase?: AskPassphrase;
-  /** Idle time after which the key file is locked, in milliseconds. */
+  /** Idle time after which the key file is locked and keys from commands are forgotten, in milliseconds. */
   readonly lockAfterMs?: number | undefined;
   /** The time, in milliseconds since 1970 (UTC). */
   now(): number;
@@ -40,6 +50,10 @@ export interface StoresOptions {
 export interface Stores {
   /** The key in the environment, which takes precedence for the account that it is for. */
   readonly environment: Store | undefined;
+  /** The commands that print keys, which take precedence over the store in use; `undefined` when there are none. */
+  commands(): Promise<CommandStore | undefined>;
+  /** The commands that print keys, to keep one. */
+  openCommands(): Promise<CommandStore>;
   /**
    * The store that keys are written to: the one asked for, else the one in use. That is the one
    * which `GLM_TOKEN_STORE` names, else the key file when there is one (it is there because the user
@@ -48,7 +62,7 @@ export interface Stores {
   primary(choice?: WritableStoreName): Promise<Store>;
   /** The writable store that is not {@link primary}. */
   other(): Promise<Store>;
-  /** Locks every store that can be locked. */
+  /** Has every store forget the keys that it holds. */
   lock(): Promise<void>;
   /** Whether a call that was given up still keeps the process from ending by itself. */
   isStuck(): Promise<boolean>;
@@ -57,9 +71,10 @@ export interface Stores {
 export function openStores(options: StoresOptions): Stores {
   const { settings } = options;
   const opened = new Map<WritableStoreName, Promise<Store>>();
+  let commands: Promise<CommandStore> | undefined;
 
   const open: Record<WritableStoreName, () => Promise<Store>> = {
-    keychain: async () => keychainStore({ ...options, timeoutMs: settings.keychainTimeoutMs }),
+    keychain: async () => keychainStore({ ...options, timeoutMs: settings.promptTimeoutMs }),
     file: async () => {
       const { fileStore } = await import('./file.ts');
       return fileStore({
@@ -72,15 +87,29 @@ export function openStores(options: StoresOptions): Stores {
   const inUse = (): WritableStoreName =>
     settings.store ?? (options.directory().has(KEY_FILE) ? 'file' : 'keychain');
   const openedStores = async () =>
-    (await Promise.allSettled(opened.values())).flatMap((store) =>
-      store.status === 'fulfilled' ? [store.value] : [],
-    );
+    (
+      await Promise.allSettled<Store>([...opened.values(), ...(commands ? [commands] : [])])
+    ).flatMap((store) => (store.status === 'fulfilled' ? [store.value] : []));
 
   const stores: Stores = {
     environment:
       settings.apiKey === undefined
         ? undefined
         : environmentStore(settings.apiKey, settings.account),
+    async commands() {
+      return options.configDirectory().has(COMMAND_FILE) ? stores.openCommands() : undefined;
+    },
+    openCommands() {
+      commands ??= import('./command.ts').then(({ commandStore }) =>
+        commandStore({
+          ...options,
+          directory: options.configDirectory(),
+          timeoutMs: settings.promptTimeoutMs,
+          hasTerminal: options.hasTerminal(),
+        }),
+      );
+      return commands;
+    },
     primary(choice = inUse()) {
       const store = opened.get(choice) ?? open[choice]();
       opened.set(choice, store);
@@ -90,7 +119,7 @@ export function openStores(options: StoresOptions): Stores {
       return stores.primary(inUse() === 'file' ? 'keychain' : 'file');
     },
     async lock() {
-      for (const store of await openedStores()) await store.lockable?.lock();
+      for (const store of await openedStores()) await store.forget?.();
     },
     async isStuck() {
       return (await openedStores()).some((store) => store.isStuck?.());
@@ -100,7 +129,8 @@ export function openStores(options: StoresOptions): Stores {
 }
 
 /**
- * The key for an account, from the store named, else from the environment or the store in use.
+ * The key for an account, from the store named, else from the first that has one: the environment,
+ * a command, the store in use.
  *
  * @throws GlmTokenError `ERR_KEY_NOT_FOUND` when there is none, `ERR_KEY_MALFORMED` when what is
  *   stored is no key, or what the store throws
@@ -108,7 +138,7 @@ export function openStores(options: StoresOptions): Stores {
 export async function findKey(
   stores: Stores,
   account: Account,
-  choice?: WritableStoreName,
+  choice?: KeptStoreName,
 ): Promise<ApiKey> {
   const store = await storeFor(stores, account, choice);
   const text = await store.get(account);
@@ -125,12 +155,27 @@ export async function findKey(
 export async function storeFor(
   stores: Stores,
   account: Account,
-  choice?: WritableStoreName,
+  choice?: KeptStoreName,
 ): Promise<Store> {
+  if (choice) return storeNamed(stores, choice);
   const { environment } = stores;
-  const isGiven = !choice && (await environment?.get(account)) !== undefined;
-  return isGiven && environment ? environment : stores.primary(choice);
+  if ((await environment?.get(account)) !== undefined && environment) return environment;
+  return keeperOf(stores, account);
 }
+
+/** The store that keeps the key of an account, or the command that prints it. */
+export async function keeperOf(
+  stores: Stores,
+  account: Account,
+  choice?: KeptStoreName,
+): Promise<Store> {
+  if (choice) return storeNamed(stores, choice);
+  const commands = await stores.commands();
+  return commands?.has(account) ? commands : stores.primary();
+}
+
+export const storeNamed = (stores: Stores, choice: KeptStoreName): Promise<Store> =>
+  choice === 'command' ? stores.openCommands() : stores.primary(choice);
 
 /** How many other accounts are named where a key is missing. */
 const MAX_OTHERS = 3;
@@ -139,7 +184,7 @@ const MAX_OTHERS = 3;
 export async function notFound(
   stores: Stores,
   account: Account,
-  choice?: WritableStoreName,
+  choice?: KeptStoreName,
 ): Promise<GlmTokenError> {
   const { accounts } = await surveyAccounts(stores, choice);
   const isGiven = ({ store }: ListedAccount) => store === stores.environment;
@@ -157,31 +202,51 @@ export async function notFound(
 export type ListedAccount = StoredAccount & { readonly store: Store };
 
 /**
- * The accounts that can be listed, the environment's first, and what kept the others from it. Of the
- * store named alone, when one is.
+ * The accounts that can be listed, in the order in which their stores take precedence, and what kept
+ * the others from it. Of the store named alone, when one is.
  */
 export async function surveyAccounts(
   stores: Stores,
-  choice?: WritableStoreName,
+  choice?: KeptStoreName,
 ): Promise<{ accounts: readonly ListedAccount[]; error?: unknown }> {
-  const listed = async (store: Store) =>
-    (await store.list()).map((stored): ListedAccount => ({ ...stored, store }));
-  const given = stores.environment && !choice ? await listed(stores.environment) : [];
+  const accounts: ListedAccount[] = [];
+  const take = async (store: Store) => {
+    accounts.push(...(await store.list()).map((stored) => ({ ...stored, store })));
+  };
   try {
-    return { accounts: [...given, ...(await listed(await stores.primary(choice)))] };
+    if (choice) {
+      await take(await storeNamed(stores, choice));
+    } else {
+      const first = [stores.environment, await stores.commands()];
+      for (const store of first) if (store) await take(store);
+      await take(await stores.primary());
+    }
+    return { accounts };
   } catch (error) {
-    return { accounts: given, error };
+    return { accounts, error };
   }
 }
 
-/** Every account that has a key, the environment's first. */
+/** An account that has a key, as JSON and the wire have it. */
+export const accountEntry = ({ account, id, program, store }: ListedAccount) => ({
+  ...account,
+  id: id ?? null,
+  store: store.name,
+  ...(program !== undefined && { program }),
+});
+
+/**
+ * The accounts that can be listed, as {@link surveyAccounts} has them, and what kept others from it.
+ *
+ * @throws GlmTokenError when there are none, since a store failed
+ */
 export async function listAccounts(
   stores: Stores,
-  choice?: WritableStoreName,
-): Promise<readonly ListedAccount[]> {
+  choice?: KeptStoreName,
+): Promise<{ accounts: readonly ReturnType<typeof accountEntry>[]; error?: unknown }> {
   const { accounts, error } = await surveyAccounts(stores, choice);
-  if (error !== undefined) throw error;
-  return accounts;
+  if (error !== undefined && accounts.length === 0) throw error;
+  return { accounts: accounts.map(accountEntry), error };
 }
 
 /**
@@ -208,9 +273,30 @@ export async function glimpseAccounts(
   platform: NodeJS.Platform,
   env: StoresOptions['env'],
 ): Promise<readonly Account[]> {
+  const commands = (await (await stores.commands())?.list()) ?? [];
   const store = await stores.primary();
   const canLook = store.name === 'keychain' && platform !== 'darwin' && platform !== 'win32';
-  return canLook ? accountsInSecretService(env) : [];
+  const stored = canLook ? await accountsInSecretService(env) : [];
+  return [...commands.map(({ account }) => account), ...stored];
+}
+
+/**
+ * Keeps a command for an account. Another one that is there already is replaced only when
+ * `mayReplace` says so.
+ *
+ * @param mayReplace gets the program of the command that is there
+ * @returns the key that the command printed; `undefined` when it was not kept
+ */
+export async function storeCommand(
+  store: CommandStore,
+  account: Account,
+  words: Words,
+  mayReplace: (existing: string) => boolean | Promise<boolean>,
+): Promise<ApiKey | undefined> {
+  const kept = store.commandOf(account);
+  const isOther = kept !== undefined && kept.join('\0') !== words.join('\0');
+  if (isOther && !(await mayReplace(basename(kept[0])))) return undefined;
+  return store.setCommand(account, words);
 }
 
 /**

@@ -104,7 +104,7 @@ describe('setup without a keychain', () => {
     assert.equal((await glmToken(['setup'], { env: chosen, input: KEY })).status, 5);
     const session = await KeychainSession.start();
     try {
-      const env = { ...withPassphrase(), ...session.env, GLM_TOKEN_KEYCHAIN_TIMEOUT: '1s' };
+      const env = { ...withPassphrase(), ...session.env, GLM_TOKEN_PROMPT_TIMEOUT: '1s' };
       await session.lock();
       assert.equal((await glmToken(['setup'], { env, input: KEY })).status, 6);
     } finally {

@@ -21,7 +21,7 @@ let env: Env;
 let helper: Helper;
 before(async () => {
   session = await KeychainSession.start();
-  env = { ...session.env, GLM_TOKEN_KEYCHAIN_TIMEOUT: '2s' };
+  env = { ...session.env, GLM_TOKEN_PROMPT_TIMEOUT: '2s' };
   await glmToken(['store'], { env, input: '0123456789abcdef.secretsecret' });
 });
 after(() => session.stop());

@@ -34,7 +34,7 @@ const helpers: SocketHelper[] = [];
 const clients: SocketClient[] = [];
 before(async () => {
   session = await KeychainSession.start();
-  env = { ...session.env, GLM_TOKEN_KEYCHAIN_TIMEOUT: '5s' };
+  env = { ...session.env, GLM_TOKEN_PROMPT_TIMEOUT: '5s' };
   await glmToken(['store'], { env, input: KEY });
   await glmToken(['store', '--host=api.z.ai', '--profile=work'], { env, input: WORK_KEY });
 });

@@ -5,7 +5,7 @@ import { accountFlags, duration, english, oneHint } from '../../src/messages/en.
 import { FAILURE_SAMPLES } from '../support/failures.ts';
 
 /** Failures whose message says it all. */
-const WITHOUT_HINT = ['parameterInvalid', 'answeredNo'];
+const WITHOUT_HINT = ['parameterInvalid', 'parameterNotWords', 'answeredNo'];
 
 test('every failure is one line in lower case without a full stop, and a hint with the cure', () => {
   const { describe } = english('glm-token');

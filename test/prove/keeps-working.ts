@@ -223,7 +223,7 @@ async function noise(): Promise<Row> {
 /** The keychain dies, freezes, is locked, and comes back. */
 async function* keychainTrouble(): AsyncGenerator<Row> {
   const session = await KeychainSession.start();
-  const env: Env = { ...session.env, GLM_TOKEN_KEYCHAIN_TIMEOUT: '2s' };
+  const env: Env = { ...session.env, GLM_TOKEN_PROMPT_TIMEOUT: '2s' };
   const troubles: Record<
     string,
     { act(): unknown; undo(): unknown; codes: Record<string, number>; after?: string }

@@ -289,10 +289,10 @@ async function zeroedBuffers(): Promise<Row> {
     await store.lockable?.unlock(wrong).catch(() => {});
     await store.lockable?.unlock(first);
     await store.lockable?.changePassphrase(second ?? '');
-    await store.lockable?.lock();
+    await store.forget?.();
     await store.lockable?.unlock(first).catch(() => {});
     await store.lockable?.unlock(second);
-    await store.lockable?.lock();
+    await store.forget?.();
   } finally {
     TextEncoder.prototype.encode = encode;
     rmSync(home, { recursive: true });
@@ -360,7 +360,7 @@ async function inOutput(): Promise<Row> {
     [['delete'], 'y'],
     [['delete', '--force']],
   ];
-  const variables = ['HOST', 'PROFILE', 'STORE', 'KEYCHAIN_TIMEOUT'].map(
+  const variables = ['HOST', 'PROFILE', 'STORE', 'PROMPT_TIMEOUT'].map(
     (name) => `GLM_TOKEN_${name}`,
   );
   const setting = { GLM_TOKEN_PASSPHRASE_FILE: file };

@@ -790,9 +790,11 @@ function makeHelper(home: string) {
   const settings = readSettings(env);
   const stores: Stores = {
     environment: environmentStore(WHOLE, settings.account),
+    commands: async () => undefined,
+    openCommands: () => Promise.reject(new Error('no command is set here')),
     primary: async () => file,
     other: async () => file,
-    lock: async () => file.lockable?.lock(),
+    lock: async () => file.forget?.(),
     isStuck: async () => false,
   };
   return helperMethods({

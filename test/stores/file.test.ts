@@ -170,7 +170,7 @@ describe('an unlocked file', () => {
     await store.lockable?.unlock(PASSPHRASE);
     await store.set(account('a'), 'id.secret');
     assert.equal(store.lockable?.state(), 'unlocked');
-    await store.lockable?.lock();
+    await store.forget?.();
     assert.equal(store.lockable?.state(), 'locked');
     await assert.rejects(store.get(account('a')), { code: 'ERR_PASSPHRASE' });
     await store.lockable?.unlock(PASSPHRASE);
@@ -180,7 +180,7 @@ describe('an unlocked file', () => {
   test('is locked after what is being done, when it is locked in the middle of it', async () => {
     const store = open();
     const storing = store.set(account('a'), 'id.secret');
-    await Promise.all([storing, store.lockable?.lock()]);
+    await Promise.all([storing, store.forget?.()]);
     assert.equal(store.lockable?.state(), 'locked');
     assert.equal(await open().get(account('a')), 'id.secret');
   });

@@ -26,7 +26,7 @@ describe('the program', () => {
   let env: Env;
   before(async () => {
     session = await KeychainSession.start();
-    env = { ...session.env, GLM_TOKEN_KEYCHAIN_TIMEOUT: '1s' };
+    env = { ...session.env, GLM_TOKEN_PROMPT_TIMEOUT: '1s' };
     assert.equal((await glmToken(['store'], { env, input: 'id.verysecret' })).status, 0);
   });
   after(() => session.stop());

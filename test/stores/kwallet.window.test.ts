@@ -73,7 +73,7 @@ describe('the program', () => {
   before(async () => {
     display = await Display.start();
     session = await KWalletSession.start(display);
-    env = { ...session.env, GLM_TOKEN_KEYCHAIN_TIMEOUT: '10s' };
+    env = { ...session.env, GLM_TOKEN_PROMPT_TIMEOUT: '10s' };
   });
   after(async () => {
     await session.stop();

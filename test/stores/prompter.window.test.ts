@@ -26,7 +26,7 @@ afterEach(() => session.stop());
 /** Starts a session in which the program waits so long for an answer. */
 async function start(limit: string, options: { keyring?: boolean } = {}): Promise<void> {
   session = await KeychainSession.start({ ...options, display });
-  env = { ...session.env, GLM_TOKEN_KEYCHAIN_TIMEOUT: limit };
+  env = { ...session.env, GLM_TOKEN_PROMPT_TIMEOUT: limit };
 }
 
 const store = (profile: string) =>

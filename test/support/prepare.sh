@@ -28,6 +28,9 @@ command -v Xvfb|xvfb|Xvfb (a screen for the windows of keychains)
 command -v xdotool|xdotool|xdotool (it answers those windows)
 ldconfig -p 2>/dev/null | grep libsecret-1|libsecret-1-0|libsecret
 find_python|python3-jwt|PyJWT for python3 (python3-jwt)
+command -v pass|pass|pass (the password store)
+command -v gpg-agent|gnupg|GnuPG (gpg-agent)
+command -v age|age|age
 command -v zsh|zsh|zsh (its completion is tested)
 command -v fish|fish|fish (its completion is tested)
 command -v openssl|openssl|openssl (it makes a certificate for a test)

@@ -1,0 +1,270 @@
+/** Commands that print keys, as a store: the keys stay in a password manager or a team's vault. */
+
+import type { ChildProcess } from 'node:child_process';
+import { basename, join } from 'node:path';
+import { type Account, accountName, parseAccountName } from '../core/account.ts';
+import { GlmTokenError, type KeyCommandFault } from '../core/errors.ts';
+import { type ApiKey, formatKey, MAX_KEY_BYTES, parseKey } from '../core/key.ts';
+import { mayBeKey } from '../core/text.ts';
+import { withoutKeys } from './environment.ts';
+import { Held } from './held.ts';
+import { COMMAND_FILE, type OnWaiting, type Store, type StoredAccount } from './port.ts';
+import type { PrivateDirectory } from './private-directory.ts';
+
+/** A program and its arguments, run as they are, without a shell. */
+export type Words = readonly [program: string, ...rest: string[]];
+
+export interface CommandOptions {
+  readonly directory: PrivateDirectory;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Limit for one run, in milliseconds: the time that a person has to answer a prompt of the command. */
+  readonly timeoutMs: number;
+  /** Whether a person can answer the command on the terminal that this process has. */
+  readonly hasTerminal: boolean;
+  readonly onWaiting?: OnWaiting | undefined;
+  /** Idle time after which keys are forgotten, in milliseconds; never by default. */
+  readonly lockAfterMs?: number | undefined;
+  /** The time, in milliseconds since 1970 (UTC). */
+  now(): number;
+}
+
+export interface CommandStore extends Store {
+  readonly name: 'command';
+  has(account: Account): boolean;
+  /** The command of an account, if it has one; nothing is run. */
+  commandOf(account: Account): Words | undefined;
+  /**
+   * Keeps a command for an account, once a run of it has printed a key.
+   *
+   * @throws GlmTokenError what {@link Store.get} throws, or `ERR_USAGE` when the words hold the key
+   */
+  setCommand(account: Account, words: Words): Promise<ApiKey>;
+}
+
+/** Version of the file. */
+const VERSION = 1;
+
+/** A command that prints more than this is ended, in bytes; an entry of a password manager is smaller. */
+const MAX_OUTPUT_BYTES = 1 << 20;
+
+/** A command that takes longer seems to wait for a person: password managers take a second or so. */
+const WAITING_AFTER_MS = 1500;
+
+export const commandStore = (options: CommandOptions): CommandStore => new KeyCommands(options);
+
+/** Commands by the names of their accounts. */
+type Commands = ReadonlyMap<string, Words>;
+
+class KeyCommands implements CommandStore {
+  readonly name = 'command';
+  readonly place: string;
+  readonly #options: CommandOptions;
+  /** What was printed, by the words that printed it. */
+  readonly #held: Held<Map<string, string>>;
+
+  constructor(options: CommandOptions) {
+    this.#options = options;
+    this.place = join(options.directory.path, COMMAND_FILE);
+    this.#held = new Held({ ...options, onIdle: () => this.#held.forget() });
+  }
+
+  has(account: Account): boolean {
+    return this.commandOf(account) !== undefined;
+  }
+
+  commandOf(account: Account): Words | undefined {
+    return this.#read().get(accountName(account));
+  }
+
+  async get(account: Account): Promise<string | undefined> {
+    const words = this.commandOf(account);
+    if (!words) return undefined;
+    this.#held.forgetIfIdle();
+    const name = JSON.stringify(words);
+    const held = this.#held.value?.get(name);
+    const text = held ?? formatKey(await this.#run(account, words));
+    this.#held.keep((this.#held.value ?? new Map()).set(name, text));
+    return text;
+  }
+
+  async set(): Promise<never> {
+    throw new GlmTokenError('commandsHoldNoKeys');
+  }
+
+  async setCommand(account: Account, words: Words): Promise<ApiKey> {
+    const key = await this.#run(account, words);
+    const holdsKey = words.some((word) => word.includes(formatKey(key)) || word === key.secret);
+    if (holdsKey) throw new GlmTokenError('keyInCommand');
+    this.#change((commands) => commands.set(accountName(account), words));
+    return key;
+  }
+
+  async delete(account: Account): Promise<boolean> {
+    if (!this.has(account)) return false;
+    this.#change((commands) => commands.delete(accountName(account)));
+    return true;
+  }
+
+  /** Looks only: nothing is run, so no ids are known. */
+  async list(): Promise<StoredAccount[]> {
+    return [...this.#read()].flatMap(([name, words]) => {
+      const account = parseAccountName(name);
+      return account ? [{ account, id: undefined, program: programOf(words) }] : [];
+    });
+  }
+
+  async forget(): Promise<void> {
+    this.#held.forget();
+  }
+
+  #read(): Commands {
+    const text = this.#options.directory.read(COMMAND_FILE);
+    return text === undefined ? new Map() : parseCommands(text, this.place);
+  }
+
+  /** Two writers at once are one person in two terminals: the last one counts. */
+  #change(edit: (commands: Map<string, Words>) => void): void {
+    const { directory } = this.#options;
+    directory.make();
+    const commands = new Map(this.#read());
+    edit(commands);
+    if (commands.size === 0) {
+      directory.remove(COMMAND_FILE);
+    } else {
+      const content = { version: VERSION, commands: Object.fromEntries(commands) };
+      directory.write(COMMAND_FILE, `${JSON.stringify(content, null, 2)}\n`, () => {});
+    }
+    this.#held.forget();
+  }
+
+  /** The key that a command prints on the first line of its output. */
+  async #run(account: Account, words: Words): Promise<ApiKey> {
+    const { onWaiting, timeoutMs } = this.#options;
+    const program = programOf(words);
+    const waiting = setTimeout(() => onWaiting?.(program), WAITING_AFTER_MS);
+    const ended = await runCommand(words, this.#options).finally(() => clearTimeout(waiting));
+    if (ended === 'late') {
+      const seconds = timeoutMs / 1000;
+      throw new GlmTokenError('keyCommandUnanswered', { account, program, seconds });
+    }
+    if ('fault' in ended) {
+      const { fault } = ended;
+      const isUnknown = typeof fault === 'object' && 'errno' in fault;
+      const known = isUnknown && mayBeKey(program) ? undefined : program;
+      throw new GlmTokenError('keyCommandFailed', { account, program: known, fault });
+    }
+    try {
+      return parseKey(ended.line);
+    } catch (error) {
+      const { fault } = (error as GlmTokenError<'keyInvalid'>).params;
+      throw new GlmTokenError('keyCommandPrintedNoKey', { account, program, fault }, error);
+    }
+  }
+}
+
+/** The name of a command's program. */
+export const programOf = ([program]: Words): string => basename(program);
+
+function parseCommands(text: string, path: string): Commands {
+  try {
+    const { version, commands } = JSON.parse(text);
+    if (version === VERSION) {
+      const entries = Object.entries(commands);
+      if (entries.every((entry): entry is [string, Words] => isWords(entry[1]))) {
+        return new Map(entries);
+      }
+    }
+  } catch {
+    // It is no JSON.
+  }
+  throw new GlmTokenError('commandFileDamaged', { path });
+}
+
+export const isWords = (value: unknown): value is Words =>
+  Array.isArray(value) && value.length > 0 && value.every((word) => typeof word === 'string');
+
+/** How a run ended: the first line that it printed, why that is of no use, or too late. */
+type Ended = { readonly line: string } | { readonly fault: KeyCommandFault } | 'late';
+
+/**
+ * Runs a command to its end. Where no terminal can answer it, it gets none: a pinentry for the
+ * terminal would draw over the Emacs that runs there, and take its keys.
+ */
+async function runCommand(
+  [program, ...rest]: Words,
+  { env, hasTerminal, timeoutMs }: CommandOptions,
+): Promise<Ended> {
+  const { default: spawn } = await import('cross-spawn'); // It finds .cmd files on Windows.
+  const { GPG_TTY, ...others } = withoutKeys(env);
+  const child = spawn(program, rest, {
+    stdio: hasTerminal ? ['inherit', 'pipe', 'inherit'] : ['ignore', 'pipe', 'ignore'],
+    env: hasTerminal ? { ...others, GPG_TTY } : others,
+    detached: hasGroup(hasTerminal),
+    windowsHide: true,
+  });
+  const end = () => endCommand(child, hasTerminal);
+  process.once('exit', end);
+  const line = new FirstLine();
+  let limit: NodeJS.Timeout | undefined;
+  try {
+    return await new Promise<Ended>((resolve) => {
+      limit = setTimeout(resolve, timeoutMs, 'late');
+      child.stdout?.on('data', (chunk: Buffer) => {
+        line.take(chunk);
+        if (line.bytes > MAX_OUTPUT_BYTES) resolve({ fault: 'endless' });
+      });
+      child.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
+        resolve({ fault: { errno: code } });
+      });
+      child.once('close', (status, signal) => {
+        const isDone = status === 0;
+        resolve(isDone ? { line: line.text } : { fault: { status: signal ?? status ?? '' } });
+      });
+    });
+  } finally {
+    clearTimeout(limit);
+    process.removeListener('exit', end);
+    end();
+    child.stdout?.destroy();
+    line.clear();
+  }
+}
+
+/** Whether a command leads a session of its own, which has no terminal, and all ends that it started. */
+const hasGroup = (hasTerminal: boolean): boolean => !hasTerminal && process.platform !== 'win32';
+
+/** Ends a command that still runs, and what it started where that is in its session. */
+function endCommand({ pid, exitCode, signalCode }: ChildProcess, hasTerminal: boolean): void {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return;
+  try {
+    process.kill(hasGroup(hasTerminal) ? -pid : pid);
+  } catch {
+    // It has just ended.
+  }
+}
+
+/** The first line of some output, of which no more is kept than a key can have. */
+class FirstLine {
+  readonly #buffer = Buffer.alloc(MAX_KEY_BYTES);
+  #length = 0;
+  #isComplete = false;
+  bytes = 0;
+
+  take(chunk: Buffer): void {
+    this.bytes += chunk.length;
+    if (!this.#isComplete) {
+      const end = chunk.indexOf('\n');
+      this.#length += chunk.copy(this.#buffer, this.#length, 0, end < 0 ? chunk.length : end);
+      this.#isComplete = end >= 0;
+    }
+    chunk.fill(0);
+  }
+
+  get text(): string {
+    return this.#buffer.toString('utf8', 0, this.#length);
+  }
+
+  clear(): void {
+    this.#buffer.fill(0);
+  }
+}
