@@ -3,7 +3,6 @@
 import { realpathSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename, sep } from 'node:path';
-import { isatty } from 'node:tty';
 import type { AnyCommand, Args, Context, ExitStatus } from './command.ts';
 import { readFully, readQuickly, wantsJson } from './command-line.ts';
 import { print } from './commands/print.ts';
@@ -114,7 +113,7 @@ function makeContext(): Context {
       settings,
       directory: () => openDirectory('data'),
       configDirectory: () => openDirectory('config'),
-      hasTerminal: () => false,
+      hasTerminal: async () => false,
       now,
       ...options,
     });
@@ -138,7 +137,10 @@ function makeContext(): Context {
     now,
     get stores() {
       stores ??= open({
-        hasTerminal: () => isatty(0) && isatty(2),
+        hasTerminal: async () => {
+          const { isatty } = await import('node:tty'); // It takes a while to load.
+          return isatty(0) && isatty(2);
+        },
         onWaiting: (program) => terminal.noteWaiting(messages.waiting(program)),
         askPassphrase: (question) => terminal.askPassphrase(question),
       });

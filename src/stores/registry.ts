@@ -37,7 +37,7 @@ export interface StoresOptions {
   /** The user's directory for settings of ours. */
   configDirectory(): PrivateDirectory;
   /** Whether a person can answer a command on the terminal that this process has. */
-  hasTerminal(): boolean;
+  hasTerminal(): Promise<boolean>;
   readonly onWaiting?: OnWaiting;
   /** Omitted when there is no one to prompt. */
   readonly askPassphrase?: AskPassphrase;
@@ -84,6 +84,15 @@ export function openStores(options: StoresOptions): Stores {
       });
     },
   };
+  const openCommands = async (): Promise<CommandStore> => {
+    const { commandStore } = await import('./command.ts');
+    return commandStore({
+      ...options,
+      directory: options.configDirectory(),
+      timeoutMs: settings.promptTimeoutMs,
+      hasTerminal: await options.hasTerminal(),
+    });
+  };
   const inUse = (): WritableStoreName =>
     settings.store ?? (options.directory().has(KEY_FILE) ? 'file' : 'keychain');
   const openedStores = async () =>
@@ -100,14 +109,7 @@ export function openStores(options: StoresOptions): Stores {
       return options.configDirectory().has(COMMAND_FILE) ? stores.openCommands() : undefined;
     },
     openCommands() {
-      commands ??= import('./command.ts').then(({ commandStore }) =>
-        commandStore({
-          ...options,
-          directory: options.configDirectory(),
-          timeoutMs: settings.promptTimeoutMs,
-          hasTerminal: options.hasTerminal(),
-        }),
-      );
+      commands ??= openCommands();
       return commands;
     },
     primary(choice = inUse()) {
