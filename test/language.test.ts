@@ -7,7 +7,7 @@ import { COMMANDS } from '../src/commands.ts';
 import { english } from '../src/messages/en.ts';
 import { chinese } from '../src/messages/zh.ts';
 import { chooseLanguage } from '../src/settings.ts';
-import { BARE_ENV, type Env } from './support/environment.ts';
+import { BARE_ENV, type Env, only } from './support/environment.ts';
 import { FAILURE_SAMPLES } from './support/failures.ts';
 import { Helper } from './support/helper.ts';
 import { CALL, glmToken, SIDE_BY_SIDE } from './support/program.ts';
@@ -68,7 +68,7 @@ test('every failure is said in Chinese, in one line, with the same commands in i
 describe('with a Chinese locale', SIDE_BY_SIDE, () => {
   const env = { ...BARE_ENV, LANG: 'zh_CN.UTF-8', COLUMNS: '60' };
 
-  test('an error, its hint and the help are in Chinese', async () => {
+  test('an error, its hint and the help are in Chinese', only('linux'), async () => {
     const { status, stdout, stderr } = await glmToken(['print'], { env });
     assert.deepEqual([status, stdout], [5, '']);
     assert.match(stderr, /^glm-token: 没有系统钥匙串：.*\n提示：请登录桌面会话，或/);

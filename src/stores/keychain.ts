@@ -18,15 +18,8 @@ const MAX_SETTLING_WAITS = 3;
 /** A keychain that is open answers in a few milliseconds; after this long it waits for a person. */
 const WAITING_AFTER_MS = 700;
 
-const ALL_KEYS: Attributes = { service: SERVICE };
-
 /** In place of attributes: what is asked about is where a new key would go. */
 const DEFAULT_KEYRING = undefined;
-
-const attributesOf = (account: Account): Attributes => ({
-  service: SERVICE,
-  account: accountName(account),
-});
 
 export interface KeychainOptions {
   readonly platform: NodeJS.Platform;
@@ -34,6 +27,8 @@ export interface KeychainOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Limit for one call, in milliseconds: the time that a person has to answer a prompt. */
   readonly timeoutMs: number;
+  /** In place of {@link SERVICE}: tests keep out of the way of the user's keys. */
+  readonly service?: string;
   /** Called once a call takes so long that the keychain must be waiting for a person. */
   readonly onWaiting?: (() => void) | undefined;
 }
@@ -60,6 +55,7 @@ class KeychainStore implements Store {
   readonly name = 'keychain';
   readonly place: string;
   readonly #options: KeychainOptions;
+  readonly #service: string;
   readonly #usesSecretService: boolean;
   /** Calls that have not come back; each holds a thread that keeps the process from ending. */
   #pendingCalls = 0;
@@ -69,12 +65,13 @@ class KeychainStore implements Store {
 
   constructor(options: KeychainOptions) {
     this.#options = options;
+    this.#service = options.service ?? SERVICE;
     this.#usesSecretService = !(options.platform in PLACES);
     this.place = PLACES[options.platform] ?? 'Secret Service';
   }
 
   async get(account: Account): Promise<string | undefined> {
-    const attributes = attributesOf(account);
+    const attributes = this.#attributesOf(account);
     // A call that was given up holds a thread, and the next would hold another: ask over D-Bus first.
     if (this.#abandonedCalls > 0) await this.#open(attributes);
     const text = await this.#read(account);
@@ -92,30 +89,36 @@ class KeychainStore implements Store {
   async set(account: Account, text: string): Promise<void> {
     await this.#open(DEFAULT_KEYRING, { makesKeyring: true });
     const name = accountName(account);
-    const attributes = attributesOf(account);
+    const attributes = this.#attributesOf(account);
     try {
-      await this.#call((keytar) => keytar.setPassword(SERVICE, name, text), attributes);
+      await this.#call((keytar) => keytar.setPassword(this.#service, name, text), attributes);
     } catch (error) {
       // Its session may be broken even after an answer: "nothing there" takes no session.
       if (!failedWith(error, 'keychainFailed', 'keychainRestarted')) throw error;
       const { writeItem } = await import('./secret-service.ts');
-      const isWritten = await writeItem(this.#options.env, attributes, `${SERVICE}/${name}`, text);
+      const isWritten = await writeItem(
+        this.#options.env,
+        attributes,
+        `${this.#service}/${name}`,
+        text,
+      );
       if (!isWritten) throw error;
     }
   }
 
   async delete(account: Account): Promise<boolean> {
-    const attributes = attributesOf(account);
+    const attributes = this.#attributesOf(account);
     await this.#open(attributes);
     const name = accountName(account);
-    return this.#call((keytar) => keytar.deletePassword(SERVICE, name), attributes);
+    return this.#call((keytar) => keytar.deletePassword(this.#service, name), attributes);
   }
 
   /** Looks only: asks no one, and unlocks nothing but what KWallet has open already. */
   async list(): Promise<StoredAccount[]> {
     // Also since findCredentials crashes on locked items (libsecret 0.20).
-    await this.#open(ALL_KEYS, { mayAsk: false });
-    const find = () => this.#call((keytar) => keytar.findCredentials(SERVICE), ALL_KEYS);
+    const allKeys = { service: this.#service };
+    await this.#open(allKeys, { mayAsk: false });
+    const find = () => this.#call((keytar) => keytar.findCredentials(this.#service), allKeys);
     const found = await find().catch((error) => {
       if (!failedWith(error, 'keychainFailed')) throw error;
       return find(); // In another session with the service.
@@ -136,11 +139,15 @@ class KeychainStore implements Store {
     return this.#pendingCalls > 0;
   }
 
+  #attributesOf(account: Account): Attributes {
+    return { service: this.#service, account: accountName(account) };
+  }
+
   async #read(account: Account): Promise<string | null> {
     const name = accountName(account);
-    const attributes = attributesOf(account);
+    const attributes = this.#attributesOf(account);
     try {
-      return await this.#call((keytar) => keytar.getPassword(SERVICE, name), attributes);
+      return await this.#call((keytar) => keytar.getPassword(this.#service, name), attributes);
     } catch (error) {
       const text = failedWith(error, 'keychainFailed') && (await this.#readPlainly(attributes));
       if (typeof text !== 'string') throw error;

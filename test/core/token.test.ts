@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { parseDuration } from '../../src/core/duration.ts';
 import { parseKey } from '../../src/core/key.ts';
 import { DEFAULT_TTL, DEFAULT_TTL_MS, signToken } from '../../src/core/token.ts';
-import { found, ROOT } from '../support/environment.ts';
+import { found, only, ROOT } from '../support/environment.ts';
 import { run } from '../support/program.ts';
 
 const NOW_MS = 1_795_369_195_563;
@@ -25,20 +25,24 @@ async function askPyJwt(tokens: string[]) {
   return JSON.parse(stdout) as { signed: string[]; accepted: Record<string, unknown>[] };
 }
 
-test("a token is, byte for byte, the one that the service's own Python sample makes", async () => {
-  const ours = await Promise.all(KEYS.map((key) => signToken(parseKey(key), NOW_MS, 180_000)));
-  const tokens = ours.map(({ token }) => token);
-  const { signed, accepted } = await askPyJwt(tokens);
-  assert.deepEqual(tokens, signed);
-  assert.deepEqual(
-    accepted,
-    KEYS.map((key) => ({
-      api_key: key.split('.')[0],
-      exp: NOW_MS + 180_000,
-      timestamp: NOW_MS,
-    })),
-  );
-});
+test(
+  "a token is, byte for byte, the one that the service's own Python sample makes",
+  only('linux', 'darwin'),
+  async () => {
+    const ours = await Promise.all(KEYS.map((key) => signToken(parseKey(key), NOW_MS, 180_000)));
+    const tokens = ours.map(({ token }) => token);
+    const { signed, accepted } = await askPyJwt(tokens);
+    assert.deepEqual(tokens, signed);
+    assert.deepEqual(
+      accepted,
+      KEYS.map((key) => ({
+        api_key: key.split('.')[0],
+        exp: NOW_MS + 180_000,
+        timestamp: NOW_MS,
+      })),
+    );
+  },
+);
 
 test('a token that PyJWT made is made here too', async () => {
   const { token, issuedAtMs, expiresAtMs } = await signToken(parseKey('id.secret'), 1e12, 1000);
@@ -51,13 +55,17 @@ test('a token that PyJWT made is made here too', async () => {
   assert.deepEqual([issuedAtMs, expiresAtMs], [1e12, 1e12 + 1000]);
 });
 
-test('PyJWT refuses a token of ours that was changed afterwards', async () => {
-  const { token } = await signToken(parseKey(KEYS[0] ?? ''), NOW_MS, 180_000);
-  const [head, , signature] = token.split('.');
-  const payload = Buffer.from('{"api_key":"other","exp":1,"timestamp":1}').toString('base64url');
-  const { accepted } = await askPyJwt([`${head}.${payload}.${signature}`]);
-  assert.deepEqual(accepted, ['Signature verification failed']);
-});
+test(
+  'PyJWT refuses a token of ours that was changed afterwards',
+  only('linux', 'darwin'),
+  async () => {
+    const { token } = await signToken(parseKey(KEYS[0] ?? ''), NOW_MS, 180_000);
+    const [head, , signature] = token.split('.');
+    const payload = Buffer.from('{"api_key":"other","exp":1,"timestamp":1}').toString('base64url');
+    const { accepted } = await askPyJwt([`${head}.${payload}.${signature}`]);
+    assert.deepEqual(accepted, ['Signature verification failed']);
+  },
+);
 
 test('the default lifetime is three minutes', () => {
   assert.equal(DEFAULT_TTL_MS, 180_000);

@@ -1,6 +1,7 @@
 /** One contract, run against every adapter; KWallet has it run in kwallet.window.test.ts. */
 
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,18 +10,48 @@ import { environmentStore } from '../../src/stores/environment.ts';
 import { fileStore } from '../../src/stores/file.ts';
 import { keychainStore } from '../../src/stores/keychain.ts';
 import { privateDirectory } from '../../src/stores/private-directory.ts';
-import { KeychainSession } from '../support/keychain.ts';
+import { glmToken } from '../support/program.ts';
 import { ACCOUNTS, assertNoKeyIn, keyText, storeContract } from '../support/store-contract.ts';
+import { openSystemKeychain, type SystemKeychain } from '../support/system-keychain.ts';
 
 describe('keychain', () => {
-  let session: KeychainSession;
+  let keychain: SystemKeychain;
+  const open = () =>
+    keychainStore({
+      platform: process.platform,
+      env: keychain.env,
+      timeoutMs: 10_000,
+      // Not one that begins like the program's own: Windows looks for what begins with a name.
+      service: `test of glm-token ${process.pid}`,
+    });
   before(async () => {
-    session = await KeychainSession.start();
+    keychain = await openSystemKeychain();
     // keytar finds its session bus in the environment of this very process.
-    process.env.DBUS_SESSION_BUS_ADDRESS = session.env.DBUS_SESSION_BUS_ADDRESS;
+    const { DBUS_SESSION_BUS_ADDRESS } = keychain.env;
+    if (DBUS_SESSION_BUS_ADDRESS) Object.assign(process.env, { DBUS_SESSION_BUS_ADDRESS });
   });
-  after(() => session.stop());
-  storeContract(() => keychainStore({ platform: 'linux', env: session.env, timeoutMs: 10_000 }));
+  after(async () => {
+    for (const { account } of await open().list()) await open().delete(account);
+    await keychain.stop();
+  });
+  storeContract(open);
+
+  test('the program stores a key in it, signs with it and deletes it', async () => {
+    const account = ['--host', `${randomUUID()}.invalid`, '--profile', '测试'];
+    const glm = (args: string[], input = '') =>
+      glmToken([...args, ...account], { env: keychain.env, input });
+    try {
+      const stored = await glm(['store'], keyText(1));
+      assert.equal(stored.status, 0, stored.stderr);
+      const printed = await glm(['print']);
+      assert.match(printed.stdout, /^eyJ[\w-]+\.[\w-]+\.[\w-]+\n$/, printed.stderr);
+      const claims = Buffer.from(printed.stdout.split('.')[1] ?? '', 'base64url').toString();
+      assert.equal(JSON.parse(claims).api_key, '1123456789abcdef');
+    } finally {
+      assert.equal((await glm(['delete', '--force'])).status, 0);
+    }
+    assert.equal((await glm(['print'])).status, 3);
+  });
 });
 
 describe('file', () => {

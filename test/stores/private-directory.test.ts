@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { type PrivateDirectory, privateDirectory } from '../../src/stores/private-directory.ts';
-import { ROOT } from '../support/environment.ts';
+import { only, ROOT } from '../support/environment.ts';
 import { run } from '../support/program.ts';
 
 const uid = process.getuid?.();
@@ -150,7 +150,7 @@ test('what the system refuses carries its number and the path', () => {
   });
 });
 
-test('a directory in memory is known to be lost at a reboot', async () => {
+test('a directory in memory is known to be lost at a reboot', only('linux'), async () => {
   const type = (await run(['stat', '-f', '-c', '%T', '/dev/shm'])).stdout.trim();
   assert.equal(type, 'tmpfs');
   assert.equal(open('/dev/shm').perishesWith(), 'memory');

@@ -5,9 +5,17 @@ import { join, resolve } from 'node:path';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
 
-export const found: { emacs: string[]; elpa: string[]; python: string; sshd: string } = JSON.parse(
-  readFileSync(join(ROOT, 'node_modules/.cache/glm-token/test-env.json'), 'utf8'),
-);
+const isWindows = process.platform === 'win32';
+
+/** On Windows, where prepare.sh does not run, nothing. */
+export const found: { emacs: string[]; elpa: string[]; python: string; sshd: string } = isWindows
+  ? { emacs: [], elpa: [], python: '', sshd: '' }
+  : JSON.parse(readFileSync(join(ROOT, 'node_modules/.cache/glm-token/test-env.json'), 'utf8'));
+
+/** Has a test run on these systems; on others the report says why it is left out. */
+export const only = (...platforms: NodeJS.Platform[]): { skip: string | false } => ({
+  skip: !platforms.includes(process.platform) && `runs on ${platforms.join(' and ')} alone`,
+});
 
 /** The built program, as users run it. */
 export const PROGRAM = join(ROOT, 'dist/cli.cjs');
@@ -20,4 +28,7 @@ export const BARE_ENV: Env = {
   HOME: '/nonexistent',
   LANG: 'C.UTF-8',
   TZ: 'UTC',
+  // Elsewhere, the keychain that a program finds is the user's own.
+  ...(process.platform === 'linux' ? {} : { GLM_TOKEN_STORE: 'file' }),
+  ...(isWindows ? { SystemRoot: process.env.SystemRoot ?? '' } : {}), // Node needs it there.
 };

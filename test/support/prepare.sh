@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Prepares what the tests need from the system. On Debian and its like, as root or with a sudo that
 # asks for no password, it installs what is missing; elsewhere it lists what is missing and fails.
+# macOS runs fewer tests (see test/run.ts), and needs less.
 # What it found is written to node_modules/.cache/glm-token/test-env.json.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -42,6 +43,13 @@ command -v nsenter|util-linux|nsenter (util-linux)
 command -v setpriv|util-linux|util-linux (setpriv, to be another user)
 command -v strace|strace|strace (it shows the order of system calls)
 '
+if [ "$(uname)" = Darwin ]; then
+  needs='
+command -v emacs||Emacs 28.1 or later (brew install emacs)
+find_python||PyJWT for python3 (python3 -m pip install pyjwt)
+command -v mandoc||mandoc (it comes with macOS 13 and later; else brew install mandoc)
+'
+fi
 find_qca_plugin() {
   compgen -G '/usr/lib*/qca-qt5/crypto/libqca-ossl.so' ||
     compgen -G '/usr/lib/*/qca-qt5/crypto/libqca-ossl.so'
@@ -58,14 +66,16 @@ find_python() {
 # Prints a line for each unmet need: its package and its name. The fields are split from the end,
 # since a check may contain a pipe.
 missing_packages() {
-  while IFS=$'\x1f' read -r check package what; do
-    (eval "$check") >/dev/null 2>&1 || printf '%s\x1f%s\n' "$package" "$what"
-  done < <(sed -E '/^$/d; s/^(.*)\|([^|]*)\|([^|]*)$/\1\x1f\2\x1f\3/' <<<"$needs")
+  local line check
+  while read -r line; do
+    check=${line%|*|*}
+    (eval "$check") >/dev/null 2>&1 || printf '%s\n' "${line#"$check|"}"
+  done < <(sed '/^$/d' <<<"$needs")
 }
 
 missing=$(missing_packages)
 if [ -n "$missing" ] && may_install; then
-  packages=$(cut -d $'\x1f' -f 1 <<<"$missing" | tr '\n' ' ')
+  packages=$(cut -d '|' -f 1 <<<"$missing" | tr '\n' ' ')
   say "installing $packages"
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get update -qq
   # shellcheck disable=SC2086
@@ -75,8 +85,30 @@ if [ -n "$missing" ] && may_install; then
 fi
 if [ -n "$missing" ]; then
   say 'the tests need these, which are not installed here:'
-  cut -d $'\x1f' -f 2 <<<"$missing" | sed 's/^/  - /' >&2
+  cut -d '|' -f 2 <<<"$missing" | sed 's/^/  - /' >&2
   exit 1
+fi
+
+json_list() { [ $# = 0 ] || printf '"%s",' "$@" | sed 's/,$//'; }
+# Writes what was found: Emacsen, directories of gptel, and sshd.
+write_settings() {
+  for emacs in "${emacsen[@]}"; do
+    say "testing with Emacs $("$emacs" -Q --batch --eval '(princ emacs-version)') ($emacs)"
+  done
+  cat >"$cache/test-env.json" <<EOF
+{
+  "emacs": [$(json_list "${emacsen[@]}")],
+  "elpa": [$(json_list ${elpa:+"$elpa"/*/})],
+  "python": "$(find_python)",
+  "sshd": "${sshd:-}"
+}
+EOF
+}
+
+emacsen=("$(command -v emacs)")
+if [ "$(uname)" = Darwin ]; then
+  write_settings
+  exit
 fi
 
 # Runs apt with another suite of Debian, from the mirror that this machine uses.
@@ -133,7 +165,6 @@ if [ ! -e "$elpa/done" ]; then
 fi
 
 # A second Emacs: on Debian with Emacs 28, that of a later release.
-emacsen=("$(command -v emacs)")
 major=$(emacs -Q --batch --eval '(princ emacs-major-version)')
 if [ "$major" -lt 30 ] && [ -e /etc/debian_version ] && [ -n "$(debian_mirror)" ] &&
   [ "$(dpkg --print-architecture)" = amd64 ]; then
@@ -190,16 +221,4 @@ if [ -z "$sshd" ]; then
   exit 1
 fi
 
-for emacs in "${emacsen[@]}"; do
-  say "testing with Emacs $("$emacs" -Q --batch --eval '(princ emacs-version)') ($emacs)"
-done
-
-json_list() { printf '"%s",' "$@" | sed 's/,$//'; }
-cat >"$cache/test-env.json" <<EOF
-{
-  "emacs": [$(json_list "${emacsen[@]}")],
-  "elpa": [$(json_list "$elpa"/*/)],
-  "python": "$(find_python)",
-  "sshd": "$sshd"
-}
-EOF
+write_settings
