@@ -1,11 +1,12 @@
 // Bundles src/ into dist/, split so that `print` loads its own share alone, with the licences of what is
-// bundled. esbuild splits ES modules only, so a second pass makes them CommonJS, which starts sooner:
+// bundled, and the manual page. esbuild splits ES modules only, so a second pass makes them CommonJS, which starts sooner:
 // `print` takes 1.3 times as long with the first pass alone, and 1.4 times in one file (measured side by
 // side, Node 20.20). Not minified: people should be able to read what handles their keys.
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
+import { tsImport } from 'tsx/esm/api';
 
-const { version, engines } = JSON.parse(readFileSync('package.json', 'utf8'));
+const { version, engines, homepage } = JSON.parse(readFileSync('package.json', 'utf8'));
 const oldestNode = engines.node.replace('>=', '');
 /** Licences of what is bundled, all of which go with GPL-3.0-or-later. */
 const COMPATIBLE = ['Apache-2.0', 'BlueOak-1.0.0', 'ISC', 'MIT', 'MIT or Apache2'];
@@ -68,6 +69,10 @@ const notices = [...packages].sort().map((path) => {
   return `${name} ${version} (${license})\n\n${licenceText(path)}`;
 });
 writeFileSync('dist/THIRD-PARTY-LICENSES.txt', notices.join(`\n${'-'.repeat(72)}\n\n`));
+
+const { manPage } = await tsImport('./src/man-page.ts', import.meta.url);
+const reference = readFileSync('docs/reference.md', 'utf8');
+writeFileSync('dist/glm-token.1', manPage({ date: new Date(), reference, homepage }));
 
 /**
  * What the program does before it loads anything. Without a handler, SIGUSR1 opens a port for a

@@ -6,7 +6,7 @@ import { GROUPS } from './commands.ts';
 import type { Messages } from './messages/en.ts';
 
 /** A term, and what it means. */
-type Row = readonly [term: string, meaning: string];
+export type Row = readonly [term: string, meaning: string];
 
 /** The least room for a meaning beside its term, in columns; where there is less, it goes below. */
 const MIN_MEANING_COLUMNS = 20;
@@ -42,14 +42,32 @@ export function overview({ help, commands }: Messages, columns: number): string 
 /** @param columns the width of the terminal */
 export function helpOf(command: AnyCommand, messages: Messages, columns: number): string {
   const width = Math.max(columns, MIN_COLUMNS);
-  const { name, operands } = command;
+  const { name } = command;
   const { help } = messages;
-  const { summary, options, examples } = messages.commands[name];
-  const texts = options as Readonly<Record<string, string>>;
-  const line = operands?.verbatim
-    ? `[OPTIONS] ${operands.usage}`
-    : `${operands ? `${operands.usage} ` : ''}[OPTIONS]`;
-  const rows = Object.entries(optionsOf(command)).map(([option, about]): Row => {
+  const { summary, examples } = messages.commands[name];
+  return [
+    ...usage(help.usage, `${name} ${usageOf(command)}`, width),
+    '',
+    ...wrap(help.sentence(summary), width),
+    ...section(
+      help.options,
+      [...optionRows(command, messages), ['-h, --help', help.builtIn.helpOfCommand]],
+      width,
+    ),
+    ...(examples.length > 0 ? section(help.examplesTitle, examples, width) : []),
+  ].join('\n');
+}
+
+/** What follows the name of a command. */
+function usageOf({ operands }: AnyCommand): string {
+  if (operands?.verbatim) return `[OPTIONS] ${operands.usage}`;
+  return operands ? `${operands.usage} [OPTIONS]` : '[OPTIONS]';
+}
+
+/** Each option with its value, and what it does, with its choices and its default. */
+export function optionRows(command: AnyCommand, { commands }: Messages): Row[] {
+  const texts = commands[command.name].options as Readonly<Record<string, string>>;
+  return Object.entries(optionsOf(command)).map(([option, about]) => {
     const { choices, value, default: byDefault } = about;
     const words = choices ? ` (${choices.join(', ')})` : '';
     return [
@@ -57,13 +75,6 @@ export function helpOf(command: AnyCommand, messages: Messages, columns: number)
       `${texts[option]}${words}${byDefault ? ` [${byDefault}]` : ''}`,
     ];
   });
-  return [
-    ...usage(help.usage, `${name} ${line}`, width),
-    '',
-    ...wrap(help.sentence(summary), width),
-    ...section(help.options, [...rows, ['-h, --help', help.builtIn.helpOfCommand]], width),
-    ...(examples.length > 0 ? section(help.examplesTitle, examples, width) : []),
-  ].join('\n');
 }
 
 const usage = (word: string, line: string, width: number): string[] =>

@@ -41,6 +41,7 @@ test('the tarball has the program, the Emacs package and the texts, and nothing 
     'README.zh-CN.md',
     'SECURITY.md',
     'dist/THIRD-PARTY-LICENSES.txt',
+    'dist/glm-token.1',
     'docs/design.md',
     'docs/emacs.md',
     'docs/emacs.zh-CN.md',
@@ -81,6 +82,10 @@ describe('installed with npm install -g into an empty prefix', () => {
       const env = { ...BARE_ENV, PATH: path, GLM_API_KEY: 'id.secret' };
       const command = join(prefix, 'bin/glm-token');
       assert.match((await run([command, 'print'], { env })).stdout, /^eyJ/);
+
+      const manuals = await run(['man', '-M', join(prefix, 'share/man'), '-w', 'glm-token']);
+      const page = `${prefix}/lib/node_modules/glm-token/dist/glm-token.1\n`;
+      assert.equal(manuals.stdout, page, manuals.stderr);
 
       // The keychain's library is there and loads: it gets as far as asking for a bus.
       const { stderr } = await run([command, 'print', '--host', 'api.z.ai'], { env });

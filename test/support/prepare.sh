@@ -42,6 +42,8 @@ command -v ip|iproute2|ip (iproute2)
 command -v nsenter|util-linux|nsenter (util-linux)
 command -v setpriv|util-linux|util-linux (setpriv, to be another user)
 command -v strace|strace|strace (it shows the order of system calls)
+command -v man|man-db|man (man-db; it checks the manual page)
+command -v mandoc|mandoc|mandoc (it checks the manual page too)
 '
 if [ "$(uname)" = Darwin ]; then
   needs='
