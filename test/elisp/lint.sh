@@ -40,11 +40,13 @@ check_file() { # EMACS VERSION FILE
 }
 
 check_package() { # EMACS VERSION
-  # The rule that wants a URL waits: the only name that could stand there is not published yet.
+  local allow=()
+  # The project has no address yet; test/repository.test.ts sees to it that the header comes with one.
+  grep -q '^;; URL:' "$main" ||
+    allow=(--eval "(advice-add 'package-lint--check-url-header :override #'ignore)")
   "$1" -Q --batch -L elisp "${load_path[@]}" --eval "(require 'package-lint)" \
     --eval '(setq native-comp-enable-subr-trampolines nil)' \
-    --eval "(advice-add 'package-lint--check-url-header :override #'ignore)" \
-    --eval "(setq package-lint-main-file \"$main\")" \
+    "${allow[@]}" --eval "(setq package-lint-main-file \"$main\")" \
     --eval "(setq package-lint-batch-fail-on-warnings t)" \
     -f package-lint-batch-and-exit "${files[@]}" || fail "package-lint in Emacs $2"
 }
