@@ -833,13 +833,13 @@ export function chinese(program: string): Messages {
       getKey: (url) => `获取 key：${url}`,
       usesEnvironment: '已设置 GLM_API_KEY，因此使用环境变量中的 key，不保存任何内容',
       destination: (store) => `key 将保存在${storeTitle(store)}`,
-      alreadyStored: (account) => `${keyFor(account)}已经保存过`,
+      alreadyStored: (account) => `${keyFor(account)} 已经保存过`,
       askCheck: (host) =>
         `现在向 ${hostTitle(host)} 验证 key 吗？会发送一次只要一个 token 的对话请求。`,
       accepted: (host) => `已验证：${hostTitle(host)} 接受这个 key`,
       askOtherPlan: (plan) => `是否改用${PLAN_TITLES[plan]}的端点再试？`,
       notChecked: (host) => `未验证：${hostTitle(host)} 是否接受这个 key`,
-      checked: (account) => `已验证：${keyFor(account)}格式正确，签发的令牌可以通过校验`,
+      checked: (account) => `已验证：${keyFor(account)} 格式正确，签发的令牌可以通过校验`,
       token: '这个令牌的有效期为 3 分钟',
       initBlock: '请把以下几行写入 init.el',
       initComment: ';; GLM 与 gptel：每次请求使用新签发的令牌；key 留在原处。',
@@ -854,7 +854,7 @@ export function chinese(program: string): Messages {
       },
     },
     store: {
-      destination: (account, store) => `${keyFor(account)}将保存在${storeTitle(store)}`,
+      destination: (account, store) => `${keyFor(account)} 将保存在${storeTitle(store)}`,
       stored: (account, id, store) =>
         `已把 ${accountTitle(account)} 的 key ${id} 保存在${storeTitle(store)}`,
       readElsewhere: (store, inUse) => ({
@@ -879,8 +879,8 @@ export function chinese(program: string): Messages {
       socketPrecedes: (path) => `警告：已设置 GLM_TOKEN_SOCKET，令牌来自 ${path} 处的常驻进程`,
     },
     move: {
-      moved: (account, store) => `已把 ${keyFor(account)}移到${storeTitle(store)}`,
-      kept: (account, store) => `${keyFor(account)}仍在${storeTitle(store)}`,
+      moved: (account, store) => `已把 ${keyFor(account)} 移到${storeTitle(store)}`,
+      kept: (account, store) => `${keyFor(account)} 仍在${storeTitle(store)}`,
     },
     passphrase: {
       changed: (store) => `已修改${storeTitle(store)}的口令`,
