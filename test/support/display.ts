@@ -19,8 +19,9 @@ export class Display {
   }
 
   static async start(): Promise<Display> {
-    const size = ['-screen', '0', '800x600x24'];
-    const server = spawn('Xvfb', ['-displayfd', '3', '-nolisten', 'tcp', ...size], {
+    // By default it starts anew when its last client leaves, and meanwhile refuses the next one.
+    const options = ['-noreset', '-nolisten', 'tcp', '-screen', '0', '800x600x24'];
+    const server = spawn('Xvfb', ['-displayfd', '3', ...options], {
       env: BARE_ENV,
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     });
