@@ -1,4 +1,4 @@
-/** A self-signed certificate for 127.0.0.1 and localhost. */
+/** A self-signed certificate for 127.0.0.1, localhost, and further names. */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,18 +13,22 @@ export interface Certificate {
   remove(): void;
 }
 
-/** @param options `expired`: whether it has expired */
-export async function makeCertificate({ expired = false } = {}): Promise<Certificate> {
+/** @param options `expired`: whether it has expired; `names`: further names of hosts */
+export async function makeCertificate({
+  expired = false,
+  names = [] as string[],
+} = {}): Promise<Certificate> {
   const folder = mkdtempSync(join(tmpdir(), 'glm-token-cert-'));
   const [keyFile, file] = [join(folder, 'key.pem'), join(folder, 'cert.pem')];
   const [config, request] = [join(folder, 'ca.conf'), join(folder, 'request.pem')];
+  const subjects = ['IP:127.0.0.1', ...['localhost', ...names].map((name) => `DNS:${name}`)];
   const openssl = async (...args: string[]) => {
     const { status, stderr } = await run(['openssl', ...args], { cwd: folder });
     if (status !== 0) throw new Error(`openssl failed:\n${stderr}`);
   };
   await openssl(
     ...['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
-    ...['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost'],
+    ...['-subj', '/CN=127.0.0.1', '-addext', `subjectAltName=${subjects}`],
     ...['-keyout', keyFile, '-out', request],
   );
   writeFileSync(join(folder, 'index.txt'), '');

@@ -37,6 +37,10 @@ export interface GlmOptions {
   readonly codingIds?: readonly string[];
   /** How far the service's clock is ahead of this machine's, in milliseconds. */
   readonly skewMs?: number;
+  /** Any free port by default. */
+  readonly port?: number;
+  /** What it answers to a chat request; `Hello from GLM` by default. */
+  readonly reply?: (seen: Seen) => string;
 }
 
 export class GlmServer {
@@ -47,14 +51,16 @@ export class GlmServer {
   onRequest: (() => void) | undefined;
   readonly #keys: ReadonlyMap<string, string>;
   readonly #codingIds: readonly string[];
+  readonly #reply: (seen: Seen) => string;
   readonly #server: Server;
   skewMs: number;
 
   private constructor(
     keys: Record<string, string>,
-    { tls, codingIds = [], skewMs = 0 }: GlmOptions,
+    { tls, codingIds = [], skewMs = 0, reply = () => 'Hello from GLM' }: GlmOptions,
   ) {
     this.#codingIds = codingIds;
+    this.#reply = reply;
     this.#keys = new Map(Object.entries(keys));
     this.skewMs = skewMs;
     const answer = (request: IncomingMessage, response: ServerResponse) =>
@@ -65,7 +71,9 @@ export class GlmServer {
   /** @param keys the secrets of the accounts that the service knows, by id */
   static async start(keys: Record<string, string>, options: GlmOptions = {}): Promise<GlmServer> {
     const glm = new GlmServer(keys, options);
-    await new Promise<void>((resolve) => glm.#server.listen(0, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) =>
+      glm.#server.listen(options.port ?? 0, '127.0.0.1', resolve),
+    );
     return glm;
   }
 
@@ -100,7 +108,8 @@ export class GlmServer {
     response.setHeader('Date', new Date(nowMs).toUTCString());
     const { code, ageMs } = this.#judge(request.headers.authorization, nowMs);
     const method = request.method ?? '';
-    this.seen.push({ method, path, token, refused: code, ageMs, body });
+    const seen: Seen = { method, path, token, refused: code, ageMs, body };
+    this.seen.push(seen);
 
     const json = (status: number, value: object) => {
       response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8' });
@@ -125,12 +134,12 @@ export class GlmServer {
     const asked = JSON.parse(body);
     const common = { id: 'chatcmpl-1', created: 1, model: asked.model };
     if (!asked.stream) {
-      const message = { role: 'assistant', content: 'Hello from GLM' };
+      const message = { role: 'assistant', content: this.#reply(seen) };
       const choices = [{ index: 0, finish_reason: 'stop', message }];
       return json(200, { ...common, choices, usage: { prompt_tokens: 1, completion_tokens: 3 } });
     }
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
-    for (const content of ['Hello', ' from', ' GLM']) {
+    for (const content of this.#reply(seen).split(/(?= )/)) {
       const choices = [{ index: 0, delta: { role: 'assistant', content } }];
       response.write(`data: ${JSON.stringify({ ...common, choices })}\n\n`);
     }
