@@ -1,6 +1,8 @@
 /** How long a token takes, beside what it could cost: everything side by side in one run. */
 
+import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { FIGURES, type Figures } from '../pictures/chart.ts';
 import { emacsCommand, emacsen } from '../support/emacs.ts';
 import { found, PROGRAM, ROOT } from '../support/environment.ts';
 import { KeychainSession } from '../support/keychain.ts';
@@ -58,6 +60,7 @@ try {
   }
   table('Programs, started by Node', [...spawned], 'node -e 0');
 
+  const figures: Figures['emacs'][number][] = [];
   for (const { emacs, version } of await emacsen()) {
     const keychain: number[] = JSON.parse(
       (await run([process.execPath, KEYCHAIN_READ], { env })).stdout,
@@ -77,6 +80,14 @@ try {
       ['call-process: Python sample', slow.python],
     ];
     table(`Emacs ${version}`, rows, 'the header function, by the helper');
+    const median = (times: number[]) => Number(summary(times).median.toFixed(2));
+    const medianMs = {
+      helper: median(fast.header),
+      true: median(slow.true),
+      print: median(slow.print),
+      python: median(slow.python),
+    };
+    figures.push({ version, medianMs });
     const header = summary(fast.header);
     const floors = summary(fast.echo).median + summary(keychain).median;
     console.log(
@@ -91,6 +102,24 @@ try {
       ].join('\n- '),
     );
   }
+  await leaveFigures(figures);
 } finally {
   await session.stop();
+}
+
+/** Leaves what the README shows where `npm run pictures` finds it. */
+async function leaveFigures(emacs: Figures['emacs']) {
+  const versionIn = async (command: string[]) =>
+    /\d+(\.\d+)+/.exec((await run(command, { env })).stdout)?.[0] ?? '';
+  const figures: Figures = {
+    date: new Date().toISOString().slice(0, 10),
+    glmToken: await versionIn([process.execPath, PROGRAM, '--version']),
+    cpu: cpus()[0]?.model.trim() ?? '',
+    cores: cpus().length,
+    node: process.versions.node,
+    keyring: await versionIn(['gnome-keyring-daemon', '--version']),
+    emacs,
+  };
+  writeFileSync(FIGURES, `${JSON.stringify(figures, undefined, 2)}\n`);
+  console.log(`\nleft in ${FIGURES}; npm run pictures shows it in the README`);
 }

@@ -1,0 +1,27 @@
+/**
+ * Makes the pictures of the pages, and README's table of times (`npm run pictures`). Its argument is
+ * an Emacs that draws its own frame.
+ */
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { LANGUAGES } from '../../src/settings.ts';
+import { ROOT } from '../support/environment.ts';
+import { readFigures, SECTION, speedChart, speedTable } from './chart.ts';
+import { fileOf, hang } from './gallery.ts';
+import { playScenes, unavailable } from './stage.ts';
+
+const figures = readFigures();
+for (const language of LANGUAGES) {
+  writeFileSync(join(ROOT, fileOf('speed', language)), speedChart(figures, language));
+  const readme = join(ROOT, language === 'zh' ? 'README.zh-CN.md' : 'README.md');
+  const text = readFileSync(readme, 'utf8');
+  writeFileSync(
+    readme,
+    text.replace(SECTION, () => speedTable(figures, language)),
+  );
+}
+
+const reason = await unavailable();
+if (reason) throw new Error(`the pictures of the program need a stage: ${reason}`);
+for (const scene of await playScenes(process.argv[2])) await hang(scene);
