@@ -956,7 +956,7 @@ export function chinese(program: string): Messages {
       },
       keepElsewhere: '请在别处另存一份 key',
       keyWellFormed: (id, account, name) =>
-        `${accountTitle(account)} 的 key ${id}${name ? `（由 ${name} 输出）` : ''}格式正确`,
+        `${accountTitle(account)} 的 key ${id}${name ? `（由 ${name} 输出）` : ' '}格式正确`,
       tokenVerified: (account) => `已为 ${accountTitle(account)} 签发令牌，并通过校验`,
       hostAnswers: (host, ms, proxy) =>
         `${hostTitle(host)} 在 ${Math.round(ms)} 毫秒内响应${proxy ? `（经代理 ${proxy}）` : ''}`,
