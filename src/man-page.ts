@@ -126,10 +126,11 @@ function optionOf(term: string): string {
   return `Fl -${name}${value ? ` ${bracket ? 'Op ' : ''}Ar ${value}` : ''}`;
 }
 
-/** `[--]`, `[bash|zsh]`, `[TOKEN]` or `COMMAND ...` as macros. */
+/** `[--]`, `[-- COMMAND ...]`, `[bash|zsh]`, `[TOKEN]` or `COMMAND ...` as macros. */
 function operandOf(usage: string): string {
   if (usage === '[--]') return '.Op Fl -';
   const words = usage.replace(/[[\]]/g, '').replaceAll('|', ' | ');
+  if (words.startsWith('-- ')) return `.Op Fl - Ar ${words.slice('-- '.length)}`;
   return `.${usage.startsWith('[') ? 'Op ' : ''}${/^[A-Z]/.test(words) ? 'Ar' : 'Cm'} ${words}`;
 }
 

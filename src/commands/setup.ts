@@ -16,7 +16,6 @@ import { isSignedBy, parseToken } from '../core/parsed-token.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
 import type { PlanName } from '../messages/en.ts';
 import { PLANS, SERVICES } from '../service/services.ts';
-import { chooseLanguage } from '../settings.ts';
 import type { Store } from '../stores/port.ts';
 import { findKey, storeFor } from '../stores/registry.ts';
 import { readKey, saveKey, warnOfCommand, warnOfOtherStore } from './store.ts';
@@ -83,9 +82,11 @@ async function chooseAccount(context: Context, args: Args): Promise<Account> {
 /** The index of the international service where the clock is set to a zone outside of China. */
 function likelyService(env: Context['env']): number {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? '';
+  const locale = env.LC_ALL || env.LC_MESSAGES || env.LANG;
+  const isChinese = [env.GLM_TOKEN_LANG, locale].some((language) => language?.startsWith('zh'));
   const isKnown = zone.includes('/') && !zone.startsWith('Etc/');
   const isInChina = /^Asia\/(Shanghai|Chongqing|Harbin|Urumqi|Kashgar)$/.test(zone);
-  return isKnown && !isInChina && chooseLanguage(env, undefined) !== 'zh' ? 1 : 0;
+  return isKnown && !isInChina && !isChinese ? 1 : 0;
 }
 
 async function choosePlan({ terminal, messages }: Context, args: Args): Promise<PlanName> {

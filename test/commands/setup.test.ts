@@ -89,8 +89,9 @@ describe('with a keychain', () => {
       [{ TZ: 'Europe/Berlin' }, 2],
       [{ TZ: 'Asia/Shanghai' }, 1],
       [{ TZ: 'Europe/Berlin', LANG: 'zh_CN.UTF-8', GLM_TOKEN_LANG: 'en' }, 1],
+      [{ TZ: 'Europe/Berlin', LANG: 'en_US.UTF-8', GLM_TOKEN_LANG: 'zh' }, 1],
     ] as const) {
-      const answers: Answers = [[`Choice [${expected}]: `, '^C']];
+      const answers: Answers = [[`[${expected}]`, '^C']];
       assert.equal((await onTerminal([], answers, { ...keychain(), ...more })).status, 130);
     }
   });
