@@ -89,7 +89,7 @@ function helperAt(path: string, { promptTimeoutMs }: Settings): AskHelper {
       uid: process.getuid?.(),
       locale: language,
       promptTimeoutMs,
-      onWaiting: (message) => terminal.noteWaiting(message),
+      onWaiting: (program) => terminal.noteWaiting(program),
       askPassphrase: (question) => terminal.askPassphrase(question),
     });
     return ask(method, params);
@@ -141,7 +141,7 @@ function makeContext(): Context {
           const { isatty } = await import('node:tty'); // It takes a while to load.
           return isatty(0) && isatty(2);
         },
-        onWaiting: (program) => terminal.noteWaiting(messages.waiting(program)),
+        onWaiting: (program) => terminal.noteWaiting(program),
         askPassphrase: (question) => terminal.askPassphrase(question),
       });
       return stores;

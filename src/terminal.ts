@@ -26,8 +26,8 @@ export interface Terminal {
   printLevel(level: Level, word: string, rest: string): void;
   /** Writes what was thrown to standard error, as text or as JSON; `about` the account in question. */
   report(thrown: unknown, about?: Account): void;
-  /** Says what waits for a person. */
-  noteWaiting(message: string): void;
+  /** Says that the keychain, or a program, waits for a person. */
+  noteWaiting(program?: string): void;
   /** Asks for a line. */
   ask(question: string): Promise<string>;
   /** Asks for a line without echo. */
@@ -127,10 +127,11 @@ class ProcessTerminal implements Terminal {
     }
   }
 
-  noteWaiting(message: string): void {
-    const body = { schemaVersion: 1, waiting: true, message };
-    if (this.#options.json) writeAll(2, `${printable(JSON.stringify(body))}\n`);
-    else this.note(message);
+  noteWaiting(program?: string): void {
+    const { messages, json } = this.#options;
+    const body = { schemaVersion: 1, waiting: true, program: program ?? null };
+    if (json) writeAll(2, `${printable(JSON.stringify(body))}\n`);
+    else this.note(messages.waiting(program));
   }
 
   async ask(question: string): Promise<string> {

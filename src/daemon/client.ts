@@ -18,6 +18,7 @@ import {
   type SocketFault,
 } from '../core/errors.ts';
 import type { AskPassphrase } from '../stores/passphrase.ts';
+import type { OnWaiting } from '../stores/port.ts';
 import { frameLimiter } from './frame-limiter.ts';
 import {
   type AccountsResult,
@@ -49,8 +50,7 @@ export interface ClientOptions {
   readonly locale: string;
   /** How long to wait while the keychain waits for its user, in milliseconds. */
   readonly promptTimeoutMs: number;
-  /** Called with what the helper says when its keychain, or a command, waits for a person. */
-  readonly onWaiting: (message: string) => void;
+  readonly onWaiting: OnWaiting;
   /** Asks for the passphrase of the key file. */
   readonly askPassphrase: AskPassphrase;
 }
@@ -114,7 +114,7 @@ async function askOnce<Method extends keyof Answers>(
     allow(ANSWER_MS);
     connection.onNotification('waiting', (params: unknown) => {
       allow(promptTimeoutMs + ANSWER_MS);
-      onWaiting(stringParam(params, 'message', ''));
+      onWaiting(stringParam(params, 'program', '') || undefined);
     });
     socket.on('error', (error) => reject(unanswered('closed', error)));
     socket.on('close', () => reject(unanswered('closed')));

@@ -118,9 +118,7 @@ export function serve(
   return {
     done,
     isBusy: () => pending.size > 0,
-    noteWaiting(program) {
-      const message = session.messages.waiting(program);
-      void connection.sendNotification('waiting', { message }).catch(() => {});
-    },
+    noteWaiting: (program) =>
+      void connection.sendNotification('waiting', { program: program ?? null }).catch(() => {}),
   };
 }
