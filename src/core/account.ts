@@ -27,7 +27,7 @@ const MAX_HOST_CHARACTERS = 2048;
  * @throws GlmTokenError `ERR_USAGE` when there is no host in it
  */
 export function parseHost(text: string): string {
-  const given = text.slice(0, MAX_HOST_CHARACTERS + 1).trim();
+  const given = text.trim();
   const rest = given.replace(/^https?:\/\//i, '');
   const url = `https://${rest}`;
   const isHost =

@@ -37,6 +37,7 @@ test('text that is not a host is refused', () => {
     ...['', ' ', 'two words', 'https://', 'a:b:c', 'user:pw@host', 'user@host', 'x\0y', ':80'],
     ...['foo://Host', 'ftp://api.z.ai', 'https://https://api.z.ai', 'api.z.ai/https://other'],
     ...['a\u200bb', 'a\u202eb', 'a\ud800b', 'a\u00adb', 'a\nb', `${'x'.repeat(3000)}.cn`],
+    ` ${'x'.repeat(3000)}`,
     ...[KEY, `https://${KEY}`, ` ${KEY}\n`, `"${KEY}"`, `${KEY}:443`, `${KEY}.`],
   ];
   for (const text of texts) {
