@@ -52,13 +52,16 @@ export const shownProfile = (profile: string): string | undefined =>
   mayBeKey(profile) ? undefined : profile;
 
 /**
- * A host as a message may name it; `undefined` when a key may have been given in its place. A key has
- * one dot, and its secret where a host has a top-level domain.
+ * A host as a message may name it; `undefined` when a key may have been given in its place, whose
+ * secret is where a host has a top-level domain.
  */
 export function shownHost(host: string): string | undefined {
-  const labels = host.replace(/:\d+$/, '').split('.');
-  const isName = labels.length > 2 || host.startsWith('[') || !mayBeKey(labels.at(-1) ?? '');
-  return isName ? host : undefined;
+  const topLevel =
+    host
+      .replace(/\.?(:\d+)?$/, '')
+      .split('.')
+      .at(-1) ?? '';
+  return host.startsWith('[') || !mayBeKey(topLevel) ? host : undefined;
 }
 
 /** A word as a POSIX shell reads it back. */

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { hasUnsafeCharacters, printable, shellQuote, shown } from '../../src/core/text.ts';
+import {
+  hasUnsafeCharacters,
+  printable,
+  shellQuote,
+  shown,
+  shownHost,
+} from '../../src/core/text.ts';
 
 /** Control characters, and ones that are invisible or turn the text around. */
 const UNSAFE = [
@@ -37,6 +43,21 @@ describe('printable', () => {
     assert.ok(text.includes('"工":"作"'));
     assert.deepEqual(JSON.parse(text), json);
   });
+});
+
+test('a host is named, but for one that ends in what may be a secret', () => {
+  const hosts = ['api.z.ai', 'api.z.ai.', 'localhost:8080', '127.0.0.1:8080', '[::1]', 'a.b.c.dev'];
+  for (const host of hosts) assert.equal(shownHost(host), host);
+  const secret = 'abcdefgh1jklmn0p';
+  const keys = [
+    secret,
+    `.${secret}`,
+    `..${secret}`,
+    `a.b.${secret}`,
+    `${secret}.`,
+    `a.${secret}:80`,
+  ];
+  for (const key of keys) assert.equal(shownHost(key), undefined, key);
 });
 
 describe('shown', () => {
