@@ -119,6 +119,7 @@ test('the quick reading of a line and the whole grammar agree', async () => {
   const doubtful = [
     ...[['--help'], ['-h'], ['-v'], ['x'], ['--', 'x'], ['--tll'], ['--_'], ['--toString=1']],
     ...[['--ttl'], ['--ttl='], ['--ttl', '-5'], ['--format', 'x'], ['--hasOwnProperty']],
+    ['--host', '-'],
   ];
   for (const line of doubtful) assert.equal(readQuickly(print, line), undefined, line.join(' '));
 });
