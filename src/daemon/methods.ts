@@ -20,7 +20,14 @@ import {
   WRITABLE_STORES,
   type WritableStoreName,
 } from '../stores/registry.ts';
-import { checkLifetime, checkMethod, FULL_ACCESS, type Policy, visibleStores } from './policy.ts';
+import {
+  checkLifetime,
+  checkMethod,
+  FULL_ACCESS,
+  type Policy,
+  visibleDefault,
+  visibleStores,
+} from './policy.ts';
 import {
   type AccountsResult,
   type DeleteResult,
@@ -65,7 +72,8 @@ export interface Helper {
 export function helperMethods(given: HelperOptions): Helper {
   const { policy = FULL_ACCESS } = given;
   const stores = visibleStores(given.stores, policy);
-  const options = { ...given, stores };
+  const account = visibleDefault(given.settings.account, policy);
+  const options = { ...given, stores, settings: { ...given.settings, account } };
   const { settings, version, pid, now } = options;
   const startedAtMs = now();
   const reads = new Map<string, Promise<ApiKey>>();

@@ -2,6 +2,7 @@
 
 import {
   type Account,
+  DEFAULT_HOST,
   DEFAULT_PROFILE,
   parseAccountName,
   parseHost,
@@ -65,12 +66,20 @@ export function checkLifetime(
   if (ttlMs > maxTtlMs) throw new GlmTokenError('lifetimeTooLong', { maxTtlMs });
 }
 
+const isServed = ({ accounts }: Policy, account: Account): boolean =>
+  accounts?.some((served) => sameAccount(served, account)) ?? true;
+
+/** The account that is meant where none is named: that of the settings, if the clients may know it. */
+export const visibleDefault = (account: Account, policy: Policy): Account =>
+  isServed(policy, account) ? account : { host: DEFAULT_HOST, profile: DEFAULT_PROFILE };
+
 /** The stores as the clients may see them: accounts that are not served are not there. */
-export function visibleStores(stores: Stores, { accounts }: Policy): Stores {
+export function visibleStores(stores: Stores, policy: Policy): Stores {
+  const { accounts } = policy;
   if (!accounts) return stores;
-  const isServed = (account: Account) => accounts.some((served) => sameAccount(served, account));
   const check = (account: Account): void => {
-    if (!isServed(account)) throw new GlmTokenError('accountNotServed', { account, accounts });
+    if (!isServed(policy, account))
+      throw new GlmTokenError('accountNotServed', { account, accounts });
   };
   const visible = (store: Store): Store => ({
     name: store.name,
@@ -92,14 +101,14 @@ export function visibleStores(stores: Stores, { accounts }: Policy): Stores {
       return store.delete(account);
     },
     async list() {
-      return (await store.list()).filter(({ account }) => isServed(account));
+      return (await store.list()).filter(({ account }) => isServed(policy, account));
     },
   });
   const visibleCommands = (commands: CommandStore): CommandStore => ({
     ...visible(commands),
     name: 'command',
-    has: (account) => isServed(account) && commands.has(account),
-    commandOf: (account) => (isServed(account) ? commands.commandOf(account) : undefined),
+    has: (account) => isServed(policy, account) && commands.has(account),
+    commandOf: (account) => (isServed(policy, account) ? commands.commandOf(account) : undefined),
     async setCommand(account, words) {
       check(account);
       return commands.setCommand(account, words);

@@ -253,6 +253,21 @@ describe('what its clients may do', () => {
     assert.doesNotMatch(JSON.stringify(answers), /0123…cdef|SecretSecr/);
   });
 
+  test('--accounts does not name the account of the variables here, if it is another one', async () => {
+    const variables = { GLM_TOKEN_HOST: 'api.z.ai', GLM_TOKEN_PROFILE: 'private' };
+    helpers.push(await SocketHelper.start(path, ['--accounts=api.z.ai'], { ...env, ...variables }));
+    const client = await connect();
+    const answers = [
+      await client.request('accounts'),
+      await client.request('token'),
+      await client.request('doctor'),
+    ];
+    const account = { host: 'open.bigmodel.cn', profile: 'default' };
+    assert.deepEqual(answers[0]?.result?.default, account);
+    assert.equal(answers[1]?.error?.data.code, 'ERR_USAGE');
+    assert.doesNotMatch(JSON.stringify(answers), /private/);
+  });
+
   test('--accounts signs for an hour at most', async () => {
     await start(['--accounts=open.bigmodel.cn,work@api.z.ai']);
     const client = await connect();
