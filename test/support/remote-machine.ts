@@ -12,6 +12,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -208,25 +209,21 @@ export class RemoteMachine {
     return String(host);
   }
 
-  /** Processes of the remote user. */
+  /** Processes of the remote machine, sshd among them; another one that runs here has its own. */
   processes(): number[] {
+    const mounts = mountsOf(this.#sshd?.pid);
+    if (mounts === mountsOf(process.pid)) return []; // It has not started, or has ended.
     return readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
       .map(Number)
-      .filter((pid) => {
-        try {
-          return statSync(`/proc/${pid}`).uid === UID || isOf(pid);
-        } catch {
-          return false; // It has ended.
-        }
-      });
+      .filter((pid) => mounts && mountsOf(pid) === mounts);
   }
 
   async stop(): Promise<void> {
     for (const login of this.#logins) await end(login);
     this.#service?.lines.close();
     await end(this.#service?.child);
-    // What a login left behind ends with its session; sshd itself is the last in its namespaces.
+    // What a login left behind ends with its session.
     for (const pid of this.processes()) process.kill(pid, 'SIGKILL');
     await end(this.#sshd);
     await delay(100);
@@ -241,9 +238,14 @@ export interface Login {
   close(): Promise<void>;
 }
 
-/** Whether a process is one of the remote user's, though it hides its files from others. */
-const isOf = (pid: number): boolean =>
-  new RegExp(`^Uid:\\s+${UID}\\s`, 'm').test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+/** The namespace of a process that its files are in; `undefined` when it has ended. */
+function mountsOf(pid: number | undefined): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/mnt`);
+  } catch {
+    return undefined;
+  }
+}
 
 const below = (path: string): string[] =>
   statSync(path).isDirectory()
