@@ -3,22 +3,18 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
+import { test } from 'node:test';
 import { COPIES, HELPER_MB } from './prove/bounds.ts';
-import { PROMISES } from './prove/promises.ts';
+import { attempt, trialsNamed } from './prove/promises.ts';
 import { ROOT } from './support/environment.ts';
 
-// Side by side, since some of them mostly wait.
-describe('prove, the short form', { concurrency: true }, () => {
-  for (const [promise, trials] of Object.entries(PROMISES)) {
-    test(promise, async (t) => {
-      for await (const row of trials({ isShort: true, cases: 10_000, seed: 1 })) {
-        await t.test(row.trial, { skip: row.notTried ?? false }, () => {
-          assert.deepEqual(row.faults, [], `${row.count}: ${row.seen}`);
-        });
-      }
-    });
-  }
+test('prove, the short form', async (t) => {
+  const size = { isShort: true, cases: 10_000, seed: 1 };
+  await attempt(trialsNamed(), size, (row, { promise }) =>
+    t.test(`${promise}: ${row.trial}`, { skip: row.notTried ?? false }, () => {
+      assert.deepEqual(row.faults, [], `${row.count}: ${row.seen}`);
+    }),
+  );
 });
 
 test('SECURITY.md states the figures that no run may exceed', () => {

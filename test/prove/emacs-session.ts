@@ -64,6 +64,13 @@ export class EmacsSession {
     return descendants(this.pid).find((pid) => /\0daemon\0/.test(argumentsOf(pid)));
   }
 
+  /** @throws Error when there is no helper: a signal to no process goes to ourselves */
+  signalHelper(signal: NodeJS.Signals): void {
+    const { helper } = this;
+    if (helper === undefined) throw new Error(`Emacs has no helper to send ${signal} to`);
+    process.kill(helper, signal);
+  }
+
   /** Waits for a pause, looks, and lets Emacs go on. */
   async at<T>(name: string, look: () => T | Promise<T>): Promise<T> {
     const file = join(this.directory, name);

@@ -23,21 +23,28 @@ import {
   environmentOf,
   Sampler,
 } from './processes.ts';
-import { each, notTried, type Row, type Size } from './row.ts';
+import { each, notTried, oneRow, type Row, type Trials } from './row.ts';
 
 const ID = '0123456789abcdef0123456789abcdef';
 
 /** Memory that was freed is used again meanwhile, if it is to be. */
 const REST_MS = 5000;
 
-export async function* keyIsNowhere({ isShort }: Size): AsyncGenerator<Row> {
-  const versions = (await emacsen()).slice(0, isShort ? 1 : undefined);
-  for (const { emacs, version } of versions) yield* inEmacs(emacs, version, isShort ? 12 : 200);
-  for (const { emacs, version } of versions) yield* typed(emacs, version);
-  yield* afterLock(isShort ? 50 : 200);
-  yield await zeroedBuffers();
-  yield await inOutput();
-}
+export const keyIsNowhere: Trials = {
+  'Emacs that sends requests': async function* ({ isShort }) {
+    for (const { emacs, version } of await emacsenFor(isShort)) {
+      yield* inEmacs(emacs, version, isShort ? 12 : 200);
+    }
+  },
+  'Emacs that a key is typed into': async function* ({ isShort }) {
+    for (const { emacs, version } of await emacsenFor(isShort)) yield* typed(emacs, version);
+  },
+  'helper after lock': ({ isShort }) => afterLock(isShort ? 50 : 200),
+  'zeroed buffers': oneRow(zeroedBuffers),
+  'output of every command': oneRow(inOutput),
+};
+
+const emacsenFor = async (isShort: boolean) => (await emacsen()).slice(0, isShort ? 1 : undefined);
 
 /** A session whose temporary files are below its home too. */
 async function startSession(): Promise<{ session: KeychainSession; env: Env }> {
@@ -62,10 +69,11 @@ async function* inEmacs(emacs: string, version: string, requests: number): Async
   const glm = await GlmServer.start({ [ID]: canary.text });
   const sampler = new Sampler(canary);
   const curl = { looks: 0, copies: 0 };
+  let emacsPid = 0;
   glm.onRequest = () => {
     sampler.look();
     // Only a process whose request waits for its answer is sure to be there.
-    for (const pid of descendants(process.pid)) {
+    for (const pid of descendants(emacsPid)) {
       if (curl.looks >= requests || !/^([^\0]*\/)?curl\0/.test(argumentsOf(pid))) continue;
       try {
         curl.copies += countInMemory(pid, canary.halves);
@@ -90,6 +98,8 @@ async function* inEmacs(emacs: string, version: string, requests: number): Async
         NODE_OPTIONS: '--no-deprecation',
       },
     });
+    emacsPid = emacsSession.pid;
+    sampler.watch(emacsPid);
     let copies = 0;
     const look = () => {
       copies += countInMemory(emacsSession.pid, canary.halves);
@@ -102,12 +112,8 @@ async function* inEmacs(emacs: string, version: string, requests: number): Async
       await delay(REST_MS);
       inHelper = countInMemory(emacsSession.helper ?? 0, canary.forms);
     });
-    await emacsSession.at('to be killed', () => {
-      process.kill(emacsSession.helper ?? 0, 'SIGKILL');
-    });
-    await emacsSession.at('to be stopped', () => {
-      process.kill(emacsSession.helper ?? 0, 'SIGSTOP');
-    });
+    await emacsSession.at('to be killed', () => emacsSession.signalHelper('SIGKILL'));
+    await emacsSession.at('to be stopped', () => emacsSession.signalHelper('SIGSTOP'));
     const { directory } = emacsSession;
     const { found, count } = await emacsSession.at('commands', () => {
       look();
@@ -268,7 +274,9 @@ async function* afterLock(tokens: number): AsyncGenerator<Row> {
 /** Every buffer that the passphrase is encoded into is zeroed by `lock`, or when it was wrong. */
 async function zeroedBuffers(): Promise<Row> {
   const home = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
-  const passphrases = ['correct horse', 'battery staple', 'wrong'];
+  // Words of their own, since other trials encode texts meanwhile.
+  const [first, second, wrong] = [new Canary().text, new Canary().text, new Canary().text];
+  const passphrases = [first, second, wrong];
   const buffers: Uint8Array[] = [];
   const { encode } = TextEncoder.prototype;
   TextEncoder.prototype.encode = function (text) {
@@ -282,13 +290,12 @@ async function zeroedBuffers(): Promise<Row> {
     onMended: () => {},
   });
   const store = fileStore({ directory, rounds: 1000, now: Date.now });
-  const [first, second, wrong] = passphrases;
   try {
     await store.lockable?.unlock(first);
     await store.set({ host: 'localhost', profile: 'default' }, 'id.secret');
     await store.lockable?.unlock(wrong).catch(() => {});
     await store.lockable?.unlock(first);
-    await store.lockable?.changePassphrase(second ?? '');
+    await store.lockable?.changePassphrase(second);
     await store.forget?.();
     await store.lockable?.unlock(first).catch(() => {});
     await store.lockable?.unlock(second);
@@ -368,7 +375,11 @@ async function inOutput(): Promise<Row> {
     count += 1;
     const { status, stdout, stderr } = await run(
       ['timeout', '30', process.execPath, PROGRAM, ...args],
-      { env: { ...env, ...setting, ...more }, input },
+      {
+        env: { ...env, ...setting, ...more },
+        input,
+        onSpawn: ({ pid }) => sampler.watch(pid ?? 0),
+      },
     );
     const name = args.join(' ').replaceAll(canary.text, 'SECRET');
     for (const secret of [canary, passphrase]) {

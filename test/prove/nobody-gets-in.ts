@@ -21,7 +21,7 @@ import { glmToken, run } from '../support/program.ts';
 import { Canary } from './canary.ts';
 import { MANNERS, type Manner, PROXY_MANNERS, startHostile } from './hostile.ts';
 import { descendants, peakMemoryMb, stateOf } from './processes.ts';
-import { each, notTried, type Row, type Size } from './row.ts';
+import { each, notTried, oneRow, type Row, type Trials } from './row.ts';
 
 const ID = '0123456789abcdef0123456789abcdef';
 
@@ -29,12 +29,16 @@ const ID = '0123456789abcdef0123456789abcdef';
 const DOCTOR_WITHIN_MS = 25_000;
 const DOCTOR_WITHIN_MB = 150;
 
-export async function* nobodyGetsIn({ isShort }: Size): AsyncGenerator<Row> {
-  yield await anotherUser();
-  yield await theInspector(isShort ? 8 : 60);
-  yield await theInspectorWhileStoring(isShort ? 6 : 30);
-  yield* hostilePeers(isShort);
-}
+export const nobodyGetsIn: Trials = {
+  // One after the other: another user looks for the port that the inspector opens.
+  'other users and the inspector': async function* ({ isShort }) {
+    yield await anotherUser();
+    yield await theInspector(isShort ? 8 : 60);
+    yield await theInspectorWhileStoring(isShort ? 6 : 30);
+  },
+  'hostile servers and proxies': oneRow(({ isShort }) => hostilePeers(isShort)),
+  'untrusted certificates': oneRow(impostors),
+};
 
 interface Home {
   readonly home: string;
@@ -266,17 +270,19 @@ interface Peer {
   readonly manner: Manner;
 }
 
-async function* hostilePeers(isShort: boolean): AsyncGenerator<Row> {
+async function hostilePeers(isShort: boolean): Promise<Row> {
   const certificate = await makeCertificate();
-  const expired = await makeCertificate({ expired: true });
   const { home, env, key } = makeHome();
   const entries = (kind: Peer['kind'], manners: Readonly<Record<string, Manner>>): Peer[] =>
     Object.entries(manners).map(([name, manner]) => ({ name, kind, manner }));
+  const kinds = ['server', 'http', 'https', 'socks5'] as const;
   const peers = [
-    ...entries('server', MANNERS),
-    ...entries('http', { ...MANNERS, ...PROXY_MANNERS.http }),
-    ...entries('https', isShort ? { 'is silent': () => {} } : MANNERS),
-    ...entries('socks5', { ...MANNERS, ...PROXY_MANNERS.socks5 }),
+    // In the short form each does its harm in one place, not in all four.
+    ...kinds.flatMap((kind, turn) =>
+      entries(kind, MANNERS).filter((_, at) => !isShort || at % kinds.length === turn),
+    ),
+    ...entries('http', PROXY_MANNERS.http),
+    ...entries('socks5', PROXY_MANNERS.socks5),
   ];
   const faults: string[] = [];
   let slowestMs = 0;
@@ -341,24 +347,21 @@ async function* hostilePeers(isShort: boolean): AsyncGenerator<Row> {
   };
   // They mostly wait, and so side by side.
   await each(peers, 12, meet);
-  yield {
+  certificate.remove();
+  rmSync(home, { recursive: true });
+  return {
     trial:
       'servers and proxies (HTTP, HTTPS, SOCKS 5) that are silent, endless, or talk nonsense, and doctor --live',
     count: `${peers.length} peers`,
     seen: `at most ${Math.round(slowestMs / 1000)} s and ${largestMb} MB; each a verdict`,
     faults,
   };
-  yield await impostors([certificate, expired], { home, env, key });
-  certificate.remove();
-  expired.remove();
-  rmSync(home, { recursive: true });
 }
 
 /** A token goes to nobody whose certificate is not trusted. */
-async function impostors(
-  certificates: readonly Awaited<ReturnType<typeof makeCertificate>>[],
-  { env, key }: Pick<Home, 'env' | 'key' | 'home'>,
-): Promise<Row> {
+async function impostors(): Promise<Row> {
+  const certificates = [await makeCertificate(), await makeCertificate({ expired: true })];
+  const { home, env, key } = makeHome();
   const faults: string[] = [];
   for (const certificate of certificates) {
     const server = await startHostile(
@@ -373,7 +376,9 @@ async function impostors(
     }
     if (server.received().length > 0) faults.push(`it got ${server.received().slice(0, 100)}`);
     await server.stop();
+    certificate.remove();
   }
+  rmSync(home, { recursive: true });
   return {
     trial: 'servers whose certificate is not trusted, or expired',
     count: `${certificates.length} by 2 names`,

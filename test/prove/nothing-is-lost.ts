@@ -21,7 +21,7 @@ import { join } from 'node:path';
 import { seal, unseal } from '../../src/core/sealed-keys.ts';
 import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
 import { glmToken, type Outcome, run } from '../support/program.ts';
-import { each, notTried, type Row, type Size } from './row.ts';
+import { each, notTried, type Row, type Trial, type Trials } from './row.ts';
 
 const PASSPHRASE = 'correct horse battery staple';
 const passphrase = () => new TextEncoder().encode(PASSPHRASE);
@@ -34,18 +34,33 @@ const ROUNDS = 1000;
 /** Children side by side: one is often waiting for the disk or its lock. */
 const LANES = 3;
 
-export async function* nothingIsLost({ isShort }: Size): AsyncGenerator<Row> {
-  const top = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
-  const template = await seal(new Map(Object.entries(KEPT)), passphrase(), ROUNDS);
-  try {
-    yield await killedWriters(top, template, isShort ? 16 : 300);
-    yield await simultaneousWriters(top, isShort ? 3 : 20, isShort ? 2 : 5);
-    yield await orderOfCalls(top, template);
-    yield* fullDisks(top, template);
-    yield await otherThings(top, template, isShort ? 2 : 4);
-  } finally {
-    rmSync(top, { recursive: true, force: true, maxRetries: 5 });
-  }
+export const nothingIsLost: Trials = {
+  'killed writers': inDirectory(killedWriters),
+  'simultaneous writers': inDirectory(simultaneousWriters),
+  'order of system calls': inDirectory(orderOfCalls),
+  'full disks': inDirectory(fullDisks),
+  'other things in place of files': inDirectory(otherThings),
+};
+
+type Attempt = (
+  top: string,
+  template: string,
+  isShort: boolean,
+) => Promise<Row> | AsyncGenerator<Row>;
+
+/** A trial in a directory of its own, with the text of a key file that has {@link KEPT}. */
+function inDirectory(attempt: Attempt): Trial {
+  return async function* ({ isShort }) {
+    const top = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
+    const template = await seal(new Map(Object.entries(KEPT)), passphrase(), ROUNDS);
+    try {
+      const rows = attempt(top, template, isShort);
+      if (rows instanceof Promise) yield await rows;
+      else yield* rows;
+    } finally {
+      rmSync(top, { recursive: true, force: true, maxRetries: 5 });
+    }
+  };
 }
 
 interface Home {
@@ -77,7 +92,8 @@ const keysIn = async (file: string): Promise<Record<string, string>> =>
   Object.fromEntries(await unseal(readFileSync(file, 'utf8'), passphrase(), file));
 
 /** Half of the kills come at any time, half about when the new file takes the old one's place. */
-async function killedWriters(top: string, template: string, kills: number): Promise<Row> {
+async function killedWriters(top: string, template: string, isShort: boolean): Promise<Row> {
+  const kills = isShort ? 16 : 300;
   const faults: string[] = [];
   const seen = { killed: 0, before: 0, after: 0, temporary: 0 };
   const killOne = async (number: number) => {
@@ -136,7 +152,8 @@ async function killedWriters(top: string, template: string, kills: number): Prom
 }
 
 /** A writer that gives up says so, with status 5; what was reported as stored has to be there. */
-async function simultaneousWriters(top: string, writers: number, keys: number): Promise<Row> {
+async function simultaneousWriters(top: string, _: string, isShort: boolean): Promise<Row> {
+  const [writers, keys] = isShort ? [3, 2] : [20, 5];
   const { env, path, file } = makeHome(top);
   const faults: string[] = [];
   const expected: Record<string, string> = {};
@@ -272,7 +289,7 @@ async function* fullDisks(top: string, template: string): AsyncGenerator<Row> {
 }
 
 /** Other things in place of the file and its directory. */
-async function otherThings(top: string, template: string, commands: number): Promise<Row> {
+async function otherThings(top: string, template: string, isShort: boolean): Promise<Row> {
   const isRoot = process.getuid?.() === 0;
   const NOBODY = 65534;
   interface Thing {
@@ -372,7 +389,7 @@ async function otherThings(top: string, template: string, commands: number): Pro
       ['store', '--force', '--profile=changed'],
       ['delete', '--force', '--profile=changed'],
       ['list'],
-    ].slice(0, commands)) {
+    ].slice(0, isShort ? 2 : 4)) {
       count += 1;
       const home = makeHome(top, template);
       const outside = join(mkdtempSync(join(top, 'outside-')), 'file');

@@ -16,6 +16,9 @@ export function canReadMemory(): boolean {
   }
 }
 
+/** What holds more than a file does, as /proc/PID/maps lists it: it is writable, or of no file. */
+const WRITABLE = /^(\w+)-(\w+) r(?:w.*|-\S+ \w+ \S+ 0 .*(?<!\[v\w+\]))$/gm;
+
 /**
  * How often any of some texts is in the memory of a process.
  *
@@ -28,7 +31,7 @@ export function countInMemory(pid: number, forms: readonly Buffer[]): number {
   const chunk = Buffer.alloc(CHUNK_BYTES);
   let count = 0;
   try {
-    for (const [, from = '', to = ''] of maps.matchAll(/^(\w+)-(\w+) r.*(?<!\[v\w+\])$/gm)) {
+    for (const [, from = '', to = ''] of maps.matchAll(WRITABLE)) {
       const end = Number.parseInt(to, 16);
       let at = Number.parseInt(from, 16);
       while (at < end) {
@@ -66,13 +69,17 @@ function countIn(bytes: Buffer, form: Buffer, limit: number): number {
 
 /** The children of a process, their children, and so on. */
 export function descendants(pid: number): number[] {
+  return threadsOf(pid).flatMap((thread) =>
+    readProc(pid, `task/${thread}/children`)
+      .split(' ')
+      .filter(Boolean)
+      .flatMap((child) => [Number(child), ...descendants(Number(child))]),
+  );
+}
+
+function threadsOf(pid: number): string[] {
   try {
-    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
-      readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8')
-        .split(' ')
-        .filter(Boolean)
-        .flatMap((child) => [Number(child), ...descendants(Number(child))]),
-    );
+    return readdirSync(`/proc/${pid}/task`);
   } catch {
     return []; // It ended meanwhile.
   }
@@ -101,9 +108,10 @@ export function peakMemoryMb(pid: number): number {
   return Math.round(Number(kb ?? Number.NaN) / 1024);
 }
 
-/** Looks at arguments and environments of this process's children, again and again. */
+/** Looks at arguments and environments of some processes and all that they start, again and again. */
 export class Sampler {
   samples = 0;
+  readonly #roots = new Set<number>();
   readonly processes = new Set<number>();
   readonly leaks = new Set<string>();
   readonly #canaries: readonly Canary[];
@@ -114,8 +122,13 @@ export class Sampler {
     this.#timer = setInterval(() => this.look(), 10);
   }
 
+  watch(pid: number): void {
+    this.#roots.add(pid);
+  }
+
   look(): void {
-    for (const pid of descendants(process.pid)) {
+    for (const root of this.#roots) if (argumentsOf(root) === '') this.#roots.delete(root);
+    for (const pid of [...this.#roots].flatMap((root) => [root, ...descendants(root)])) {
       this.samples += 1;
       this.processes.add(pid);
       for (const file of ['cmdline', 'environ']) {

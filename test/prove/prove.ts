@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { emacsen } from '../support/emacs.ts';
-import { PROMISES } from './promises.ts';
+import { attempt, type NamedTrial, trialsNamed } from './promises.ts';
 import type { Row, Size } from './row.ts';
 
 const { values } = parseArgs({
@@ -12,7 +12,7 @@ const { values } = parseArgs({
     short: { type: 'boolean', default: false },
     cases: { type: 'string' },
     seed: { type: 'string', default: '1' },
-    /** A part of a promise's name: only those promises are tried. */
+    /** A part of the name of a trial or a promise: only those are tried. */
     only: { type: 'string', default: '' },
   },
 });
@@ -25,25 +25,45 @@ if (!Number.isSafeInteger(size.cases) || size.cases < 1 || !Number.isSafeInteger
   console.error('prove: --cases and --seed take whole numbers');
   process.exit(2);
 }
-
-const startedAt = Date.now();
-const rows: { promise: string; row: Row; verdict: string }[] = [];
-for (const [promise, trials] of Object.entries(PROMISES)) {
-  if (!promise.toLowerCase().includes(values.only.toLowerCase())) continue;
-  try {
-    for await (const row of trials(size)) add(promise, row);
-  } catch (error) {
-    const faults = [error instanceof Error ? (error.stack ?? error.message) : String(error)];
-    add(promise, { trial: 'the trials themselves', count: '', seen: 'they failed', faults });
-  }
+const trials = trialsNamed(values.only);
+if (trials.length === 0) {
+  console.error(`prove: no trial has "${values.only}" in its name; there are:`);
+  for (const { promise, name } of trialsNamed()) console.error(`prove:   ${promise}: ${name}`);
+  process.exit(2);
 }
 
-function add(promise: string, row: Row): void {
-  const verdict = row.notTried ? 'not tried' : row.faults.length > 0 ? 'DOES NOT HOLD' : 'holds';
-  rows.push({ promise, row, verdict });
-  const seconds = Math.round((Date.now() - startedAt) / 1000);
-  console.error(`prove: ${seconds} s: ${promise}: ${row.trial}: ${verdict}`);
+const startedAt = Date.now();
+const secondsSoFar = () => Math.round((Date.now() - startedAt) / 1000);
+const rows: { row: Row; named: NamedTrial }[] = [];
+
+const verdictOf = ({ notTried, faults }: Row): string =>
+  notTried ? 'not tried' : faults.length > 0 ? 'FAILS' : 'holds';
+
+await attempt(trials, size, (row, named) => {
+  rows.push({ row, named });
+  console.error(`prove: ${secondsSoFar()} s: ${named.promise}: ${row.trial}: ${verdictOf(row)}`);
   for (const fault of row.faults.slice(0, 20)) console.error(`prove:   ${fault}`);
+});
+
+/* ---- The table */
+
+/** Widths of verdict, trial, how many, and what was seen; with the gaps, 100 columns. */
+const WIDTHS = [9, 43, 17, 25];
+const GAP = '  ';
+
+/** Lines of a text that are no longer than a width; a word that is longer is cut. */
+function wrap(text: string, width: number): string[] {
+  const words = new RegExp(`\\S.{0,${width - 1}}(?= |$)|\\S{${width}}`, 'g');
+  return text.match(words) ?? [''];
+}
+
+function printCells(cells: readonly string[]): void {
+  const columns = cells.map((cell, at) => wrap(cell, WIDTHS[at] ?? 0));
+  const height = Math.max(...columns.map((lines) => lines.length));
+  for (let line = 0; line < height; line += 1) {
+    const parts = columns.map((lines, at) => (lines[line] ?? '').padEnd(WIDTHS[at] ?? 0));
+    console.log(parts.join(GAP).trimEnd());
+  }
 }
 
 const version = (command: string, ...args: string[]): string => {
@@ -55,25 +75,20 @@ const version = (command: string, ...args: string[]): string => {
 };
 const versions = (await emacsen()).map((each) => each.version);
 console.log(
-  `${new Date().toISOString().slice(0, 10)}; Node ${process.versions.node}; ` +
-    `Emacs ${versions.join(' and ')}; ${version('gnome-keyring-daemon', '--version')}; ` +
-    `${process.platform}, ${cpus()[0]?.model}, ${cpus().length} cores; ` +
-    `${size.isShort ? 'short form, ' : ''}seed ${size.seed}, ` +
-    `${Math.round((Date.now() - startedAt) / 1000)} s\n`,
+  `${new Date().toISOString().slice(0, 10)}: ${size.isShort ? 'short form, ' : ''}` +
+    `seed ${size.seed}, ${secondsSoFar()} s\n` +
+    `Node ${process.versions.node}, Emacs ${versions.join(' and ')}, ` +
+    `${version('gnome-keyring-daemon', '--version')}\n` +
+    `${process.platform}, ${cpus()[0]?.model}, ${cpus().length} cores\n`,
 );
-console.log('| Promise | Trial | How many | What was seen | |');
-console.log('|---|---|---|---|---|');
-let last = '';
-for (const { promise, row, verdict } of rows) {
-  const cells = [
-    promise === last ? '' : promise,
-    row.trial,
-    row.count,
-    row.notTried ?? row.seen,
-    verdict,
-  ];
-  console.log(`| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`);
-  last = promise;
+printCells(['', 'Trial', 'How many', 'What was seen']);
+let last: string | undefined;
+for (const trial of trials) {
+  if (trial.promise !== last) console.log(`\n${trial.promise}`);
+  last = trial.promise;
+  for (const { row } of rows.filter(({ named }) => named === trial)) {
+    printCells([verdictOf(row), row.trial, row.count, row.notTried ?? row.seen]);
+  }
 }
 const broken = rows.filter(({ row }) => row.faults.length > 0).length;
 const untried = rows.filter(({ row }) => row.notTried).length;

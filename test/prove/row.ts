@@ -1,4 +1,4 @@
-/** What a trial comes to: one row of the table. */
+/** What a trial is, and what it comes to: rows of the table. */
 
 export interface Size {
   /** Whether this is the short form, which CI runs with the tests. */
@@ -22,8 +22,17 @@ export interface Row {
   readonly notTried?: string;
 }
 
-/** Rows as they come, so that a long run shows where it is. */
-export type Trials = (size: Size) => AsyncGenerator<Row>;
+/** Makes its rows one by one, so that a long run shows where it is. It needs no other trial. */
+export type Trial = (size: Size) => AsyncGenerator<Row>;
+
+/** The trials of a promise, by the names that `--only` takes. */
+export type Trials = Readonly<Record<string, Trial>>;
+
+/** A trial of one row. */
+export const oneRow = (attempt: (size: Size) => Promise<Row>): Trial =>
+  async function* (size) {
+    yield await attempt(size);
+  };
 
 export const notTried = (trial: string, why: string): Row => ({
   trial,

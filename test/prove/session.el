@@ -144,7 +144,7 @@
     (glm-prove--pause "to be killed")
     (glm-prove--send (glm-prove--backend))
     (glm-prove--pause "to be stopped")
-    (let ((glm-gptel-auth-timeout 2))
+    (let ((glm-gptel-auth-timeout 4))
       (ignore-errors (glm-prove--send (glm-prove--backend)))
       (glm-prove--send (glm-prove--backend)))
     (glm-prove--use-commands)
@@ -165,7 +165,7 @@ The first request may fail, with a `user-error'; the second may not."
 (defun glm-prove-trouble ()
   "Have the helper get into trouble, and go on using GLM."
   (require 'gptel)
-  (let ((glm-gptel-auth-timeout 1)
+  (let ((glm-gptel-auth-timeout 3)
         (real glm-gptel-auth-command)
         (log-file (glm-prove--file "log")))
     (glm-prove--send (glm-prove--backend))
