@@ -5,7 +5,9 @@ import { keyIsNowhere } from './key-is-nowhere.ts';
 import { nobodyGetsIn } from './nobody-gets-in.ts';
 import { nothingBreaksIt } from './nothing-breaks-it.ts';
 import { nothingIsLost } from './nothing-is-lost.ts';
+import { overSsh } from './over-ssh.ts';
 import { each, type Row, type Size, type Trial, type Trials } from './row.ts';
+import { sharedHelper } from './shared-helper.ts';
 
 /** In the order of the table. */
 const PROMISES: Readonly<Record<string, Trials>> = {
@@ -14,6 +16,7 @@ const PROMISES: Readonly<Record<string, Trials>> = {
   'Nothing breaks it': nothingBreaksIt,
   'Nobody gets in': nobodyGetsIn,
   'It keeps working': keepsWorking,
+  'A shared helper gives tokens, and nothing else': { ...sharedHelper, ...overSsh },
 };
 
 /** Trials side by side: most of them wait now and then, and some of them wait long. */
