@@ -317,9 +317,12 @@ async function busyKeychain(prints: number): Promise<Row> {
   const session = await KeychainSession.start();
   try {
     await glmToken(['store'], { env: session.env, input: KEY });
-    const outcomes = await Promise.all(
-      Array.from({ length: prints }, () => glmToken(['print'], { env: session.env })),
-    );
+    const printed = Array.from({ length: prints }, () => glmToken(['print'], { env: session.env }));
+    // Long enough for all of them to have asked it, and to say that they wait.
+    session.signal('SIGSTOP');
+    await delay(3000);
+    session.signal('SIGCONT');
+    const outcomes = await Promise.all(printed);
     const failed = outcomes.filter(({ stdout }) => !/^eyJ[\w-]+\.[\w-]+\.[\w-]+\n$/.test(stdout));
     // That it takes long may be said, as it is; nothing else.
     const notice = `glm-token: ${english('glm-token').waiting(undefined)}\n`;
@@ -333,6 +336,7 @@ async function busyKeychain(prints: number): Promise<Row> {
         `${told.length} told anything else`,
       faults: [
         ...[...failed, ...told].map(({ status, stderr }) => `status ${status}: ${stderr}`),
+        ...(noticed.length === 0 ? ['it was not busy'] : []),
         ...(/lock/.test(notice) ? [`who has to wait is told of a lock: ${notice}`] : []),
       ],
     };
