@@ -62,10 +62,12 @@ async function* overRealSsh({ isShort }: { isShort: boolean }): AsyncGenerator<R
     if (!login.isForwarded) throw new Error(login.stderr());
     const faults: string[] = [];
     writeFileSync(join(remote.home, 'session.el'), inEmacs(host, requests));
-    const watch = setInterval(
-      () => remote.processes().forEach((pid) => void sampler.watch(pid)),
-      50,
-    );
+    // sshd, what it starts, and what has left it since.
+    const watchAll = () => {
+      for (const pid of remote.processes()) sampler.watch(pid);
+    };
+    watchAll();
+    const watch = setInterval(watchAll, 500);
 
     // In Emacs and in the shell at the same time, since each takes a while.
     const emacs = remote.ssh(

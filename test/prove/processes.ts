@@ -128,7 +128,8 @@ export class Sampler {
 
   look(): void {
     for (const root of this.#roots) if (argumentsOf(root) === '') this.#roots.delete(root);
-    for (const pid of [...this.#roots].flatMap((root) => [root, ...descendants(root)])) {
+    const all = [...this.#roots].flatMap((root) => [root, ...descendants(root)]);
+    for (const pid of new Set(all)) {
       this.samples += 1;
       this.processes.add(pid);
       for (const file of ['cmdline', 'environ']) {
