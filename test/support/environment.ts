@@ -32,3 +32,13 @@ export const BARE_ENV: Env = {
   ...(process.platform === 'linux' ? {} : { GLM_TOKEN_STORE: 'file' }),
   ...(isWindows ? { SystemRoot: process.env.SystemRoot ?? '' } : {}), // Node needs it there.
 };
+
+/** What of our own environment says how to reach registries and repositories. */
+export const network = (): Env =>
+  Object.fromEntries(
+    Object.entries(process.env as Env).filter(([name]) =>
+      /^(NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|GIT_(CONFIG_GLOBAL|SSL_CAINFO)|(https?|no)_proxy)$/i.test(
+        name,
+      ),
+    ),
+  );

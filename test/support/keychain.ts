@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createClient, type MessageBus } from '@homebridge/dbus-native';
 import type { Display } from './display.ts';
 import { type Env, ROOT } from './environment.ts';
-import { type Outcome, run } from './program.ts';
+import { type Outcome, run, type User } from './program.ts';
 import { end, SessionBus, until } from './session-bus.ts';
 
 declare module '@homebridge/dbus-native' {
@@ -28,15 +28,19 @@ export interface KeychainOptions {
   readonly display?: Display;
   /** Whether there is the program that shows prompts; by default, where there is a display. */
   readonly prompter?: boolean;
+  /** Whose keychain it is, where that is not this user. */
+  readonly user?: User | undefined;
 }
 
 export class KeychainSession {
   readonly #bus: SessionBus;
+  readonly #user: User | undefined;
   #service: ChildProcess | undefined;
   #prompter: MessageBus | undefined;
 
-  private constructor(bus: SessionBus) {
+  private constructor(bus: SessionBus, user: User | undefined) {
     this.#bus = bus;
+    this.#user = user;
   }
 
   get env(): Env {
@@ -48,8 +52,9 @@ export class KeychainSession {
   }
 
   static async start(options: KeychainOptions = {}): Promise<KeychainSession> {
-    const { keyring = true, display, prompter = display !== undefined } = options;
-    const session = new KeychainSession(await SessionBus.start(prompter ? [PROMPTER] : []));
+    const { keyring = true, display, prompter = display !== undefined, user } = options;
+    const bus = await SessionBus.start(prompter ? [PROMPTER] : [], user);
+    const session = new KeychainSession(bus, user);
     if (display) {
       // As a desktop does at login, so that what the bus starts finds the screen.
       const env = { ...session.env, ...display.env };
@@ -64,7 +69,7 @@ export class KeychainSession {
     const service = spawn(
       'gnome-keyring-daemon',
       ['--foreground', ...(keyring ? ['--unlock'] : []), '--components=secrets'],
-      { env: this.env, stdio: ['pipe', 'ignore', 'ignore'] },
+      { env: this.env, ...this.#user, stdio: ['pipe', 'ignore', 'ignore'] },
     );
     this.#service = service;
     service.stdin.end(PASSWORD);
@@ -173,6 +178,7 @@ export class KeychainSession {
     const send = ['dbus-send', '--session', '--print-reply', '--reply-timeout=2000'];
     return run([...send, '--dest=org.freedesktop.secrets', path, method, ...args], {
       env: this.env,
+      user: this.#user,
     });
   }
 }

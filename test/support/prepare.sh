@@ -189,18 +189,29 @@ if [ "$major" -lt 30 ] && [ -e /etc/debian_version ] && [ -n "$(debian_mirror)" 
 #!/bin/sh
 # Runs Emacs 30 on its own C library; its children run on this machine's.
 version=30.1
-export EMACSLOADPATH="$tree/usr/share/emacs/\$version/lisp"
-export EMACSDATA="$tree/usr/share/emacs/\$version/etc" EMACSDOC="$tree/usr/share/emacs/\$version/etc"
-libexec=$tree/usr/libexec/emacs/\$version/x86_64-linux-gnu
+tree=\$(dirname "\$(readlink -f "\$0")")/usr
+export EMACSLOADPATH="\$tree/share/emacs/\$version/lisp"
+export EMACSDATA="\$tree/share/emacs/\$version/etc" EMACSDOC="\$tree/share/emacs/\$version/etc"
+libexec=\$tree/libexec/emacs/\$version/x86_64-linux-gnu
 export EMACSPATH="\$libexec"
-exec "$tree/usr/lib64/ld-linux-x86-64.so.2" --argv0 "$tree/usr/bin/emacs-nox" \\
-  --library-path "$tree/usr/lib/x86_64-linux-gnu" "$tree/usr/bin/emacs-nox" \\
+exec "\$tree/lib64/ld-linux-x86-64.so.2" --argv0 "\$tree/bin/emacs-nox" \\
+  --library-path "\$tree/lib/x86_64-linux-gnu" "\$tree/bin/emacs-nox" \\
   --dump-file="\$(echo "\$libexec"/emacs*.pdmp)" "\$@"
 EOF
     chmod +x "$tree/emacs"
   fi
   emacsen+=("$tree/emacs")
 fi
+# The package managers that strangers install with; npm 10 is the one that Node 20 and 22 bring along.
+managers=$cache/managers
+if [ ! -e "$managers/done" ]; then
+  say 'fetching npm, pnpm and yarn from the npm registry'
+  rm -rf "$managers"
+  mkdir -p "$managers"
+  npm install --silent --prefix "$managers" npm@10 pnpm@12 yarn@1
+  touch "$managers/done"
+fi
+
 # sshd, which is not installed, since its package would open a port of this machine.
 sshd=$(PATH=$PATH:/usr/sbin command -v sshd || true)
 if [ -z "$sshd" ] && [ -e /etc/debian_version ]; then

@@ -10,8 +10,16 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** A user of this machine, by number. */
+export interface User {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 export interface RunOptions {
   readonly env?: Env;
+  /** Who runs it, where that is not this user. */
+  readonly user?: User | undefined;
   readonly input?: string | Buffer;
   readonly cwd?: string;
   /** Called with the child once it runs. */
@@ -21,10 +29,10 @@ export interface RunOptions {
 /** Runs a command to its end. Its standard input is empty by default. */
 export function run(command: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const [file = '', ...args] = command;
-  const { env = BARE_ENV, input = '', cwd, onSpawn } = options;
+  const { env = BARE_ENV, user, input = '', cwd, onSpawn } = options;
   return new Promise((resolve, reject) => {
     // Detached, so that it cannot ask on the terminal that the tests were started from.
-    const child = spawn(file, args, { env, cwd, stdio: 'pipe', detached: true });
+    const child = spawn(file, args, { env, ...user, cwd, stdio: 'pipe', detached: true });
     const chunks: Record<'stdout' | 'stderr', Buffer[]> = { stdout: [], stderr: [] };
     child.stdout.on('data', (chunk) => chunks.stdout.push(chunk));
     child.stderr.on('data', (chunk) => chunks.stderr.push(chunk));

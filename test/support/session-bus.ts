@@ -2,12 +2,13 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BARE_ENV, type Env } from './environment.ts';
+import type { User } from './program.ts';
 
 /** Where a system keeps the files that tell a bus which services it can start. */
 const SERVICE_FILES = '/usr/share/dbus-1/services';
@@ -33,8 +34,11 @@ export class SessionBus {
   env: Env = { ...BARE_ENV, HOME: this.home, XDG_RUNTIME_DIR: join(this.home, 'run') };
   #bus: ChildProcess | undefined;
 
-  /** @param services the only ones that the bus starts by itself; none by default */
-  static async start(services: readonly string[] = []): Promise<SessionBus> {
+  /**
+   * @param services the only ones that the bus starts by itself; none by default
+   * @param user whose bus and home it is, where that is not this user
+   */
+  static async start(services: readonly string[] = [], user?: User): Promise<SessionBus> {
     const session = new SessionBus();
     const { home } = session;
     mkdirSync(join(home, 'run'), { mode: 0o700 });
@@ -44,8 +48,10 @@ export class SessionBus {
     }
     const config = join(home, 'bus.conf');
     writeFileSync(config, busConfig(home));
+    if (user) for (const path of [home, join(home, 'run')]) chownSync(path, user.uid, user.gid);
     const bus = spawn('dbus-daemon', ['--nofork', '--print-address=1', `--config-file=${config}`], {
       env: session.env,
+      ...user,
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     session.#bus = bus;
