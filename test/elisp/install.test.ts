@@ -1,69 +1,62 @@
 /** The ways in which people install an Emacs package, with an empty home. */
 
-import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { emacsen } from '../support/emacs.ts';
-import { BARE_ENV, ROOT } from '../support/environment.ts';
+import { EmacsHome, INSTALLATIONS, isFor } from '../support/emacs-packages.ts';
+import { found, ROOT } from '../support/environment.ts';
 import { run } from '../support/program.ts';
 
-/** What is to hold after an install, before and after the file is loaded. */
-const PROOF = `(princ (format "autoload %s, " (autoloadp (symbol-function 'glm-gptel-auth-store))))
-  (require 'glm-gptel-auth)
-  (princ (format "loaded from %s" (locate-library "glm-gptel-auth")))`;
-
-const installs: { how: string; sinceMajor: number; form: string }[] = [
-  {
-    how: 'package-install-file',
-    sinceMajor: 28,
-    form: `(package-install-file "${ROOT}/elisp/")`,
-  },
-  {
-    how: 'package-vc-install',
-    sinceMajor: 30,
-    form: `(package-vc-install '(glm-gptel-auth :url "file://${ROOT}" :lisp-dir "elisp" :vc-backend Git))`,
-  },
-];
+/** package.el, with no archive. */
+const PACKAGE = '(require (quote package)) (setq package-archives nil) (package-initialize)';
 
 let home: string;
-before(() => {
+let tar: string;
+before(async () => {
   home = mkdtempSync(join(tmpdir(), 'glm-token-install-'));
+  tar = await makePackageTar();
 });
 after(() => rmSync(home, { recursive: true, force: true }));
 
+/** The tar of a package with several files, as archives have it; returns its path. */
+async function makePackageTar(): Promise<string> {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const name = `glm-gptel-auth-${version}`;
+  const directory = join(home, name);
+  mkdirSync(directory);
+  cpSync(join(ROOT, 'elisp'), directory, { recursive: true });
+  const about = `(define-package "glm-gptel-auth" "${version}" "Tokens" '((emacs "28.1")))\n`;
+  writeFileSync(join(directory, 'glm-gptel-auth-pkg.el'), about);
+  await run(['tar', '-cf', `${directory}.tar`, '-C', home, name]);
+  return `${directory}.tar`;
+}
+
 for (const { emacs, version } of await emacsen()) {
   describe(`Emacs ${version}`, () => {
-    for (const { how, sinceMajor, form } of installs) {
-      if (Number.parseInt(version, 10) < sinceMajor) continue; // There is no such function.
-      test(how, async () => {
-        const folder = `${home}/${version}-${how}`;
-        const inEmacs = (rest: string) =>
-          run(
-            [
-              emacs,
-              '-Q',
-              '--batch',
-              '--eval',
-              `(progn (require 'package)
-            (setq package-archives nil package-user-dir "${folder}") (package-initialize) ${rest})`,
-            ],
-            { env },
-          );
-        // A checkout that belongs to somebody else is one that git refuses.
-        const git = {
-          GIT_CONFIG_COUNT: '1',
-          GIT_CONFIG_KEY_0: 'safe.directory',
-          GIT_CONFIG_VALUE_0: '*',
-        };
-        const env = { ...BARE_ENV, ...git, HOME: home };
-        const { stderr } = await inEmacs(form);
-        // In another Emacs, since compiling the files has loaded some of them.
-        const { stdout } = await inEmacs(PROOF);
-        assert.match(stdout, /autoload t, loaded from .*glm-gptel-auth\.elc$/, stderr);
-        assert.ok(stdout.includes(folder));
-        assert.doesNotMatch(stderr, /[1-9]\d* failed|glm-gptel-auth\.el.*Warning:/);
+    const inDocs = INSTALLATIONS.filter(
+      (one) => isFor(one, version) && !/straight|elpaca/.test(one.title),
+    );
+    for (const { title, form } of inDocs) {
+      const skip = found.elpa.length === 0 && form.includes(':after gptel') && 'gptel is not here';
+      test(title, { skip }, async () => {
+        const emacsHome = new EmacsHome(emacs, mkdtempSync(join(home, 'docs-')), PACKAGE);
+        // What use-package does is done at each start.
+        await emacsHome.install(form, form.includes('use-package') ? form : '');
+      });
+    }
+
+    test('a tar, such as archives have', async () => {
+      const emacsHome = new EmacsHome(emacs, mkdtempSync(join(home, 'tar-')), PACKAGE);
+      await emacsHome.install(`(package-install-file "${tar}")`);
+    });
+
+    if (Number.parseInt(version, 10) >= 29) {
+      test('package-vc-install', async () => {
+        const emacsHome = new EmacsHome(emacs, mkdtempSync(join(home, 'vc-')), PACKAGE);
+        await emacsHome.install(`(package-vc-install
+          '(glm-gptel-auth :url "file://${ROOT}" :lisp-dir "elisp" :vc-backend Git))`);
       });
     }
   });
