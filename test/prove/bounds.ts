@@ -8,6 +8,8 @@ export const COPIES = {
   helperAtRest: 100,
   /** In the helper, of a key in the key file, after `lock`. */
   keyAfterLock: 50,
+  /** In the helper, of a key that a command printed, after `lock`. */
+  commandKeyAfterLock: 50,
   /** In the helper, of the passphrase, after `lock`. */
   passphraseAfterLock: 20,
 };

@@ -14,21 +14,12 @@ import { KeychainSession } from '../support/keychain.ts';
 import { glmToken, run } from '../support/program.ts';
 import { COPIES } from './bounds.ts';
 import { Canary } from './canary.ts';
+import { atMost, needsMemory, REST_MS } from './copies.ts';
 import { EmacsSession } from './emacs-session.ts';
-import {
-  argumentsOf,
-  canReadMemory,
-  countInMemory,
-  descendants,
-  environmentOf,
-  Sampler,
-} from './processes.ts';
-import { each, notTried, oneRow, type Row, type Trials } from './row.ts';
+import { argumentsOf, countInMemory, descendants, environmentOf, Sampler } from './processes.ts';
+import { each, oneRow, type Row, type Trials } from './row.ts';
 
 const ID = '0123456789abcdef0123456789abcdef';
-
-/** Memory that was freed is used again meanwhile, if it is to be. */
-const REST_MS = 5000;
 
 export const keyIsNowhere: Trials = {
   'Emacs that sends requests': async function* ({ isShort }) {
@@ -52,13 +43,6 @@ async function startSession(): Promise<{ session: KeychainSession; env: Env }> {
   const TMPDIR = join(session.home, 'tmp');
   mkdirSync(TMPDIR, { mode: 0o700 });
   return { session, env: { ...session.env, TMPDIR } };
-}
-
-/** Whether memory can be looked into; otherwise a row that says so. */
-function* needsMemory(trial: string): Generator<Row, boolean> {
-  if (canReadMemory()) return true;
-  yield notTried(trial, 'memory of other processes cannot be read here');
-  return false;
 }
 
 async function* inEmacs(emacs: string, version: string, requests: number): AsyncGenerator<Row> {
@@ -167,27 +151,6 @@ async function* inEmacs(emacs: string, version: string, requests: number): Async
     await glm.stop();
     await session.stop();
   }
-}
-
-/** A row for copies that are known to stay, and their limits. */
-function atMost(
-  trial: string,
-  count: string,
-  copies: Record<string, [seen: number, limit: number]>,
-  faults: string[] = [],
-): Row {
-  const all = Object.entries(copies);
-  return {
-    trial,
-    count,
-    seen: `copies: ${all.map(([what, [seen, limit]]) => `${what} ${seen} (limit ${limit})`).join(', ')}`,
-    faults: [
-      ...faults,
-      ...all
-        .filter(([, [seen, limit]]) => seen > limit)
-        .map(([what, [seen, limit]]) => `${seen} copies of the ${what}, and ${limit} are stated`),
-    ],
-  };
 }
 
 async function* typed(emacs: string, version: string): AsyncGenerator<Row> {

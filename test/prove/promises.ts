@@ -1,6 +1,7 @@
 /** Every promise with the trials that it is put to, and how they are run: some of them side by side. */
 
 import { keepsWorking } from './keeps-working.ts';
+import { keyCommands } from './key-commands.ts';
 import { keyIsNowhere } from './key-is-nowhere.ts';
 import { nobodyGetsIn } from './nobody-gets-in.ts';
 import { nothingBreaksIt } from './nothing-breaks-it.ts';
@@ -16,6 +17,7 @@ const PROMISES: Readonly<Record<string, Trials>> = {
   'Nothing breaks it': nothingBreaksIt,
   'Nobody gets in': nobodyGetsIn,
   'It keeps working': keepsWorking,
+  'A key that a command prints stays where it is': keyCommands,
   'A shared helper gives tokens, and nothing else': { ...sharedHelper, ...overSsh },
 };
 
