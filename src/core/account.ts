@@ -1,7 +1,7 @@
 /** What a key belongs to: a host and a profile. */
 
 import { GlmTokenError } from './errors.ts';
-import { holdsServiceKey } from './key.ts';
+import { holdsServiceKey, SERVICE_KEY } from './key.ts';
 import { hasUnsafeCharacters, shown } from './text.ts';
 
 /** A host and a profile together; each account has at most one key. */
@@ -53,8 +53,9 @@ export function parseProfile(text: string): string {
   // Normalizing can make a text three times as long, so the length is looked at before it too.
   const profile = text.length > 4 * MAX_PROFILE_CHARACTERS ? '' : text.trim().normalize('NFC');
   const isShort = [...profile].length <= MAX_PROFILE_CHARACTERS;
-  if (profile && isShort && !hasUnsafeCharacters(profile) && !holdsServiceKey(profile))
-    return profile;
+  // Also with a word before it or after it, which in a host is a longer label.
+  const hasKey = profile.search(SERVICE_KEY) >= 0;
+  if (profile && isShort && !hasUnsafeCharacters(profile) && !hasKey) return profile;
   throw new GlmTokenError('profileInvalid', {
     given: shown(text),
     maxCharacters: MAX_PROFILE_CHARACTERS,
