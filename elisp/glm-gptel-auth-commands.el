@@ -21,7 +21,7 @@
 (require 'cl-lib)
 (require 'subr-x)
 (require 'glm-gptel-auth)
-(require 'glm-gptel-auth-helper)
+(require 'glm-gptel-auth-request)
 
 (declare-function auth-source-forget-all-cached "auth-source")
 (declare-function auth-source-search "auth-source")

@@ -22,7 +22,7 @@
 (require 'cl-lib)
 (require 'subr-x)
 (require 'glm-gptel-auth)
-(require 'glm-gptel-auth-helper)
+(require 'glm-gptel-auth-request)
 (require 'glm-gptel-auth-commands)
 
 (declare-function gptel-backend-header "ext:gptel-request" t t)

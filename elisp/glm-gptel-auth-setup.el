@@ -23,7 +23,7 @@
 (require 'cl-lib)
 (require 'subr-x)
 (require 'glm-gptel-auth)
-(require 'glm-gptel-auth-helper)
+(require 'glm-gptel-auth-request)
 (require 'glm-gptel-auth-commands)
 
 (defvar gptel-backend)

@@ -22,7 +22,7 @@
 (require 'auth-source)
 (require 'cl-lib)
 (require 'glm-gptel-auth)
-(require 'glm-gptel-auth-helper)
+(require 'glm-gptel-auth-request)
 (eval-when-compile
   (require 'subr-x))
 

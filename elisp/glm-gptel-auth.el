@@ -43,7 +43,11 @@
 ;; This file holds what init.el needs: options, header and backend.  The
 ;; other files are loaded when they are used:
 ;;
-;;   glm-gptel-auth-helper.el    finds glm-token and talks to it
+;;   glm-gptel-auth-messages.el  what is said, and cures of failures
+;;   glm-gptel-auth-program.el   finds glm-token
+;;   glm-gptel-auth-process.el   waits for it; one process for one token
+;;   glm-gptel-auth-helper.el    speaks with the helper
+;;   glm-gptel-auth-request.el   asks for tokens and the rest; passphrases
 ;;   glm-gptel-auth-source.el    serves auth-source
 ;;   glm-gptel-auth-commands.el  store, delete, status, import ...
 ;;   glm-gptel-auth-setup.el     the guided first run
@@ -55,10 +59,10 @@
   (require 'cl-lib)
   (require 'subr-x))
 
-(autoload 'glm-gptel-auth--token "glm-gptel-auth-helper")
-(autoload 'glm-gptel-auth--request "glm-gptel-auth-helper")
-(autoload 'glm-gptel-auth--with-cure "glm-gptel-auth-helper")
-(autoload 'glm-gptel-auth--failure-text "glm-gptel-auth-helper")
+(autoload 'glm-gptel-auth--token "glm-gptel-auth-request")
+(autoload 'glm-gptel-auth--request "glm-gptel-auth-request")
+(autoload 'glm-gptel-auth--with-cure "glm-gptel-auth-messages")
+(autoload 'glm-gptel-auth--failure-text "glm-gptel-auth-messages")
 
 ;; A plain `require' from `load-path' has to offer these commands too; a
 ;; package manager has generated their autoloads already.

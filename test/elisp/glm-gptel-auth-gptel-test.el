@@ -12,7 +12,7 @@
 (require 'ert)
 (require 'cl-lib)
 (require 'glm-gptel-auth)
-(require 'glm-gptel-auth-helper)
+(require 'glm-gptel-auth-request)
 (require 'glm-gptel-auth-commands)
 (require 'glm-gptel-auth-doctor)
 (require 'glm-gptel-auth-setup)

@@ -31,13 +31,15 @@
 (defvar glm-test--after-load (glm-test--surroundings))
 (defvar glm-test--loaded
   (cl-remove-if-not #'featurep '(jsonrpc gptel json auth-source
-                                 glm-gptel-auth-helper glm-gptel-auth-source
+                                 glm-gptel-auth-messages glm-gptel-auth-program
+                                 glm-gptel-auth-process glm-gptel-auth-helper
+                                 glm-gptel-auth-request glm-gptel-auth-source
                                  glm-gptel-auth-commands glm-gptel-auth-setup
                                  glm-gptel-auth-doctor)))
 (let ((noninteractive nil)) (sleep-for 2.1))
 (defvar glm-test--two-seconds-later (glm-test--surroundings))
 
-(require 'glm-gptel-auth-helper)
+(require 'glm-gptel-auth-request)
 (require 'glm-gptel-auth-source)
 (require 'glm-gptel-auth-setup)
 (require 'glm-gptel-auth-doctor)
@@ -163,8 +165,8 @@
          (exec-path '("/nowhere")))
     (make-directory bin t)
     (make-symbolic-link glm-test--node (expand-file-name "node" bin))
-    (cl-letf ((glm-gptel-auth--node-places '("~/.nvm/versions/node/*/bin")))
-      (should (equal (glm-gptel-auth--find-node)
+    (let ((glm-gptel-auth--places '("~/.nvm/versions/node/*/bin")))
+      (should (equal (glm-gptel-auth--find "node")
                      (expand-file-name "node" bin))))
     (delete-directory home t)))
 
@@ -177,7 +179,7 @@ package."
           (directory (file-name-as-directory (expand-file-name "我的 程序" root)))
           (exec-path (list directory))
           (glm-gptel-auth--directory "/nowhere/")
-          (glm-gptel-auth--node-places nil)
+          (glm-gptel-auth--places nil)
           (glm-gptel-auth-command nil))
      (make-directory directory)
      (unwind-protect (progn ,@body)
@@ -273,6 +275,7 @@ or set it to nil to have glm-token searched for"))
 (ert-deftest glm-test-says-how-to-install-what-is-missing ()
   (let ((glm-gptel-auth-command nil)
         (glm-gptel-auth--directory "/nowhere/")
+        (glm-gptel-auth--places nil)
         (exec-path '("/nowhere")))
     (should (equal (glm-test--message #'glm-gptel-auth-token)
                    "GLM: cannot find the program glm-token; \
