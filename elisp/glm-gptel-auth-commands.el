@@ -71,17 +71,20 @@ default of glm-token."
       (let ((host (plist-get account :host))
             (profile (plist-get account :profile)))
         (mapcar (lambda (answer) (unless (equal answer "") answer))
-                (list (completing-read (format-prompt "Host" host)
-                                       glm-gptel-auth-hosts nil nil nil nil host)
-                      (read-string (format-prompt "Profile" profile)
-                                   nil nil profile)))))))
+                (list (completing-read
+                       (format-prompt (glm-gptel-auth--text 'ask-host) host)
+                       glm-gptel-auth-hosts nil nil nil nil host)
+                      (read-string
+                       (format-prompt (glm-gptel-auth--text 'ask-profile) profile)
+                       nil nil profile)))))))
 
 (defun glm-gptel-auth--describe (account)
   "Return ACCOUNT, a plist, as a sentence has it, a string."
-  (let ((host (or (plist-get account :host) "the default host"))
+  (let ((host (or (plist-get account :host)
+                  (glm-gptel-auth--text 'default-host)))
         (profile (plist-get account :profile)))
     (if (member profile '(nil "default")) host
-      (format "%s (profile %s)" host profile))))
+      (glm-gptel-auth--text 'account host profile))))
 
 ;;;; Storing and deleting
 
@@ -98,7 +101,7 @@ signalled again when the user does not agree, or chose a store."
                                        "ERR_STORE_LOCKED"))
              (equal "keychain" (plist-get (and (consp status) status) :store))
              (y-or-n-p (concat (glm-gptel-auth--sentence (nth 2 failure))
-                               "  Keep keys in an encrypted file instead? ")))
+                               (glm-gptel-auth--text 'ask-file-instead))))
         (glm-gptel-auth--request 'store (append params '(:store "file")))
       (signal (car failure) (cdr failure)))))
 
@@ -120,9 +123,11 @@ Return what glm-token answers, a plist."
          (answer (glm-gptel-auth--store-as params)))
     (if (or (eq t (plist-get answer :stored))
             (not (y-or-n-p
-                  (format "A different key (%s) is stored for %s; replace it? "
-                          (or (plist-get answer :existing) "not well-formed")
-                          (glm-gptel-auth--describe answer)))))
+                  (glm-gptel-auth--text
+                   'ask-replace
+                   (or (plist-get answer :existing)
+                       (glm-gptel-auth--text 'not-well-formed))
+                   (glm-gptel-auth--describe answer)))))
         answer
       (glm-gptel-auth--request 'store
                                (append params '(:replace t)
@@ -135,10 +140,11 @@ Return what glm-token answers, a plist."
   "Ask for the key of ACCOUNT, a plist, store it, and return the answer.
 WHAT, a string, is what the prompt says of the key besides.  A key that
 is not well-formed is asked for again."
-  (let ((prompt (format "API key for %s (%s): "
-                        (glm-gptel-auth--describe
-                         (glm-gptel-auth--complete-account account))
-                        what))
+  (let ((prompt (glm-gptel-auth--text
+                 'ask-key
+                 (glm-gptel-auth--describe
+                  (glm-gptel-auth--complete-account account))
+                 what))
         (tries glm-gptel-auth--key-tries)
         (remark "")
         answer)
@@ -149,7 +155,7 @@ is not well-formed is asked for again."
                         (lambda (key) (glm-gptel-auth--store-key account key))))
         (glm-gptel-auth--key-refused
          (setq tries (1- tries)
-               remark (concat (glm-gptel-auth--sentence (nth 2 refusal)) "  "))
+               remark (glm-gptel-auth--sentence (nth 2 refusal)))
          (when (zerop tries) (signal (car refusal) (cdr refusal))))))
     (glm-gptel-auth--after-change account)
     answer))
@@ -185,15 +191,15 @@ ask for them too."
   (interactive (glm-gptel-auth--read-account))
   (glm-gptel-auth--with-user-errors
     (let ((account (glm-gptel-auth--account host profile)))
-      (when (y-or-n-p (format "Delete the key stored for %s? "
-                              (glm-gptel-auth--describe
-                               (glm-gptel-auth--complete-account account))))
+      (when (y-or-n-p (glm-gptel-auth--text
+                       'ask-delete
+                       (glm-gptel-auth--describe
+                        (glm-gptel-auth--complete-account account))))
         (let ((answer (glm-gptel-auth--request 'delete account)))
           (glm-gptel-auth--after-change account)
-          (message (if (eq t (plist-get answer :deleted))
-                       "GLM: deleted the key for %s"
-                     "GLM: no key is stored for %s")
-                   (glm-gptel-auth--describe answer)))))))
+          (glm-gptel-auth--say (if (eq t (plist-get answer :deleted)) 'deleted
+                                 'not-stored)
+                               (glm-gptel-auth--describe answer)))))))
 
 ;;;; The helper
 
@@ -204,8 +210,9 @@ ask for them too."
   (glm-gptel-auth--stop-helper)
   (glm-gptel-auth--with-user-errors
     (let ((status (glm-gptel-auth--request 'status)))
-      (message "GLM: helper restarted (glm-token %s, process %s)"
-               (plist-get status :version) (plist-get status :pid)))))
+      (glm-gptel-auth--say 'restarted
+                           (plist-get status :version)
+                           (plist-get status :pid)))))
 
 ;;;###autoload
 (defun glm-gptel-auth-lock ()
@@ -214,13 +221,15 @@ The OS keychain is not changed: lock it with its own program."
   (interactive)
   ;; The helper ends, since one that hangs could not be told to forget.
   (glm-gptel-auth--stop-helper)
-  (message "GLM: locked"))
+  (glm-gptel-auth--say 'locked))
 
 ;;;; Showing what there is
 
 (defun glm-gptel-auth--show (buffer title rows refresh)
-  "Show TITLE and ROWS, pairs of a name and a text, in the buffer named BUFFER.
-REFRESH is a function that `revert-buffer' calls there."
+  "Show TITLE and ROWS in the buffer named BUFFER.
+Each row is a pair of a name and a text; the name is a string, or a symbol
+that stands for a text of ours.  REFRESH is a function that `revert-buffer'
+calls there."
   (with-current-buffer (get-buffer-create buffer)
     (special-mode)
     (setq-local revert-buffer-function (lambda (&rest _) (funcall refresh)))
@@ -229,8 +238,13 @@ REFRESH is a function that `revert-buffer' calls there."
       (erase-buffer)
       (insert (propertize title 'face 'bold) "\n\n")
       (pcase-dolist (`(,name . ,text) rows)
-        (insert (propertize (format "%-12s" name) 'face 'shadow)
-                (string-replace "\n" margin (if (equal text "") "none" text))
+        (insert (propertize (format "%-12s" (if (symbolp name)
+                                                (glm-gptel-auth--text name)
+                                              name))
+                            'face 'shadow)
+                (string-replace "\n" margin (if (equal text "")
+                                                  (glm-gptel-auth--text 'none)
+                                                text))
                 "\n"))
       (goto-char (point-min)))
     (display-buffer (current-buffer))))
@@ -245,59 +259,63 @@ REFRESH is a function that `revert-buffer' calls there."
 
 (defun glm-gptel-auth--describe-helper (status)
   "Return a description, a string, of the helper that answered STATUS."
-  (format "process %d, glm-token %s, up %s, %d tokens"
-          (plist-get status :pid) (plist-get status :version)
-          (format-seconds "%dd %hh %mm %z%ss" (/ (plist-get status :uptime) 1000))
-          (plist-get status :tokens)))
+  (glm-gptel-auth--text
+   'helper-is (plist-get status :pid) (plist-get status :version)
+   (format-seconds (glm-gptel-auth--text 'uptime)
+                   (/ (plist-get status :uptime) 1000))
+   (plist-get status :tokens)))
 
 (defun glm-gptel-auth--describe-store (status)
   "Return a description, a string, of the store in STATUS, the helper's plist."
-  (concat (plist-get status :title)
-          (pcase (plist-get status :lock)
-            ("locked" ", locked")
-            ("unlocked" ", unlocked")
-            ("new" ", not created yet"))
-          (when (eq t (plist-get status :environment))
-            "; GLM_API_KEY is set and takes precedence")))
+  (let ((store (plist-get status :title))
+        (state (pcase (plist-get status :lock)
+                 ("locked" 'store-locked)
+                 ("unlocked" 'store-unlocked)
+                 ("new" 'store-new))))
+    (when state (setq store (glm-gptel-auth--text state store)))
+    (if (eq t (plist-get status :environment))
+        (glm-gptel-auth--text 'environment-first store)
+      store)))
 
 (defun glm-gptel-auth--describe-accounts (answer)
   "Return a description, a string, of the accounts in ANSWER, a plist."
   (mapconcat (lambda (account)
-               (format "%s: %s (%s)"
-                       (glm-gptel-auth--describe account)
-                       (or (plist-get account :id) "not an API key")
-                       (plist-get account :store)))
+               (glm-gptel-auth--text
+                'account-is
+                (glm-gptel-auth--describe account)
+                (or (plist-get account :id) (glm-gptel-auth--text 'not-a-key))
+                (plist-get account :store)))
              (plist-get answer :accounts) "\n"))
 
 (defun glm-gptel-auth--status-rows ()
   "Return what there is to say of the state of things, a list of pairs."
   (let* ((status (glm-gptel-auth--try 'status))
-         (accounts (glm-gptel-auth--try 'accounts)))
-    `(("Transport" . ,(cond ((glm-gptel-auth--socket)
-                             (format "socket: the helper at %s"
-                                     (glm-gptel-auth--socket)))
-                            ((eq glm-gptel-auth-transport 'helper)
-                             "helper: one process for all tokens")
-                            (t "process: one process for each token")))
-      ("Helper" . ,(if (stringp status) status
-                     (glm-gptel-auth--describe-helper status)))
-      ("Store" . ,(if (stringp status) "unknown"
-                    (glm-gptel-auth--describe-store status)))
-      ("Last token" . ,(if glm-gptel-auth--latency
-                           (format "came in %.1f ms"
-                                   (* 1000 glm-gptel-auth--latency))
-                         "none yet"))
-      ("Accounts" . ,(if (stringp accounts) accounts
-                       (glm-gptel-auth--describe-accounts accounts)))
-      ("Program" . ,(glm-gptel-auth--try-program))
-      ("Versions" . ,(format "glm-gptel-auth %s, Emacs %s"
-                             glm-gptel-auth-version emacs-version)))))
+         (accounts (glm-gptel-auth--try 'accounts))
+         (socket (glm-gptel-auth--socket)))
+    `((transport-row . ,(cond (socket (glm-gptel-auth--text 'transport-socket
+                                                            socket))
+                              ((eq glm-gptel-auth-transport 'helper)
+                               (glm-gptel-auth--text 'transport-helper))
+                              (t (glm-gptel-auth--text 'transport-process))))
+      (helper-row . ,(if (stringp status) status
+                       (glm-gptel-auth--describe-helper status)))
+      (store-row . ,(if (stringp status) (glm-gptel-auth--text 'unknown)
+                      (glm-gptel-auth--describe-store status)))
+      (latency-row . ,(if glm-gptel-auth--latency
+                          (glm-gptel-auth--text 'latency
+                                                (* 1000 glm-gptel-auth--latency))
+                        (glm-gptel-auth--text 'no-latency)))
+      (accounts-row . ,(if (stringp accounts) accounts
+                         (glm-gptel-auth--describe-accounts accounts)))
+      (program-row . ,(glm-gptel-auth--try-program))
+      (versions-row . ,(glm-gptel-auth--text 'versions glm-gptel-auth-version
+                                             emacs-version)))))
 
 ;;;###autoload
 (defun glm-gptel-auth-status ()
   "Show a summary of the helper and what it serves; no secret."
   (interactive)
-  (glm-gptel-auth--show "*glm-token status*" "GLM token status"
+  (glm-gptel-auth--show "*glm-token status*" (glm-gptel-auth--text 'status-title)
                         (glm-gptel-auth--status-rows) #'glm-gptel-auth-status))
 
 ;;;; Import
@@ -312,8 +330,9 @@ REFRESH is a function that `revert-buffer' calls there."
             (insert-file-contents file)
             (goto-char (point-min))
             (cl-loop while (search-forward secret nil t)
-                     collect (format "line %d of %s" (line-number-at-pos)
-                                     (abbreviate-file-name file))
+                     collect (glm-gptel-auth--text
+                              'line-of (line-number-at-pos)
+                              (abbreviate-file-name file))
                      do (forward-line)))))
 
 (defun glm-gptel-auth--import-key (account key)
@@ -321,16 +340,15 @@ REFRESH is a function that `revert-buffer' calls there."
   (condition-case failure
       (let ((answer (glm-gptel-auth--store-key account key)))
         (if (eq t (plist-get answer :stored))
-            (format "stored the key for %s; now remove %s"
-                    (glm-gptel-auth--describe answer)
-                    (string-join
-                     (or (glm-gptel-auth--lines-with key)
-                         (list "its entry from your password store"))
-                     " and "))
-          (format "kept the key for %s" (glm-gptel-auth--describe answer))))
+            (glm-gptel-auth--text
+             'moved (glm-gptel-auth--describe answer)
+             (string-join (or (glm-gptel-auth--lines-with key)
+                              (list (glm-gptel-auth--text 'entry-of-store)))
+                          (glm-gptel-auth--text 'and)))
+          (glm-gptel-auth--text 'kept (glm-gptel-auth--describe answer))))
     (glm-gptel-auth--failure
-     (format "%s: %s" (glm-gptel-auth--describe account)
-             (glm-gptel-auth--failure-text failure)))))
+     (glm-gptel-auth--text 'not-moved (glm-gptel-auth--describe account)
+                           (glm-gptel-auth--failure-text failure)))))
 
 (defun glm-gptel-auth--import-entry (entry)
   "Import the key of ENTRY of auth-source if the user agrees.
@@ -341,8 +359,8 @@ Return what to tell the user, a string, or nil."
                    (plist-get entry :host)
                    (glm-gptel-auth--profile-of (plist-get entry :user)))))
     (when (and (stringp key)
-               (y-or-n-p (format "Move the key for %s into glm-token? "
-                                 (glm-gptel-auth--describe account))))
+               (y-or-n-p (glm-gptel-auth--text
+                          'ask-move (glm-gptel-auth--describe account))))
       (glm-gptel-auth--import-key account key))))
 
 ;;;###autoload
@@ -358,8 +376,9 @@ of yours is edited."
                                       :require '(:secret)))
          (reports (delq nil (mapcar #'glm-gptel-auth--import-entry entries))))
     (glm-gptel-auth--forget)
-    (message "GLM: %s" (if reports (string-join reports "\n     ")
-                         "no key was moved"))))
+    (message "%s" (glm-gptel-auth--text
+                   'glm (if reports (string-join reports "\n     ")
+                          (glm-gptel-auth--text 'none-moved))))))
 
 (provide 'glm-gptel-auth-commands)
 ;;; glm-gptel-auth-commands.el ends here

@@ -57,24 +57,11 @@ Without its code, since the cure for that may be this doctor."
   (condition-case failure
       (glm-gptel-auth--finding
        "program" "ok"
-       (format "%s (%s)" (string-join (glm-gptel-auth--program) " ")
-               (if glm-gptel-auth-command "set by `glm-gptel-auth-command'"
-                 "found automatically")))
+       (glm-gptel-auth--text (if glm-gptel-auth-command 'program-set
+                               'program-found)
+                             (string-join (glm-gptel-auth--program) " ")))
     (glm-gptel-auth--failure
      (glm-gptel-auth--failed-finding "program" failure))))
-
-(defun glm-gptel-auth--check-path ()
-  "Return a finding on whether node is found without searching for it."
-  (cond ((executable-find "node")
-         (glm-gptel-auth--finding "path" "ok" "node is on `exec-path'"))
-        (glm-gptel-auth-command
-         (glm-gptel-auth--finding
-          "path" "ok"
-          "node is not on `exec-path', and `glm-gptel-auth-command' is set"))
-        (t (glm-gptel-auth--finding
-            "path" "warning"
-            "node is not on `exec-path', as is usual when a desktop starts Emacs"
-            "set `glm-gptel-auth-command' as glm-token setup prints it"))))
 
 (defun glm-gptel-auth--gptel-version ()
   "Return the version of gptel, a string, or nil when there is none."
@@ -84,37 +71,31 @@ Without its code, since the cure for that may be this doctor."
       (insert-file-contents file nil 0 4000)
       (lm-header "version"))))
 
-(defconst glm-gptel-auth--gptel-troubles
-  '(("0.9.9.5" . "shows the token in the process list"))
-  "What is wrong with old versions of gptel, an alist.
-Each key is the first version that is better.")
+(defconst glm-gptel-auth--discreet-gptel "0.9.9.5"
+  "First version of gptel that keeps tokens out of the process list.")
 
 (defun glm-gptel-auth--check-gptel ()
   "Return a finding on the version of gptel."
-  (let* ((version (glm-gptel-auth--gptel-version))
-         (trouble (and version
-                       (cl-find-if (lambda (trouble)
-                                     (version< version (car trouble)))
-                                   glm-gptel-auth--gptel-troubles))))
+  (let ((version (glm-gptel-auth--gptel-version)))
     (cond ((null version)
            (glm-gptel-auth--finding
-            "gptel" "warning" "gptel is not installed"
-            "for other packages: M-x glm-gptel-auth-source-enable"))
-          (trouble
+            "gptel" "warning" (glm-gptel-auth--text 'no-gptel)
+            (glm-gptel-auth--text 'other-packages)))
+          ((version< version glm-gptel-auth--discreet-gptel)
            (glm-gptel-auth--finding
-            "gptel" "warning" (format "gptel %s %s" version (cdr trouble))
-            (format "update gptel to %s or later" (car trouble))))
-          (t (glm-gptel-auth--finding "gptel" "ok"
-                                      (format "version %s" version))))))
+            "gptel" "warning" (glm-gptel-auth--text 'gptel-shows-token version)
+            (glm-gptel-auth--text 'update-gptel
+                                  glm-gptel-auth--discreet-gptel)))
+          (t (glm-gptel-auth--finding
+              "gptel" "ok" (glm-gptel-auth--text 'version version))))))
 
 (defun glm-gptel-auth--check-log ()
   "Return a finding on whether gptel logs tokens."
   (if (eq (bound-and-true-p gptel-log-level) 'debug)
       (glm-gptel-auth--finding
-       "log" "warning"
-       "`gptel-log-level' is debug, so gptel writes tokens to a buffer"
-       "set it to nil or info")
-    (glm-gptel-auth--finding "log" "ok" "gptel logs no tokens")))
+       "log" "warning" (glm-gptel-auth--text 'log-on)
+       (glm-gptel-auth--text 'mend-log))
+    (glm-gptel-auth--finding "log" "ok" (glm-gptel-auth--text 'log-off))))
 
 (defun glm-gptel-auth--source-p ()
   "Return non-nil when glm-token is a source of auth-source."
@@ -126,12 +107,10 @@ Each key is the first version that is better.")
               (bound-and-true-p auth-source-backend-parser-functions))
     (list (if (glm-gptel-auth--source-p)
               (glm-gptel-auth--finding "auth-source" "ok"
-                                       "glm-token is one of `auth-sources'")
-            (glm-gptel-auth--finding
-             "auth-source" "warning"
-             "glm-token is not in `auth-sources', which was set after \
-M-x glm-gptel-auth-source-enable"
-             "in init.el, enable it after the line that sets `auth-sources'")))))
+                                       (glm-gptel-auth--text 'source-on))
+            (glm-gptel-auth--finding "auth-source" "warning"
+                                     (glm-gptel-auth--text 'source-lost)
+                                     (glm-gptel-auth--text 'mend-source))))))
 
 ;;;; Backends
 
@@ -163,16 +142,15 @@ M-x glm-gptel-auth-source-enable"
                   (glm-gptel-auth--account-of-backend backend))))
     (cond ((glm-gptel-auth--our-header-p backend)
            (glm-gptel-auth--finding
-            "backend" "ok" (format "%s: tokens for %s" name account)))
+            "backend" "ok" (glm-gptel-auth--text 'backend-ours name account)))
           ((glm-gptel-auth--key-from-source-p backend)
            (glm-gptel-auth--finding
             "backend" "ok"
-            (format "%s: tokens for %s, through auth-source" name account)))
+            (glm-gptel-auth--text 'backend-by-source name account)))
           (t (glm-gptel-auth--finding
               "backend" "warning"
-              (format "%s: does not get its token for %s from glm-token"
-                      name account)
-              "make it with `glm-gptel-auth-make-backend'")))))
+              (glm-gptel-auth--text 'backend-other name account)
+              (glm-gptel-auth--text 'mend-backend))))))
 
 (defun glm-gptel-auth--check-backends ()
   "Return findings on the backends of gptel that are for GLM."
@@ -180,13 +158,12 @@ M-x glm-gptel-auth-source-enable"
     (cond (backends (mapcar #'glm-gptel-auth--check-backend backends))
           ((featurep 'gptel)
            (list (glm-gptel-auth--finding
-                  "backend" "warning" "gptel has no backend for GLM"
-                  "run M-x glm-gptel-auth-setup")))
+                  "backend" "warning" (glm-gptel-auth--text 'no-backend)
+                  (glm-gptel-auth--text 'run 'glm-gptel-auth-setup))))
           ((glm-gptel-auth--gptel-version)
            (list (glm-gptel-auth--finding
-                  "backend" "unchecked"
-                  "gptel is not loaded yet, and so has no backends"
-                  "run M-x gptel, and then check again"))))))
+                  "backend" "unchecked" (glm-gptel-auth--text 'gptel-not-loaded)
+                  (glm-gptel-auth--text 'load-gptel)))))))
 
 ;;;; What glm-token finds
 
@@ -233,12 +210,11 @@ accounts share is reached twice, but not in the same time."
   "Return a finding on the helper, whose version is VERSION, a string."
   (if (equal version glm-gptel-auth-version)
       (glm-gptel-auth--finding "helper" "ok"
-                               (format "answers, version %s" version))
+                               (glm-gptel-auth--text 'helper-answers version))
     (glm-gptel-auth--finding
      "helper" "warning"
-     (format "glm-token is version %s, but glm-gptel-auth is %s"
-             version glm-gptel-auth-version)
-     "update both, then M-x glm-gptel-auth-restart")))
+     (glm-gptel-auth--text 'versions-differ version glm-gptel-auth-version)
+     (glm-gptel-auth--text 'update-both))))
 
 (defun glm-gptel-auth--broken-helper (failure)
   "Return findings on a helper that does not answer.
@@ -246,11 +222,10 @@ FAILURE is what was caught.  What node or glm-token wrote is shown whole."
   (list (glm-gptel-auth--failed-finding "helper" failure)
         (when glm-gptel-auth--last-words
           (glm-gptel-auth--finding
-           "its output" "unchecked"
+           "output" "unchecked"
            (string-join (seq-take glm-gptel-auth--last-words 20) "\n")))
         (glm-gptel-auth--finding
-         "the rest" "unchecked"
-         "store, keys, hosts and clock are checked by the helper")))
+         "rest" "unchecked" (glm-gptel-auth--text 'rest-unchecked))))
 
 (defun glm-gptel-auth--ask-doctor (live)
   "Return findings on the helper, and those of glm-token's own doctor.
@@ -272,9 +247,8 @@ LIVE non-nil means to send a token to the service."
                 (unless live
                   (list (glm-gptel-auth--finding
                          "live" "unchecked"
-                         "whether the service accepts a token"
-                         "C-u M-x glm-gptel-auth-doctor sends one chat \
-request of one token")))))
+                         (glm-gptel-auth--text 'live-unchecked)
+                         (glm-gptel-auth--text 'check-live))))))
     (glm-gptel-auth--failure
      (delq nil (glm-gptel-auth--broken-helper failure)))))
 
@@ -285,7 +259,6 @@ request of one token")))))
 First what only Emacs can see, then what glm-token's doctor finds.  LIVE
 non-nil means to send a token to the service."
   (append (list (glm-gptel-auth--check-program)
-                (glm-gptel-auth--check-path)
                 (glm-gptel-auth--check-gptel)
                 (glm-gptel-auth--check-log))
           (glm-gptel-auth--check-source)
@@ -299,7 +272,9 @@ non-nil means to send a token to the service."
                  ("ok" 'success) ("warning" 'warning)
                  ("unchecked" 'shadow) (_ 'error))))
     (cons (plist-get finding :check)
-          (concat (propertize (format "%-10s" level) 'face face)
+          (concat (propertize (format "%-10s" (glm-gptel-auth--text
+                                               (intern (concat "level-" level))))
+                              'face face)
                   (if (equal level "ok") (plist-get finding :message)
                     (glm-gptel-auth--with-cure (plist-get finding :message)
                                                (plist-get finding :code)
@@ -313,8 +288,10 @@ non-nil means to send a token to the service."
                                findings)))
          (problems (funcall count '("warning" "failure")))
          (checks (+ problems (funcall count '("ok")))))
-    (if (zerop problems) (format "no problems in the %d checks made" checks)
-      (format (ngettext "%d problem" "%d problems" problems) problems))))
+    (pcase problems
+      (0 (glm-gptel-auth--text 'no-problems checks))
+      (1 (glm-gptel-auth--text 'one-problem problems))
+      (_ (glm-gptel-auth--text 'problems problems)))))
 
 ;;;###autoload
 (defun glm-gptel-auth-doctor (&optional live)
@@ -322,12 +299,12 @@ non-nil means to send a token to the service."
 This asks the hosts too, and may take 20 seconds.  With a prefix argument,
 LIVE, send one chat request of one token to the service for each account."
   (interactive "P")
-  (message "GLM: checking ...")
+  (glm-gptel-auth--say 'checking)
   (let ((findings (glm-gptel-auth--findings live)))
     (message nil)
     (glm-gptel-auth--show
      "*glm-token doctor*"
-     (concat "GLM token doctor: " (glm-gptel-auth--verdict findings))
+     (glm-gptel-auth--text 'doctor-title (glm-gptel-auth--verdict findings))
      (mapcar #'glm-gptel-auth--finding-row findings)
      (lambda () (glm-gptel-auth-doctor live)))))
 

@@ -41,12 +41,6 @@
 (defvar glm-gptel-auth--launches 0
   "Number of helpers that were started, which keeps their buffers apart.")
 
-(defun glm-gptel-auth--chinese-p ()
-  "Return non-nil when this Emacs is set up for Chinese."
-  (or (string-prefix-p "Chinese" current-language-environment)
-      (string-prefix-p "zh" (or (getenv "LC_ALL") (getenv "LC_MESSAGES")
-                                (getenv "LANG") ""))))
-
 (defun glm-gptel-auth--framed-p (process string)
   "Return non-nil when STRING, just come from PROCESS, can be JSON-RPC.
 Otherwise end PROCESS.  The regexp by which jsonrpc.el searches for a
@@ -78,20 +72,15 @@ header can take minutes on noise, and nothing can interrupt it."
     (unless (member socket '(nil ""))
       (expand-file-name socket (glm-gptel-auth--local-directory)))))
 
-(defconst glm-gptel-auth--socket-hint
-  (concat "start the helper (glm-token daemon --socket), or log in again"
-          " with the ssh -R that forwards it")
-  "What to do when a socket gives no answer.")
-
 (defun glm-gptel-auth--open-socket (name socket)
   "Connect to the helper at SOCKET as a process with NAME, and return it."
   (condition-case err
       (make-network-process :name name :family 'local :service socket
                             :noquery t :coding 'utf-8-emacs-unix)
     (file-error
-     (glm-gptel-auth--fail nil (format "nothing answers at %s (%s)"
-                                       socket (nth 2 err))
-                           glm-gptel-auth--socket-hint))))
+     (glm-gptel-auth--fail nil (glm-gptel-auth--text 'socket-silent
+                                                     socket (nth 2 err))
+                           (glm-gptel-auth--text 'mend-socket)))))
 
 (defun glm-gptel-auth--connect (process)
   "Speak JSON-RPC with PROCESS, a helper that was just started."
@@ -129,8 +118,8 @@ Function ON-RESULT or ON-ERROR is called with the answer."
 A refusal is kept as a property of PROCESS."
   (glm-gptel-auth--send
    process 'initialize
-   (append (list :protocol glm-gptel-auth--protocol)
-           (when (glm-gptel-auth--chinese-p) '(:locale "zh")))
+   (list :protocol glm-gptel-auth--protocol
+         :locale (glm-gptel-auth--language))
    #'ignore
    (lambda (err)
      (process-put process 'glm-gptel-auth-refusal err))))
@@ -215,17 +204,15 @@ It is a list of the lines that are not blank."
                     "\n" t "[ \t\r]+"))))
 
 (defun glm-gptel-auth--summarize-errors (lines)
-  "Return the gist of LINES of standard error, a string.
-It is in parentheses after a space, or empty.  When node itself fails, one
-line says why, among others that repeat code."
+  "Return the gist of LINES of standard error, a string, or nil for none.
+When node itself fails, one line says why, among others that repeat code."
   (let ((reason (cl-loop for line in lines
                          thereis (and (string-match-p "\\`[A-Za-z]*Error\\b"
                                                       line)
                                       line))))
-    (if (null lines) ""
-      (format " (%s)" (truncate-string-to-width
-                       (or reason (string-join lines "; "))
-                       200 nil nil "...")))))
+    (when lines
+      (truncate-string-to-width (or reason (string-join lines "; "))
+                                200 nil nil "..."))))
 
 (defun glm-gptel-auth--describe-trouble (process err)
   "Return what is wrong with PROCESS, a helper: a message and a hint or nil.
@@ -233,18 +220,18 @@ ERR is the error that it answered, a plist, or nil."
   (let ((data (plist-get err :data)))
     (cond (data (list (plist-get err :message) (plist-get data :hint)))
           ((process-live-p process)
-           (list "the helper did not answer in time" nil))
+           (list (glm-gptel-auth--text 'helper-late) nil))
           ((process-get process 'glm-gptel-auth-socket)
-           (list (format "%s was closed without an answer"
-                         (process-get process 'glm-gptel-auth-socket))
-                 glm-gptel-auth--socket-hint))
+           (list (glm-gptel-auth--text
+                  'socket-closed (process-get process 'glm-gptel-auth-socket))
+                 (glm-gptel-auth--text 'mend-socket)))
           (t (setq glm-gptel-auth--last-words
                    (glm-gptel-auth--error-lines process))
-             (list (format "the helper ended with status %s%s"
-                           (process-exit-status process)
-                           (glm-gptel-auth--summarize-errors
-                            glm-gptel-auth--last-words))
-                   nil)))))
+             (let ((gist (glm-gptel-auth--summarize-errors
+                          glm-gptel-auth--last-words)))
+               (list (glm-gptel-auth--text (if gist 'helper-said 'helper-ended)
+                                           (process-exit-status process) gist)
+                     nil))))))
 
 (defun glm-gptel-auth--ask-helper (method params)
   "Ask the helper to do METHOD with PARAMS.

@@ -1,4 +1,4 @@
-;;; glm-gptel-auth-messages.el --- What Emacs says  -*- lexical-binding: t; -*-
+;;; glm-gptel-auth-messages.el --- What Emacs says, in English and Chinese  -*- lexical-binding: t; -*-
 
 ;; Copyright (C) 2026 The glm-token developers
 
@@ -12,14 +12,255 @@
 
 ;;; Commentary:
 
-;; What is said of a failure, and which command is its cure.
+;; Every text that Emacs shows by itself, in both languages, and how a failure
+;; is said with its cure.  What glm-token says comes in the same language.
 
 ;;; Code:
 
+(require 'seq)
+
+;;;; The language
+
+(defun glm-gptel-auth--language ()
+  "Return the language of this Emacs for us, a string: \"en\" or \"zh\".
+It is that of environment variable GLM_TOKEN_LANG; else Chinese when the
+language environment or the locale is."
+  (let ((chosen (getenv "GLM_TOKEN_LANG"))
+        (locale (seq-find (lambda (value) (not (member value '(nil ""))))
+                          (mapcar #'getenv '("LC_ALL" "LC_MESSAGES" "LANG")))))
+    (cond ((member chosen '("en" "zh")) chosen)
+          ((string-prefix-p "Chinese" current-language-environment) "zh")
+          ((and locale (string-prefix-p "zh" locale)) "zh")
+          (t "en"))))
+
+;;;; The texts
+
+(defconst glm-gptel-auth--texts
+  '(;; How texts are put together
+    (glm "GLM: %s" "GLM：%s")
+    (glm-code "GLM %s: %s" "GLM %s：%s")
+    (with-cure "%s; %s" "%s；%s")
+    (run "run M-x %s" "请运行 M-x %s")
+    (sentence "%s. " "%s。")
+    (account "%s (profile %s)" "%s（profile %s）")
+    (default-host "the default host" "默认主机")
+    (none "none" "无")
+
+    ;; Finding glm-token
+    (not-found "cannot find %s" "找不到 %s")
+    (check-command "check `glm-gptel-auth-command', or set it to nil to have \
+glm-token searched for"
+                   "请检查 glm-gptel-auth-command；设为 nil 则自动查找 glm-token")
+    (set-command "set `glm-gptel-auth-command' as glm-token setup prints it"
+                 "请按 glm-token setup 的输出设置 glm-gptel-auth-command")
+    (no-node "cannot find node, which runs glm-token"
+             "找不到运行 glm-token 所需的 node")
+    (no-program "cannot find the program glm-token" "找不到程序 glm-token")
+
+    ;; Asking it
+    (waiting "waiting for the keychain; does it ask to be unlocked? \
+(C-g to give up)"
+             "正在等待系统钥匙串，它可能在等你解锁（按 C-g 放弃）")
+    (print-late "glm-token did not answer within %s s"
+                "glm-token 在 %s 秒内没有回答")
+    (print-ended "glm-token ended with status %s" "glm-token 已退出，状态码 %s")
+    (no-token "glm-token gave no token" "glm-token 没有给出令牌")
+    (helper-late "the helper did not answer in time" "常驻进程没有及时回答")
+    (helper-ended "the helper ended with status %s" "常驻进程已退出，状态码 %s")
+    (helper-said "the helper ended with status %s (%s)"
+                 "常驻进程已退出，状态码 %s（%s）")
+    (socket-silent "nothing answers at %s (%s)" "%s 没有响应（%s）")
+    (socket-closed "%s was closed without an answer" "%s 没有回答就关闭了")
+    (mend-socket "start the helper (glm-token daemon --socket), or log in \
+again with the ssh -R that forwards it"
+                 "请启动常驻进程（glm-token daemon --socket），或用转发它的 ssh -R \
+重新登录")
+
+    ;; The passphrase
+    (ask-passphrase "Passphrase of the GLM key file: " "GLM 加密文件的口令：")
+    (ask-new-passphrase "New passphrase for the GLM key file: "
+                        "GLM 加密文件的新口令：")
+    (ask-passphrase-again "Wrong passphrase. Try again: "
+                          "口令错误，请重新输入：")
+    (passphrase-needed "the key file needs its passphrase" "需要加密文件的口令")
+    (set-passphrase-file "set GLM_TOKEN_PASSPHRASE_FILE"
+                         "请设置 GLM_TOKEN_PASSPHRASE_FILE")
+    (use-helper "set `glm-gptel-auth-transport' to helper, which asks for it"
+                "请把 glm-gptel-auth-transport 设为 helper，它会询问口令")
+    (file-locked "the key file is locked" "加密文件已锁定")
+    (asks-later "the next request asks for its passphrase" "下次请求时会询问口令")
+    (asking-already "the passphrase is already being asked for" "正在询问口令")
+    (answer-first "type it in the minibuffer, and then try again"
+                  "请先在 minibuffer 中输入，然后重试")
+
+    ;; Keys
+    (ask-host "Host" "主机")
+    (ask-profile "Profile" "Profile")
+    (ask-file-instead "Keep keys in an encrypted file instead? "
+                      "是否改为保存在加密文件中？")
+    (ask-replace "A different key (%s) is stored for %s; replace it? "
+                 "%2$s 已保存了另一个 key（%1$s），是否替换？")
+    (not-well-formed "not well-formed" "格式不正确")
+    (ask-key "API key for %s (%s): " "%s 的 API key（%s）：")
+    (kept "kept the key for %s" "保留了 %s 原有的 key")
+    (ask-delete "Delete the key stored for %s? " "是否删除 %s 的 key？")
+    (deleted "deleted the key for %s" "已删除 %s 的 key")
+    (not-stored "no key is stored for %s" "没有保存 %s 的 key")
+    (ask-move "Move the key for %s into glm-token? "
+              "是否把 %s 的 key 移入 glm-token？")
+    (moved "stored the key for %s; now remove %s"
+           "已保存 %s 的 key；现在请删除%s")
+    (line-of "line %d of %s" " %2$s 的第 %1$d 行")
+    (entry-of-store "its entry from your password store" "密码库中的对应条目")
+    (and " and " "和")
+    (not-moved "%s: %s" "%s：%s")
+    (none-moved "no key was moved" "没有移动任何 key")
+
+    ;; The helper, and what there is
+    (restarted "helper restarted (glm-token %s, process %s)"
+               "已重启常驻进程（glm-token %s，进程 %s）")
+    (locked "locked" "已锁定")
+    (status-title "GLM token status" "GLM 令牌状态")
+    (transport-row "Transport" "方式")
+    (transport-socket "socket: the helper at %s" "套接字：%s 处的常驻进程")
+    (transport-helper "helper: one process for all tokens"
+                      "helper：所有令牌共用一个进程")
+    (transport-process "process: one process for each token"
+                       "process：每个令牌启动一个进程")
+    (helper-row "Helper" "常驻进程")
+    (helper-is "process %d, glm-token %s, up %s, %d tokens"
+               "进程 %d，glm-token %s，已运行 %s，签发令牌 %d 个")
+    (uptime "%dd %hh %mm %z%ss" "%d 天 %h 小时 %m 分 %z%s 秒")
+    (store-row "Store" "存储位置")
+    (store-locked "%s, locked" "%s，已锁定")
+    (store-unlocked "%s, unlocked" "%s，已解锁")
+    (store-new "%s, not created yet" "%s，尚未创建")
+    (environment-first "%s; GLM_API_KEY is set and takes precedence"
+                       "%s；已设置 GLM_API_KEY，它优先")
+    (unknown "unknown" "未知")
+    (latency-row "Last token" "最近的令牌")
+    (latency "came in %.1f ms" "耗时 %.1f 毫秒")
+    (no-latency "none yet" "还没有")
+    (accounts-row "Accounts" "账户")
+    (account-is "%s: %s (%s)" "%s：%s（%s）")
+    (not-a-key "not an API key" "不是 API key")
+    (program-row "Program" "程序")
+    (versions-row "Versions" "版本")
+    (versions "glm-gptel-auth %s, Emacs %s" "glm-gptel-auth %s，Emacs %s")
+
+    ;; The guided first run
+    (setup-title "GLM setup" "GLM 设置")
+    (service "Service" "服务")
+    (plan "Plan" "套餐")
+    (get-key "Get the API key at" "在这个网页获取 API key：")
+    (open-page "Open this page in a browser" "在浏览器中打开这个网页")
+    (key-goes "It goes from the prompt to glm-token, which keeps it; Emacs \
+does not."
+              "输入的 key 直接交给 glm-token 保存，Emacs 不会保留。")
+    (ask-use-key "Key %s is stored for %s; use it? "
+                 "%2$s 已保存了 key %1$s，是否使用它？")
+    (key-row "Key" "key")
+    (stored-already "stored already" "已经保存过")
+    (stored-in "stored in %s" "保存在%s")
+    (kept-in "the one before is kept, in %s" "保留原有的 key，在%s")
+    (check-row "Check" "验证")
+    (ask-check "Send one chat request of one token to %s, to check the key? "
+               "是否向 %s 验证 key？会发送一次只要一个 token 的对话请求。")
+    (asking "asking %s ..." "正在询问 %s……")
+    (not-checked "whether the service accepts the key was not checked"
+                 "未验证服务是否接受这个 key")
+    (in-use "in use for this session; M-x gptel starts a chat"
+            "已在本次会话中启用；M-x gptel 开始对话")
+    (setup-ended "glm-token setup emacs ended with status %s"
+                 "glm-token setup emacs 已退出，状态码 %s")
+    (put-lines "To have this in every session, put these lines into your \
+init.el:"
+               "如需在每次启动时生效，请把以下几行写入 init.el：")
+    (insert-lines "Insert them" "插入")
+    (copy-lines "Copy them" "复制")
+    (ask-buffer "Insert the lines into buffer: " "把配置插入到哪个缓冲区：")
+    (copied "copied" "已复制")
+    (inserted "inserted; save the buffer to keep it" "已插入；请记得保存缓冲区")
+
+    ;; The doctor
+    (checking "checking ..." "正在检查……")
+    (doctor-title "GLM token doctor: %s" "GLM 令牌检查：%s")
+    (no-problems "no problems in the %d checks made" "检查了 %d 项，没有问题")
+    (one-problem "%d problem" "%d 个问题")
+    (problems "%d problems" "%d 个问题")
+    (level-ok "ok" "正常")
+    (level-warning "warning" "警告")
+    (level-failure "failure" "失败")
+    (level-unchecked "unchecked" "未检查")
+    (program-set "%s (set by `glm-gptel-auth-command')"
+                 "%s（由 glm-gptel-auth-command 指定）")
+    (program-found "%s (found automatically)" "%s（自动找到）")
+    (version "version %s" "版本 %s")
+    (no-gptel "gptel is not installed" "尚未安装 gptel")
+    (install-gptel "M-x package-install RET gptel" "请运行 M-x package-install RET gptel")
+    (other-packages "for other packages: M-x glm-gptel-auth-source-enable"
+                    "其他包请用 M-x glm-gptel-auth-source-enable")
+    (gptel-shows-token "gptel %s shows the token in the process list"
+                       "gptel %s 会在进程列表中暴露令牌")
+    (update-gptel "update gptel to %s or later" "请把 gptel 更新到 %s 或更高版本")
+    (log-off "gptel logs no tokens" "gptel 不记录令牌")
+    (log-on "`gptel-log-level' is debug, so gptel writes tokens to a buffer"
+            "gptel-log-level 为 debug，gptel 会把令牌写入缓冲区")
+    (mend-log "set it to nil or info" "请把它设为 nil 或 info")
+    (source-on "glm-token is one of `auth-sources'" "auth-sources 中有 glm-token")
+    (source-lost "glm-token is not in `auth-sources', which was set after \
+M-x glm-gptel-auth-source-enable"
+                 "auth-sources 中没有 glm-token：它在 \
+M-x glm-gptel-auth-source-enable 之后被重新设置")
+    (mend-source "in init.el, enable it after the line that sets `auth-sources'"
+                 "在 init.el 中，请在设置 auth-sources 之后再启用")
+    (backend-ours "%s: tokens for %s" "%s：使用 %s 的令牌")
+    (backend-by-source "%s: tokens for %s, through auth-source"
+                       "%s：使用 %s 的令牌，经由 auth-source")
+    (backend-other "%s: does not get its token for %s from glm-token"
+                   "%s：%s 的令牌不是来自 glm-token")
+    (mend-backend "make it with `glm-gptel-auth-make-backend'"
+                  "请用 glm-gptel-auth-make-backend 创建")
+    (no-backend "gptel has no backend for GLM" "gptel 没有 GLM 的 backend")
+    (gptel-not-loaded "gptel is not loaded yet, and so has no backends"
+                      "gptel 尚未加载，因此还没有 backend")
+    (load-gptel "run M-x gptel, and then check again"
+                "请运行 M-x gptel，然后再检查一次")
+    (helper-answers "answers, version %s" "有响应，版本 %s")
+    (versions-differ "glm-token is version %s, but glm-gptel-auth is %s"
+                     "glm-token 的版本是 %s，而 glm-gptel-auth 是 %s")
+    (update-both "update both, then M-x glm-gptel-auth-restart"
+                 "请更新两者，然后运行 M-x glm-gptel-auth-restart")
+    (rest-unchecked "store, keys, hosts and clock are checked by the helper"
+                    "存储位置、key、主机和时钟由常驻进程检查")
+    (live-unchecked "whether the service accepts a token" "服务是否接受令牌")
+    (check-live "C-u M-x glm-gptel-auth-doctor sends one chat request of one \
+token"
+                "C-u M-x glm-gptel-auth-doctor 会发送一次只要一个 token 的对话请求")
+
+    ;; The backend
+    (no-such-effort ":effort is one of %s" ":effort 只能是 %s"))
+  "What Emacs says by itself: names, each with its English and its Chinese.
+They are formats; Chinese may take the arguments in another order.")
+
+(defun glm-gptel-auth--text (name &rest args)
+  "Return the text NAME, a symbol, in the user's language, a string.
+It is formatted with ARGS, or as it stands when there are none."
+  (pcase-let* ((`(,english ,chinese) (cdr (assq name glm-gptel-auth--texts)))
+               (text (if (equal "zh" (glm-gptel-auth--language)) chinese
+                       english)))
+    (if args (apply #'format text args) text)))
+
+(defun glm-gptel-auth--say (name &rest args)
+  "Show the text NAME, a symbol, formatted with ARGS, in the echo area."
+  (message "%s" (glm-gptel-auth--text
+                 'glm (apply #'glm-gptel-auth--text name args))))
 
 ;;;; Failures
 
 (define-error 'glm-gptel-auth--failure "GLM token")
+
+(define-error 'glm-gptel-auth--key-refused "GLM key" 'glm-gptel-auth--failure)
 
 (defconst glm-gptel-auth--cures
   '(("ERR_KEY_NOT_FOUND" . glm-gptel-auth-store)
@@ -34,15 +275,13 @@ of the service.  For all others, its own hint says what to do.")
   "Return MESSAGE with the cure for CODE, or else with HINT.
 All are strings; CODE and HINT may be nil."
   (let* ((command (cdr (assoc code glm-gptel-auth--cures)))
-         (cure (if command (format "run M-x %s" command) hint)))
-    (if cure (format "%s; %s" message cure) message)))
+         (cure (if command (glm-gptel-auth--text 'run command) hint)))
+    (if cure (glm-gptel-auth--text 'with-cure message cure) message)))
 
 (defun glm-gptel-auth--fail (code message &optional hint)
   "Signal a failure with CODE, MESSAGE and HINT.
 MESSAGE is a string, and each of the others a string or nil."
   (signal 'glm-gptel-auth--failure (list code message hint)))
-
-(define-error 'glm-gptel-auth--key-refused "GLM key" 'glm-gptel-auth--failure)
 
 (defun glm-gptel-auth--failure-text (failure)
   "Return what to say of FAILURE, a caught `glm-gptel-auth--failure'.
@@ -52,8 +291,9 @@ When a key that was typed was refused, \"store it\" is no cure."
      message (unless (eq kind 'glm-gptel-auth--key-refused) code) hint)))
 
 (defun glm-gptel-auth--sentence (message)
-  "Return MESSAGE, a string of glm-token's, as a sentence of its own."
-  (concat (upcase (substring message 0 1)) (substring message 1) "."))
+  "Return MESSAGE, a string of glm-token's, as a sentence before a question."
+  (glm-gptel-auth--text
+   'sentence (concat (upcase (substring message 0 1)) (substring message 1))))
 
 (provide 'glm-gptel-auth-messages)
 ;;; glm-gptel-auth-messages.el ends here

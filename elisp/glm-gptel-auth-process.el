@@ -67,7 +67,7 @@ own limit when a process closed its output and lives on (Emacs 28, 30)."
 
 (defun glm-gptel-auth--say-waiting ()
   "Say that the keychain waits for its user; return until when to wait."
-  (message "GLM: waiting for the keychain; does it ask to be unlocked? (C-g to give up)")
+  (glm-gptel-auth--say 'waiting)
   (glm-gptel-auth--seconds-from-now glm-gptel-auth--unlock-seconds))
 
 ;;;; A process for one token
@@ -144,8 +144,8 @@ Each may be nil."
                          (lambda (text) (setq output (concat output text)))))
           (unless (glm-gptel-auth--await-exit process errors)
             (glm-gptel-auth--fail
-             "ERR_DAEMON" (format "glm-token did not answer within %s s"
-                                  glm-gptel-auth-timeout)))
+             "ERR_DAEMON" (glm-gptel-auth--text 'print-late
+                                                glm-gptel-auth-timeout)))
           (if (eql 0 (process-exit-status process))
               (glm-gptel-auth--parse-json output)
             (glm-gptel-auth--fail-as-reported
@@ -159,7 +159,7 @@ REPORT is nil when the program did not report any."
   (glm-gptel-auth--fail
    (or (plist-get report :code) "ERR_DAEMON")
    (or (plist-get report :message)
-       (format "glm-token ended with status %s" status))
+       (glm-gptel-auth--text 'print-ended status))
    (plist-get report :hint)))
 
 (provide 'glm-gptel-auth-process)

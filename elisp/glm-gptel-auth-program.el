@@ -46,7 +46,7 @@ It is when a desktop started Emacs.")
   "Return a directory on this machine that exists, wherever the buffer's is."
   (file-name-as-directory (expand-file-name "/")))
 
-(defun glm-gptel-auth--find (name)
+(defun glm-gptel-auth--find-executable (name)
   "Return the absolute name of the program NAME, a string, or nil.
 It is searched for on variable `exec-path', and then in the usual places."
   (let ((default-directory (glm-gptel-auth--local-directory)))
@@ -82,18 +82,17 @@ it is."
 
 (defun glm-gptel-auth--with-node (script)
   "Return the command line that runs SCRIPT, a file name, with node."
-  (let ((node (glm-gptel-auth--find "node")))
+  (let ((node (glm-gptel-auth--find-executable "node")))
     (unless node
       (glm-gptel-auth--fail
-       nil "cannot find node, which runs glm-token"
-       "set `glm-gptel-auth-command' as glm-token setup prints it"))
+       nil (glm-gptel-auth--text 'no-node) (glm-gptel-auth--text 'set-command)))
     (list node script)))
 
 (defun glm-gptel-auth--found-command (name script)
   "Return the command line of the program NAME, a list of strings, or nil.
 It is a node and a script, or a program that finds both by itself.  SCRIPT
 is where its script is in node_modules."
-  (when-let* ((command (glm-gptel-auth--find name)))
+  (when-let* ((command (glm-gptel-auth--find-executable name)))
     (if-let* ((file (glm-gptel-auth--script-behind command script)))
         (glm-gptel-auth--with-node file)
       (list command))))
@@ -114,9 +113,8 @@ is where its script is in node_modules."
                               (not (file-exists-p script)))
                          script))))
     (when missing
-      (glm-gptel-auth--fail nil (format "cannot find %s" missing)
-                            "check `glm-gptel-auth-command', or set it to nil \
-to have glm-token searched for"))
+      (glm-gptel-auth--fail nil (glm-gptel-auth--text 'not-found missing)
+                            (glm-gptel-auth--text 'check-command)))
     command))
 
 (defun glm-gptel-auth--found-program ()
@@ -127,7 +125,7 @@ first."
     (cond ((file-exists-p beside) (glm-gptel-auth--with-node beside))
           ((glm-gptel-auth--found-command "glm-token" glm-gptel-auth--script))
           (t (glm-gptel-auth--fail
-              nil "cannot find the program glm-token"
+              nil (glm-gptel-auth--text 'no-program)
               "run `npm install -g .' in a checkout of glm-token")))))
 
 (defun glm-gptel-auth--program ()
@@ -139,9 +137,11 @@ first."
 
 (defun glm-gptel-auth--environment ()
   "Return a value of `process-environment' to run glm-token with.
-NODE_OPTIONS is unset, since it could have node open its debugger, where
-others read keys."
-  (cons "NODE_OPTIONS" process-environment))
+It speaks our language.  NODE_OPTIONS is unset, since it could have node
+open its debugger, where others read keys."
+  (append (list "NODE_OPTIONS"
+                (concat "GLM_TOKEN_LANG=" (glm-gptel-auth--language)))
+          process-environment))
 
 (defun glm-gptel-auth--parse-json (text)
   "Return the JSON object in TEXT as a plist, or nil when there is none."

@@ -92,8 +92,9 @@ file is not the store in use yet, else nil."
                           (when store (list :store store))))))
     ;; In batch mode, with nobody to answer.
     (end-of-file
-     (glm-gptel-auth--fail "ERR_PASSPHRASE" "the key file needs its passphrase"
-                           "set GLM_TOKEN_PASSPHRASE_FILE"))))
+     (glm-gptel-auth--fail "ERR_PASSPHRASE"
+                           (glm-gptel-auth--text 'passphrase-needed)
+                           (glm-gptel-auth--text 'set-passphrase-file)))))
 
 (defun glm-gptel-auth--new-file-p (store)
   "Return non-nil when the passphrase of the key file is yet to be chosen.
@@ -108,8 +109,8 @@ STORE is the store that a request names, a string, or nil for that in use."
 STORE is the store that the request names, a string, or nil."
   (let* ((glm-gptel-auth--asking t)
          (new (glm-gptel-auth--new-file-p store))
-         (first (if new "New passphrase for the GLM key file: "
-                  "Passphrase of the GLM key file: "))
+         (first (glm-gptel-auth--text (if new 'ask-new-passphrase
+                                        'ask-passphrase)))
          (prompt first)
          (tries glm-gptel-auth--passphrase-tries))
     (while (> tries 0)
@@ -119,8 +120,8 @@ STORE is the store that the request names, a string, or nil."
         (glm-gptel-auth--failure
          (setq tries (1- tries)
                prompt (if new (concat (glm-gptel-auth--sentence (nth 2 failure))
-                                      " " first)
-                        "Wrong passphrase. Try again: "))
+                                      first)
+                        (glm-gptel-auth--text 'ask-passphrase-again)))
          (unless (and (> tries 0) (equal (nth 1 failure) "ERR_PASSPHRASE"))
            (signal (car failure) (cdr failure))))))))
 
@@ -128,15 +129,16 @@ STORE is the store that the request names, a string, or nil."
   "Signal a failure when METHOD is not to ask for the passphrase now."
   (cond ((and (eq method 'token) (glm-gptel-auth--prints-p))
          (glm-gptel-auth--fail
-          "ERR_PASSPHRASE" "the key file needs its passphrase"
-          "set `glm-gptel-auth-transport' to helper, which asks for it"))
+          "ERR_PASSPHRASE" (glm-gptel-auth--text 'passphrase-needed)
+          (glm-gptel-auth--text 'use-helper)))
         ((not glm-gptel-auth--may-ask)
-         (glm-gptel-auth--fail "ERR_PASSPHRASE" "the key file is locked"
-                               "the next request asks for its passphrase"))
+         (glm-gptel-auth--fail "ERR_PASSPHRASE"
+                               (glm-gptel-auth--text 'file-locked)
+                               (glm-gptel-auth--text 'asks-later)))
         (glm-gptel-auth--asking
          (glm-gptel-auth--fail
-          "ERR_PASSPHRASE" "the passphrase is already being asked for"
-          "type it in the minibuffer, and then try again"))))
+          "ERR_PASSPHRASE" (glm-gptel-auth--text 'asking-already)
+          (glm-gptel-auth--text 'answer-first)))))
 
 (defun glm-gptel-auth--request (method &optional params)
   "Have glm-token do METHOD, a symbol, with PARAMS, a plist.
@@ -163,7 +165,7 @@ glm-token needs it.  Signal `glm-gptel-auth--failure' for a failure."
            (string-match-p "\\`[-A-Za-z0-9_]+\\(?:\\.[-A-Za-z0-9_]+\\)\\{2\\}\\'"
                            token))
       token
-    (glm-gptel-auth--fail "ERR_DAEMON" "glm-token gave no token")))
+    (glm-gptel-auth--fail "ERR_DAEMON" (glm-gptel-auth--text 'no-token))))
 
 (defun glm-gptel-auth--token (account)
   "Return a fresh token, a string, for ACCOUNT, a plist.

@@ -68,11 +68,11 @@ The first one is the default."
              (special-mode)
              (let ((inhibit-read-only t))
                (erase-buffer)
-               (insert "Get the API key at\n\n    ")
-               (insert-text-button ,url 'help-echo "Open this page in a browser"
+               (insert (glm-gptel-auth--text 'get-key) "\n\n    ")
+               (insert-text-button ,url
+                                   'help-echo (glm-gptel-auth--text 'open-page)
                                    'action (lambda (_) (browse-url ,url)))
-               (insert "\n\nIt goes from the prompt to glm-token, \
-which keeps it; Emacs does not.\n")
+               (insert "\n\n" (glm-gptel-auth--text 'key-goes) "\n")
                (goto-char (point-min))))
            (display-buffer buffer '((display-buffer-at-bottom)
                                     (window-height . fit-window-to-buffer)))
@@ -96,14 +96,15 @@ which keeps it; Emacs does not.\n")
   "Have a key stored for ACCOUNT, a plist; its page is URL.
 Return where it is, a string."
   (let ((id (glm-gptel-auth--stored-id account)))
-    (if (and id (y-or-n-p (format "Key %s is stored for %s; use it? "
-                                  id (glm-gptel-auth--describe account))))
-        "stored already"
+    (if (and id (y-or-n-p (glm-gptel-auth--text
+                           'ask-use-key
+                           id (glm-gptel-auth--describe account))))
+        (glm-gptel-auth--text 'stored-already)
       (let ((answer (glm-gptel-auth--with-page url
                       (glm-gptel-auth--ask-for-key account "id.secret"))))
-        (format (if (eq t (plist-get answer :stored)) "stored in %s"
-                  "the one before is kept, in %s")
-                (plist-get answer :title))))))
+        (glm-gptel-auth--text (if (eq t (plist-get answer :stored)) 'stored-in
+                                'kept-in)
+                              (plist-get answer :title))))))
 
 ;;;; The check
 
@@ -111,11 +112,9 @@ Return where it is, a string."
   "Check the key of ACCOUNT with the service if the user agrees.
 PLAN is the name of the plan.  Return what came of it, a string."
   (let ((host (plist-get account :host)))
-    (if (not (y-or-n-p (format "Send one chat request of one token to %s, \
-to check the key? "
-                               host)))
-        "whether the service accepts the key was not checked"
-      (message "GLM: asking %s ..." host)
+    (if (not (y-or-n-p (glm-gptel-auth--text 'ask-check host)))
+        (glm-gptel-auth--text 'not-checked)
+      (glm-gptel-auth--say 'asking host)
       (glm-gptel-auth--describe-check
        (append (plist-get (glm-gptel-auth--request
                            'doctor (append account
@@ -138,7 +137,7 @@ to check the key? "
                      telling)
              (unless (cl-find "live" findings :test #'equal
                               :key (lambda (finding) (plist-get finding :check)))
-               (list "whether the service accepts the key was not checked")))
+               (list (glm-gptel-auth--text 'not-checked))))
      "\n")))
 
 ;;;; gptel, and the lines for init.el
@@ -147,14 +146,15 @@ to check the key? "
   "Have gptel use the key of ACCOUNT and PLAN in this session.
 Return what was done, a string."
   (if (not (require 'gptel nil t))
-      "gptel is not installed; M-x package-install RET gptel"
+      (glm-gptel-auth--with-cure (glm-gptel-auth--text 'no-gptel) nil
+                                 (glm-gptel-auth--text 'install-gptel))
     (setq-default gptel-backend
                   (glm-gptel-auth-make-backend "GLM"
                     :host (plist-get account :host)
                     :profile (plist-get account :profile)
                     :coding-plan (equal plan "coding"))
                   gptel-model 'glm-5.3)
-    "in use for this session; M-x gptel starts a chat"))
+    (glm-gptel-auth--text 'in-use)))
 
 (defun glm-gptel-auth--init-lines (account plan)
   "Return the lines for init.el about ACCOUNT and PLAN, a string.
@@ -173,7 +173,7 @@ They come from the program's own setup command."
                            (cdr command))))
         (unless (eql 0 status)
           (glm-gptel-auth--fail
-           nil (format "glm-token setup emacs ended with status %s" status)))
+           nil (glm-gptel-auth--text 'setup-ended status)))
         (buffer-string)))))
 
 (defvar-local glm-gptel-auth--lines nil
@@ -183,7 +183,7 @@ They come from the program's own setup command."
   "Put the lines for init.el in this buffer onto the kill ring."
   (interactive)
   (kill-new glm-gptel-auth--lines)
-  (message "GLM: copied"))
+  (glm-gptel-auth--say 'copied))
 
 (defun glm-gptel-auth--insert-lines (&rest _)
   "Insert the lines for init.el in this buffer into another one.
@@ -195,14 +195,14 @@ the end of a file that was not open.  Nothing is saved."
          (init (or open (and user-init-file
                              (find-file-noselect user-init-file))))
          (buffer (get-buffer
-                  (read-buffer "Insert the lines into buffer: "
+                  (read-buffer (glm-gptel-auth--text 'ask-buffer)
                                (if init (buffer-name init) (other-buffer))
                                t))))
     (pop-to-buffer buffer)
     (when (and (eq buffer init) (not open)) (goto-char (point-max)))
     (unless (bolp) (insert "\n"))
     (insert lines)
-    (message "GLM: inserted; save the buffer to keep it")))
+    (glm-gptel-auth--say 'inserted)))
 
 (defvar glm-gptel-auth-setup-mode-map
   (let ((map (make-sparse-keymap)))
@@ -218,19 +218,19 @@ the end of a file that was not open.  Nothing is saved."
 
 (defun glm-gptel-auth--show-setup (rows lines)
   "Show ROWS, pairs of a name and a text, and LINES for init.el, a string."
-  (glm-gptel-auth--show "*GLM setup*" "GLM setup" rows #'ignore)
+  (glm-gptel-auth--show "*GLM setup*" (glm-gptel-auth--text 'setup-title)
+                        rows #'ignore)
   (with-current-buffer "*GLM setup*"
     (glm-gptel-auth-setup-mode)
     (setq glm-gptel-auth--lines lines)
     (let ((inhibit-read-only t))
       (save-excursion
         (goto-char (point-max))
-        (insert "\nTo have this in every session, put these lines into your \
-init.el:\n")
-        (insert-text-button "Insert them" 'follow-link t
+        (insert "\n" (glm-gptel-auth--text 'put-lines) "\n")
+        (insert-text-button (glm-gptel-auth--text 'insert-lines) 'follow-link t
                             'action #'glm-gptel-auth--insert-lines)
         (insert " (i)   ")
-        (insert-text-button "Copy them" 'follow-link t
+        (insert-text-button (glm-gptel-auth--text 'copy-lines) 'follow-link t
                             'action #'glm-gptel-auth--copy-lines)
         (insert " (w)\n\n" lines)))
     (pop-to-buffer (current-buffer))))
@@ -246,11 +246,12 @@ nothing behind but a key that was stored by then."
   (glm-gptel-auth--with-user-errors
     (let* ((offer (glm-gptel-auth--request 'services))
            (service (glm-gptel-auth--choose
-                     "Service"
+                     (glm-gptel-auth--text 'service)
                      (glm-gptel-auth--likely-first
                       (append (plist-get offer :services) nil))))
            (plan (plist-get (glm-gptel-auth--choose
-                             "Plan" (append (plist-get offer :plans) nil))
+                             (glm-gptel-auth--text 'plan)
+                             (append (plist-get offer :plans) nil))
                             :name))
            (account (glm-gptel-auth--account (plist-get service :host)))
            (key (glm-gptel-auth--have-key account
@@ -258,10 +259,10 @@ nothing behind but a key that was stored by then."
            (check (glm-gptel-auth--check-key account plan))
            (lines (glm-gptel-auth--init-lines account plan)))
       (glm-gptel-auth--show-setup
-       `(("Service" . ,(plist-get service :title))
-         ("Plan" . ,plan)
-         ("Key" . ,key)
-         ("Check" . ,check)
+       `((service . ,(plist-get service :title))
+         (plan . ,plan)
+         (key-row . ,key)
+         (check-row . ,check)
          ("gptel" . ,(glm-gptel-auth--use account plan)))
        lines)
       (message nil))))

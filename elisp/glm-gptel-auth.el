@@ -43,7 +43,7 @@
 ;; This file holds what init.el needs: options, header and backend.  The
 ;; other files are loaded when they are used:
 ;;
-;;   glm-gptel-auth-messages.el  what is said, and cures of failures
+;;   glm-gptel-auth-messages.el  what is said, in two languages; cures
 ;;   glm-gptel-auth-program.el   finds glm-token
 ;;   glm-gptel-auth-process.el   waits for it; one process for one token
 ;;   glm-gptel-auth-helper.el    speaks with the helper
@@ -61,6 +61,7 @@
 
 (autoload 'glm-gptel-auth--token "glm-gptel-auth-request")
 (autoload 'glm-gptel-auth--request "glm-gptel-auth-request")
+(autoload 'glm-gptel-auth--text "glm-gptel-auth-messages")
 (autoload 'glm-gptel-auth--with-cure "glm-gptel-auth-messages")
 (autoload 'glm-gptel-auth--failure-text "glm-gptel-auth-messages")
 
@@ -167,7 +168,8 @@ While the keychain waits for you to unlock it, the wait is longer."
   `(condition-case failure
        (progn ,@body)
      (glm-gptel-auth--failure
-      (user-error "GLM: %s" (glm-gptel-auth--failure-text failure)))))
+      (user-error "%s" (glm-gptel-auth--text
+                        'glm (glm-gptel-auth--failure-text failure))))))
 
 (defun glm-gptel-auth--account (&optional host profile)
   "Return a plist of HOST and PROFILE, or else of what the options say.
@@ -338,9 +340,10 @@ Say nothing when glm-token does not know the code, or cannot be asked."
       (when action
         (setq glm-gptel-auth--failed-account
               (glm-gptel-auth--account-of-backend backend)))
-      (message "GLM %s: %s" code
-               (glm-gptel-auth--with-cure meaning action
-                                          (plist-get answer :hint))))))
+      (message "%s" (glm-gptel-auth--text
+                     'glm-code code
+                     (glm-gptel-auth--with-cure meaning action
+                                                (plist-get answer :hint)))))))
 
 (defun glm-gptel-auth--explain-error (&rest args)
   "Say the cause and the cure when a gptel request met a service error.
@@ -408,8 +411,11 @@ ARGS are the keywords of `glm-gptel-auth-make-backend'; its
          (known (not (plist-member args :endpoint)))
          (params (plist-get args :request-params)))
     (unless (memq effort (cons nil glm-gptel-auth--efforts))
-      (user-error "GLM: :effort is one of %s"
-                  (mapconcat #'symbol-name glm-gptel-auth--efforts ", ")))
+      (user-error "%s" (glm-gptel-auth--text
+                        'glm (glm-gptel-auth--text
+                              'no-such-effort
+                              (mapconcat #'symbol-name glm-gptel-auth--efforts
+                                         ", ")))))
     (append params
             (cl-loop for (key value) on
                      (append (when effort
@@ -466,7 +472,10 @@ https://docs.bigmodel.cn/cn/guide/capabilities/stream-tool."
   (declare (indent 1))
   (ignore effort thinking request-params) ; Looked up in ARGS.
   (unless (require 'gptel nil t)
-    (user-error "GLM: gptel is not installed; M-x package-install RET gptel"))
+    (user-error "%s" (glm-gptel-auth--text
+                      'glm (glm-gptel-auth--with-cure
+                            (glm-gptel-auth--text 'no-gptel) nil
+                            (glm-gptel-auth--text 'install-gptel)))))
   (require 'gptel-openai-extras nil t)
   (let* ((params (glm-gptel-auth--request-params
                   (append (list :stream stream) args)))

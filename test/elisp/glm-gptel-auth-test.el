@@ -62,7 +62,8 @@
   "Evaluate BODY with TRANSPORT, and end the helper after it."
   (declare (indent 1) (debug t))
   `(let ((glm-gptel-auth-transport ,transport)
-         (glm-gptel-auth-command (list glm-test--node glm-test--script)))
+         (glm-gptel-auth-command (list glm-test--node glm-test--script))
+         (glm-gptel-auth--failed-account nil))
      (unwind-protect (progn ,@body)
        (glm-gptel-auth--stop-helper))))
 
@@ -166,7 +167,7 @@
     (make-directory bin t)
     (make-symbolic-link glm-test--node (expand-file-name "node" bin))
     (let ((glm-gptel-auth--places '("~/.nvm/versions/node/*/bin")))
-      (should (equal (glm-gptel-auth--find "node")
+      (should (equal (glm-gptel-auth--find-executable "node")
                      (expand-file-name "node" bin))))
     (delete-directory home t)))
 
@@ -467,9 +468,9 @@ made.  There \\[keyboard-quit] in any frame ends the wait."
                          (glm-test--message #'glm-gptel-auth-restart)))
           (let ((text (glm-test--doctor)))
             (dolist (part `("helper +failure +the helper ended .*Error: Oh no)$"
-                            ,(concat "its output +unchecked +"
+                            ,(concat "^output +unchecked +"
                                      (regexp-quote script) ":1\n +throw new")
-                            "the rest +unchecked +store, keys, hosts and clock"))
+                            "^rest +unchecked +store, keys, hosts and clock"))
               (should (string-match-p part text)))))
       (delete-file script))))
 
@@ -494,13 +495,171 @@ run M-x glm-gptel-auth-doctor"
   (glm-test--with-fake "records" 'helper
     (let ((glm-gptel-auth-timeout 0.2)
           (process-environment (cons "LC_ALL=C.UTF-8" process-environment)))
-      (pcase-dolist (`(,language . ,told) '(("English") ("Chinese-GB" . t)))
+      (pcase-dolist (`(,language . ,told) '(("English" . "en")
+                                            ("Chinese-GB" . "zh")))
         (let ((current-language-environment language))
           (write-region "" nil log nil 'quiet)
           (should-error (glm-gptel-auth--request 'status))
-          (should (eq told (and (string-match-p "\"locale\":\"zh\""
-                                                (glm-test--contents log))
-                                t))))))))
+          (should (string-search (format "\"locale\":\"%s\"" told)
+                                 (glm-test--contents log))))))))
+
+(ert-deftest glm-test-language ()
+  "GLM_TOKEN_LANG, else the language environment or the locale."
+  (pcase-dolist (`(,chosen ,environment ,locale ,language)
+                 '((nil "English" "C.UTF-8" "en")
+                   (nil "UTF-8" "zh_CN.UTF-8" "zh")
+                   (nil "Chinese-GB18030" "en_US.UTF-8" "zh")
+                   ("en" "Chinese-GB" "zh_CN.UTF-8" "en")
+                   ("zh" "English" "en_US.UTF-8" "zh")
+                   ("fr" "UTF-8" "zh_CN.UTF-8" "zh")
+                   ("" "German" "de_DE.UTF-8" "en")))
+    (let ((current-language-environment environment)
+          (process-environment (append (list (concat "LANG=" locale) "LC_MESSAGES"
+                                             "LC_ALL="
+                                             (if chosen (concat "GLM_TOKEN_LANG="
+                                                                chosen)
+                                               "GLM_TOKEN_LANG"))
+                                       process-environment)))
+      (ert-info ((format "%s %s %s" chosen environment locale))
+        (should (equal language (glm-gptel-auth--language)))))))
+
+;;;; Texts
+
+(defun glm-test--conversions (text)
+  "Return what TEXT, a format, does with its arguments, a sorted list.
+Each is the number of an argument and the letter of its conversion."
+  (let ((position 0) (start 0) found)
+    (while (string-match "%\\(?:\\([0-9]\\)\\$\\)?[.0-9]*\\([sdfhmz]\\)" text start)
+      (setq start (match-end 0)
+            position (1+ position))
+      (push (format "%s%s" (or (match-string 1 text) position)
+                    (match-string 2 text))
+            found))
+    (sort found #'string<)))
+
+(ert-deftest glm-test-texts-are-in-both-languages ()
+  "With the same arguments, and the same names of commands and variables."
+  (let ((names nil)
+        (words (lambda (text)
+                 (let ((start 0) found)
+                   (while (string-match "glm-gptel-auth-[a-z-]+\\|GLM_[A-Z_]+"
+                                        text start)
+                     (push (match-string 0 text) found)
+                     (setq start (match-end 0)))
+                   (sort found #'string<)))))
+    (pcase-dolist (`(,name ,english ,chinese . ,rest) glm-gptel-auth--texts)
+      (ert-info ((symbol-name name))
+        (should-not rest)
+        (should-not (memq name names))
+        (push name names)
+        (should (stringp english))
+        (should (or (string-match-p "\\cC\\|[：；。，（]" chinese)
+                    (member english '("Profile" "Key"))))
+        (should-not (string-match-p "\\cC" english))
+        (should (equal (glm-test--conversions english)
+                       (glm-test--conversions chinese)))
+        (should (equal (funcall words english) (funcall words chinese)))))))
+
+(defun glm-test--sources ()
+  "Return the text of all files of the package but that of the texts."
+  (with-temp-buffer
+    (dolist (file (directory-files glm-gptel-auth--directory t "\\.el\\'"))
+      (unless (string-suffix-p "-messages.el" file)
+        (insert-file-contents file)))
+    (buffer-string)))
+
+(ert-deftest glm-test-texts-that-are-used-are-there ()
+  "And those that are there are used."
+  (let ((sources (glm-test--sources)) (start 0))
+    (while (string-match "auth--\\(?:text\\|say\\)[ \n]+'\\([a-z-]+\\)" sources start)
+      (setq start (match-end 0))
+      (should (assq (intern (match-string 1 sources)) glm-gptel-auth--texts)))
+    (should (> start 0))
+    (pcase-dolist (`(,name . ,_) glm-gptel-auth--texts)
+      (ert-info ((symbol-name name))
+        (should (or (string-match-p (format "'%s\\_>\\|(%s \\." name name) sources)
+                    (string-prefix-p "level-" (symbol-name name))
+                    (memq name '(glm run with-cure sentence))))))))
+
+(ert-deftest glm-test-no-name-is-defined-twice ()
+  "All files share one name space."
+  (let ((sources (glm-test--sources)) (start 0) names)
+    (while (string-match "^(\\(?:cl-\\)?def[a-z]+ \\([^ \n)]+\\)[ \n]" sources start)
+      (setq start (match-end 0))
+      (let ((name (match-string 1 sources)))
+        (should-not (member name names))
+        (push name names)))
+    (should (> (length names) 150))))
+
+(defmacro glm-test--in-chinese (&rest body)
+  "Evaluate BODY with Chinese as the language."
+  (declare (indent 0) (debug t))
+  `(let ((process-environment (cons "GLM_TOKEN_LANG=zh" process-environment)))
+     ,@body))
+
+(defun glm-test--should-be-columns (width)
+  "Check that texts in this buffer begin in column WIDTH of the screen.
+Return the names before them."
+  (save-excursion
+    (goto-char (point-min))
+    (cl-loop while (re-search-forward "^[^ \n]\\(?:[^\n]*?[^ \n]\\)?  +" nil t)
+             do (should (equal width (current-column)))
+             collect (string-trim (match-string 0)))))
+
+(ert-deftest glm-test-buffers-in-chinese ()
+  "The program's texts and Emacs' own are in one language, and in columns."
+  (glm-test--in-chinese
+    (glm-test--with 'helper
+      (glm-gptel-auth-token)
+      (glm-gptel-auth-status)
+      (with-current-buffer "*glm-token status*"
+        (should (equal (glm-test--should-be-columns 12)
+                       '("方式" "常驻进程" "存储位置" "最近的令牌" "账户" "程序"
+                         "版本")))
+        (dolist (part '("^GLM 令牌状态" "已运行 [0-9]+ 秒，签发令牌 1 个$"
+                        "^存储位置 +系统钥匙串（Secret Service）$"))
+          (should (string-match-p part (buffer-string)))))
+      (glm-gptel-auth--stop-helper) ; The next one is without network.
+      (let ((text (glm-test--doctor)))
+        (with-current-buffer "*glm-token doctor*"
+          (should (equal (seq-take (glm-test--should-be-columns 12) 3)
+                         '("program" "gptel" "log")))
+          (goto-char (point-min))
+          (forward-line)
+          (while (re-search-forward "^[a-z-]+ +\\([^ \n]+\\) +" nil t)
+            (should (member (match-string 1) '("正常" "警告" "失败" "未检查")))
+            (should (equal 22 (current-column)))))
+        (dolist (part '("^GLM 令牌检查：[0-9]+ 个问题" "^helper +正常 +有响应，版本"
+                        "^store +正常 +系统钥匙串" "^live +未检查"
+                        "^host +失败 +无法连接 open\\.bigmodel\\.cn（经代理"))
+          (should (string-match-p part text))))
+      (should (equal "GLM：没有保存 api.z.ai（profile 工作） 的 key；\
+请运行 M-x glm-gptel-auth-store"
+                     (glm-test--message #'glm-gptel-auth-token
+                                        "api.z.ai" "工作"))))))
+
+(ert-deftest glm-test-questions-in-chinese ()
+  "A key that is refused, replaced and deleted."
+  (glm-test--in-chinese
+    (glm-test--with 'helper
+      (let ((typed '("nodot" "zai.secret" "zai2.secret")) prompts)
+        (cl-letf (((symbol-function 'read-passwd)
+                   (lambda (prompt &rest _)
+                     (push prompt prompts)
+                     (copy-sequence (pop typed))))
+                  ((symbol-function 'y-or-n-p)
+                   (lambda (prompt) (push prompt prompts) t)))
+          (glm-gptel-auth-store "api.z.ai" "default")
+          (glm-gptel-auth-store "api.z.ai" "default")
+          (glm-gptel-auth-delete "api.z.ai" "default"))
+        (should (equal "GLM：已删除 api.z.ai 的 key" (glm-test--said)))
+        (should (equal (nreverse prompts)
+                       '("api.z.ai 的 API key（id.secret）："
+                         "这不是 API key（id.secret）：没有点号。api.z.ai 的 \
+API key（id.secret）："
+                         "api.z.ai 的 API key（id.secret）："
+                         "api.z.ai 已保存了另一个 key（za…），是否替换？"
+                         "是否删除 api.z.ai 的 key？")))))))
 
 (ert-deftest glm-test-two-thousand-tokens-with-one-helper ()
   "Descriptors, processes and buffers stay as they are, memory small."
@@ -555,10 +714,10 @@ run M-x glm-gptel-auth-doctor"
                        (glm-test--said)))
         (should (equal (nreverse prompts)
                        '("API key for api.z.ai (id.secret): "
-                         "This is not an API key (id.secret): it has no dot.  \
+                         "This is not an API key (id.secret): it has no dot. \
 API key for api.z.ai (id.secret): "
                          "This is not an API key (id.secret): it has more than \
-one dot.  API key for api.z.ai (id.secret): ")))
+one dot. API key for api.z.ai (id.secret): ")))
         (setq prompts nil)
         (should (string-match-p
                  "\\`GLM: this is not an API key (id.secret): it has no dot; \
@@ -782,7 +941,7 @@ line 2 of %s" (abbreviate-file-name file))
   "What Emacs sees and what the program finds, in one list."
   (glm-test--with 'helper
     (let ((text (glm-test--doctor)))
-      (dolist (part '("^program +ok +/.* (set by" "^path +ok" "^log +ok"
+      (dolist (part '("^program +ok +/.* (set by" "^log +ok"
                       "^helper +ok +answers, version" "^store +ok "
                       "^node +ok +[0-9.]+" "^key +ok .*open\\.bigmodel\\.cn"
                       "^host +failure +cannot reach open\\.bigmodel\\.cn"))
@@ -1018,7 +1177,7 @@ type it in the minibuffer, and then try again"))
 the encrypted file " (glm-test--said)))
     (should (length= questions 1))
     (should (string-match-p
-             "\\`There is no keychain: .*\\.  Keep keys in an encrypted file \
+             "\\`There is no keychain: .*\\. Keep keys in an encrypted file \
 instead\\? \\'" (car questions)))
     (should (equal (nreverse glm-test--asked)
                    '(("API key for the default host (id.secret): ")
