@@ -108,19 +108,43 @@ Return where it is, a string."
 
 ;;;; The check
 
+(defun glm-gptel-auth--ask-service (account plan)
+  "Return findings on the key of ACCOUNT, a plist, from the service itself.
+PLAN is the name of the plan."
+  (glm-gptel-auth--say 'asking (plist-get account :host))
+  (append (plist-get (glm-gptel-auth--request
+                      'doctor (append account (list :live t :plan plan)))
+                     :findings)
+          nil))
+
+(defun glm-gptel-auth--other-plan (findings)
+  "Return the plan that the user wants to try because of FINDINGS, or nil.
+That is asked when the service's answer suggests that the key is for the
+other one."
+  (when-let* ((finding (cl-find-if (lambda (finding)
+                                     (plist-get finding :otherPlan))
+                                   findings))
+              (other (plist-get finding :otherPlan)))
+    (and (y-or-n-p (concat (glm-gptel-auth--sentence (plist-get finding :message))
+                           (plist-get other :question) " "))
+         (plist-get other :name))))
+
 (defun glm-gptel-auth--check-key (account plan)
   "Check the key of ACCOUNT with the service if the user agrees.
-PLAN is the name of the plan.  Return what came of it, a string."
-  (let ((host (plist-get account :host)))
-    (if (not (y-or-n-p (glm-gptel-auth--text 'ask-check host)))
-        (glm-gptel-auth--text 'not-checked)
-      (glm-gptel-auth--say 'asking host)
-      (glm-gptel-auth--describe-check
-       (append (plist-get (glm-gptel-auth--request
-                           'doctor (append account
-                                           (list :live t :plan plan)))
-                          :findings)
-               nil)))))
+PLAN is the name of the plan.  Return a list of what came of it, a string,
+and of the plan that the key is for."
+  (if (not (y-or-n-p (glm-gptel-auth--text 'ask-check (plist-get account :host))))
+      (list (glm-gptel-auth--text 'not-checked) plan)
+    (let* ((findings (glm-gptel-auth--ask-service account plan))
+           (other (glm-gptel-auth--other-plan findings))
+           (again (and other (glm-gptel-auth--ask-service account other))))
+      (list (glm-gptel-auth--describe-check (or again findings))
+            (if (cl-find-if (lambda (finding)
+                              (and (equal "live" (plist-get finding :check))
+                                   (equal "ok" (plist-get finding :level))))
+                            again)
+                other
+              plan)))))
 
 (defun glm-gptel-auth--describe-check (findings)
   "Return what FINDINGS of glm-token's doctor say of the check, a string."
@@ -249,20 +273,23 @@ nothing behind but a key that was stored by then."
                      (glm-gptel-auth--text 'service)
                      (glm-gptel-auth--likely-first
                       (append (plist-get offer :services) nil))))
-           (plan (plist-get (glm-gptel-auth--choose
-                             (glm-gptel-auth--text 'plan)
-                             (append (plist-get offer :plans) nil))
+           (plans (append (plist-get offer :plans) nil))
+           (plan (plist-get (glm-gptel-auth--choose (glm-gptel-auth--text 'plan)
+                                                    plans)
                             :name))
            (account (glm-gptel-auth--account (plist-get service :host)))
            (key (glm-gptel-auth--have-key account
                                           (plist-get service :keysUrl)))
            (check (glm-gptel-auth--check-key account plan))
+           (plan (cadr check))
            (lines (glm-gptel-auth--init-lines account plan)))
       (glm-gptel-auth--show-setup
        `((service . ,(plist-get service :title))
-         (plan . ,plan)
+         (plan . ,(plist-get (cl-find plan plans :test #'equal
+                                      :key (lambda (plan) (plist-get plan :name)))
+                             :title))
          (key-row . ,key)
-         (check-row . ,check)
+         (check-row . ,(car check))
          ("gptel" . ,(glm-gptel-auth--use account plan)))
        lines)
       (message nil))))

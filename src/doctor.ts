@@ -13,6 +13,7 @@ import { CLOCK_TOLERANCE_MS, findProblems, isSignedBy, parseToken } from './core
 import { DEFAULT_TTL_MS, signToken } from './core/token.ts';
 import { type Messages, oneHint, type PlanName, type Text } from './messages/en.ts';
 import type { Answer } from './service/probe.ts';
+import { planToTry } from './service/services.ts';
 import type { Env, Settings } from './settings.ts';
 import { othersCanRead } from './stores/passphrase.ts';
 import type { StoreName } from './stores/port.ts';
@@ -44,6 +45,8 @@ export interface Finding {
   readonly hint?: string | undefined;
   /** Of a failure. */
   readonly code?: ErrorCode;
+  /** Of a refusal that a key of the other plan gets: that plan, and what to ask a person then. */
+  readonly otherPlan?: { readonly name: PlanName; readonly question: string };
 }
 
 /** What the checks need of the world. */
@@ -327,7 +330,12 @@ async function checkLive(
     if (refusal) throw refusal;
     return ok('live', examined.messages.doctor.tokenAccepted(account));
   } catch (error) {
-    const finding = failure(examined, 'live', error);
+    const other = plan && error instanceof GlmTokenError ? planToTry(error, plan) : undefined;
+    const question = other && examined.messages.setup.askOtherPlan(other);
+    const finding: Finding = {
+      ...failure(examined, 'live', error),
+      ...(other && question && { otherPlan: { name: other, question } }),
+    };
     // The service tells no wrong clock from a wrong key.
     const mayBeClock =
       clock.level !== 'ok' && error instanceof GlmTokenError && error.reason === 'tokenRefused';

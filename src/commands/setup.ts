@@ -15,13 +15,10 @@ import { type ApiKey, MAX_KEY_BYTES, parseKey } from '../core/key.ts';
 import { isSignedBy, parseToken } from '../core/parsed-token.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
 import type { PlanName } from '../messages/en.ts';
-import { PLANS, SERVICES } from '../service/services.ts';
+import { PLANS, planToTry, SERVICES } from '../service/services.ts';
 import type { Store } from '../stores/port.ts';
 import { findKey, storeFor } from '../stores/registry.ts';
 import { readKey, saveKey, warnOfCommand, warnOfOtherStore } from './store.ts';
-
-/** The service's code for an empty balance, and for a key that is used on the other plan's endpoint. */
-const OTHER_PLAN_CODE = '1113';
 
 export const setup: Command<'setup'> = {
   name: 'setup',
@@ -218,12 +215,8 @@ async function checkWithService(
     terminal.note(accepted(host));
     return plan;
   }
-  const other = PLANS.find((name) => name !== plan) ?? plan;
-  const mayBeOther = refusal.reason === 'tokenRefused' && terminal.isInteractive;
-  if (
-    mayBeOther &&
-    (refusal as GlmTokenError<'tokenRefused'>).params.serviceCode === OTHER_PLAN_CODE
-  ) {
+  const other = planToTry(refusal, plan);
+  if (other && terminal.isInteractive) {
     terminal.note(messages.describe(refusal, account));
     if (await terminal.confirm(askOtherPlan(other), true)) {
       const again = await refusalOf(context, account, key, other);

@@ -1302,7 +1302,7 @@ gives up.  `agreed' is the answer to questions, and `key' is typed.
     (should-not (get-buffer "*GLM key*"))
     (with-current-buffer "*GLM setup*"
       (dolist (part '("^Service +international (api\\.z\\.ai)"
-                      "^Plan +coding"
+                      "^Plan +GLM Coding Plan"
                       "^Key +stored in the keychain (Secret Service)"
                       "^Check +cannot reach api\\.z\\.ai.*
  +whether the service accepts the key was not checked"
