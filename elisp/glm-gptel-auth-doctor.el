@@ -214,7 +214,9 @@ accounts share is reached twice, but not in the same time."
     (glm-gptel-auth--finding
      "helper" "warning"
      (glm-gptel-auth--text 'versions-differ version glm-gptel-auth-version)
-     (glm-gptel-auth--text 'update-both))))
+     (if (glm-gptel-auth--uses-installed-p)
+         (glm-gptel-auth--text 'run 'glm-gptel-auth-install)
+       (glm-gptel-auth--text 'update-both)))))
 
 (defun glm-gptel-auth--broken-helper (failure)
   "Return findings on a helper that does not answer.

@@ -57,6 +57,31 @@ glm-token searched for"
              "找不到运行 glm-token 所需的 node")
     (no-program "cannot find the program glm-token" "找不到程序 glm-token")
 
+    ;; Installing it
+    (not-published "glm-token is not on npm's registry yet"
+                   "glm-token 还没有发布到 npm")
+    (without-registry "run `npm install -g .' in a checkout of it, or have \
+C-u M-x glm-gptel-auth-install install what `npm pack' makes there"
+                      "请在其源码目录中运行 npm install -g .，或用 C-u \
+M-x glm-gptel-auth-install 安装在那里由 npm pack 生成的文件")
+    (no-npm "cannot find npm, which comes with Node" "找不到 npm，它随 Node 一起安装")
+    (install-node "install Node, from your system's packages or nodejs.org"
+                  "请安装 Node：用系统的包管理器，或从 nodejs.org 下载")
+    (npm-runs "npm is still installing" "npm 还在安装")
+    (ask-tarball "File that `npm pack' made: " "由 npm pack 生成的文件：")
+    (ask-install "Install %s with npm into %s? " "是否用 npm 把 %s 安装到 %s？")
+    (ask-update "glm-token %s is installed; replace it with %s? "
+                "已安装 glm-token %s，是否换成 %s？")
+    (not-installed "nothing was installed" "没有安装任何内容")
+    (npm-failed "npm ended with status %s; what it said is in %s"
+                "npm 已退出，状态码 %s；它的输出在 %s")
+    (installed "installed glm-token %s; M-x glm-gptel-auth-setup goes on from here"
+               "已安装 glm-token %s；接下来请运行 M-x glm-gptel-auth-setup")
+    (installed-not-used "installed glm-token %s, but another one takes \
+precedence; see M-x glm-gptel-auth-status"
+                        "已安装 glm-token %s，但另一个优先使用；见 \
+M-x glm-gptel-auth-status")
+
     ;; Asking it
     (waiting "waiting for the keychain; does it ask to be unlocked? \
 (C-g to give up)"

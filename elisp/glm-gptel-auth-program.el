@@ -68,7 +68,7 @@ program or a shell script, which finds node and the script by itself."
         (looking-at-p "#!.*[/ \t]node\\(?:[ \t\r]\\|$\\)"))))
 
 (defun glm-gptel-auth--script-behind (command script)
-  "Return the absolute name of the script for node that COMMAND runs, or nil.
+  "Return the absolute name of the script for node behind COMMAND, or nil.
 SCRIPT is where it is in node_modules, for the .cmd file that npm makes
 beside that directory on Windows.  Return nil when COMMAND has to be run as
 it is."
@@ -81,7 +81,7 @@ it is."
          file)))
 
 (defun glm-gptel-auth--with-node (script)
-  "Return the command line that runs SCRIPT, a file name, with node."
+  "Return the command line of node and SCRIPT, a file name."
   (let ((node (glm-gptel-auth--find-executable "node")))
     (unless node
       (glm-gptel-auth--fail
@@ -102,6 +102,24 @@ is where its script is in node_modules."
 (defconst glm-gptel-auth--script "glm-token/dist/cli.cjs"
   "Where the script of glm-token is in node_modules.")
 
+(defun glm-gptel-auth--install-directory ()
+  "Return the directory that `glm-gptel-auth-install' has npm install into."
+  (file-name-as-directory (expand-file-name "glm-token" user-emacs-directory)))
+
+(defun glm-gptel-auth--installed-script ()
+  "Return where the script of `glm-gptel-auth-install' is, a file name."
+  (expand-file-name (concat "node_modules/" glm-gptel-auth--script)
+                    (glm-gptel-auth--install-directory)))
+
+(defun glm-gptel-auth--installed-version ()
+  "Return the version that `glm-gptel-auth-install' installed, or nil."
+  (let ((file (expand-file-name "../../package.json"
+                                (glm-gptel-auth--installed-script))))
+    (when (file-readable-p file)
+      (with-temp-buffer
+        (insert-file-contents file)
+        (plist-get (glm-gptel-auth--parse-json (buffer-string)) :version)))))
+
 (defun glm-gptel-auth--configured-program ()
   "Return the value of `glm-gptel-auth-command' as a list of strings."
   (let* ((command (ensure-list glm-gptel-auth-command))
@@ -119,14 +137,15 @@ is where its script is in node_modules."
 
 (defun glm-gptel-auth--found-program ()
   "Return the command line of the glm-token that is found, a list of strings.
-The one beside this package, in a checkout and in the npm package, is the
-first."
-  (let ((beside (expand-file-name "../dist/cli.cjs" glm-gptel-auth--directory)))
+The order is that of `glm-gptel-auth-command'."
+  (let ((beside (expand-file-name "../dist/cli.cjs" glm-gptel-auth--directory))
+        (installed (glm-gptel-auth--installed-script)))
     (cond ((file-exists-p beside) (glm-gptel-auth--with-node beside))
+          ((file-exists-p installed) (glm-gptel-auth--with-node installed))
           ((glm-gptel-auth--found-command "glm-token" glm-gptel-auth--script))
           (t (glm-gptel-auth--fail
               nil (glm-gptel-auth--text 'no-program)
-              "run `npm install -g .' in a checkout of glm-token")))))
+              (glm-gptel-auth--text 'run 'glm-gptel-auth-install))))))
 
 (defun glm-gptel-auth--program ()
   "Return the command line of glm-token, a list of strings."
@@ -134,6 +153,12 @@ first."
     (if glm-gptel-auth-command
         (glm-gptel-auth--configured-program)
       (glm-gptel-auth--found-program))))
+
+(defun glm-gptel-auth--uses-installed-p ()
+  "Return non-nil when what `glm-gptel-auth-install' installed is in use."
+  (member (glm-gptel-auth--installed-script)
+          (condition-case nil (glm-gptel-auth--program)
+            (glm-gptel-auth--failure nil))))
 
 (defun glm-gptel-auth--environment ()
   "Return a value of `process-environment' to run glm-token with.

@@ -26,34 +26,56 @@
 
 ;;; Commentary:
 
-;; The GLM service accepts short-lived tokens that are signed with an API
-;; key.  The program `glm-token' keeps the key in the OS keychain and signs;
-;; this package asks it for a fresh token for every single request, and
-;; hands the token to gptel.
+;; GLM (Zhipu, open.bigmodel.cn and api.z.ai) for gptel, without an API key
+;; in init.el.
 ;;
-;;   (require 'glm-gptel-auth)
-;;   (setq gptel-backend (glm-gptel-auth-make-backend "GLM")
-;;         gptel-model 'glm-5.3)
+;; The program `glm-token' keeps the key in the keychain of your system.  For
+;; every single request, this package asks it for a fresh token, which is
+;; valid for minutes, and hands that to gptel.  Emacs keeps neither key nor
+;; token.  When there is no token, no request is sent: gptel is left ready for
+;; the next one, and one sentence says what to do.
 ;;
-;; M-x glm-gptel-auth-setup guides through all of it; M-x glm-gptel-auth-store
-;; stores another key.  Emacs keeps neither key nor token.  When there is no
-;; token, no request is sent: gptel is left ready, and one sentence says what
-;; to do.
+;; To start, when glm-token is not there yet, install it, and then be guided
+;; through service, plan and key:
 ;;
+;;   M-x glm-gptel-auth-install
+;;   M-x glm-gptel-auth-setup
+;;
+;; That shows the lines for init.el.  In short, they are:
+;;
+;;   (with-eval-after-load 'gptel
+;;     (setq gptel-backend (glm-gptel-auth-make-backend "GLM")
+;;           gptel-model 'glm-5.3))
+;;
+;; Further commands:
+;;
+;;   M-x glm-gptel-auth-store, -delete   store or delete another key
+;;   M-x glm-gptel-auth-import           move keys from your auth-sources
+;;   M-x glm-gptel-auth-status           show helper, store and accounts
+;;   M-x glm-gptel-auth-doctor           find out why there is no token
+;;   M-x glm-gptel-auth-restart, -lock   restart the helper; forget a passphrase
+;;   M-x glm-gptel-auth-source-enable    give tokens to every other package
+;;
+;; Options: M-x customize-group RET glm-gptel-auth.  Models, thinking, the
+;; Coding Plan, versions of gptel, and other packages are on the page
+;; docs/emacs.md of the program's repository and npm package, in Chinese
+;; docs/emacs.zh-CN.md.
+
+;;; Code:
+
 ;; This file holds what init.el needs: options, header and backend.  The
-;; other files are loaded when they are used:
+;; other files are loaded when they are used, and depend on those above them:
 ;;
 ;;   glm-gptel-auth-messages.el  what is said, in two languages; cures
 ;;   glm-gptel-auth-program.el   finds glm-token
 ;;   glm-gptel-auth-process.el   waits for it; one process for one token
 ;;   glm-gptel-auth-helper.el    speaks with the helper
 ;;   glm-gptel-auth-request.el   asks for tokens and the rest; passphrases
+;;   glm-gptel-auth-install.el   installs glm-token with npm
 ;;   glm-gptel-auth-source.el    serves auth-source
 ;;   glm-gptel-auth-commands.el  store, delete, status, import ...
 ;;   glm-gptel-auth-setup.el     the guided first run
 ;;   glm-gptel-auth-doctor.el    finds what is wrong
-
-;;; Code:
 
 (eval-when-compile
   (require 'cl-lib)
@@ -72,6 +94,7 @@
                   glm-gptel-auth-store glm-gptel-auth-delete
                   glm-gptel-auth-status glm-gptel-auth-import
                   glm-gptel-auth-restart glm-gptel-auth-lock)
+                 ("glm-gptel-auth-install" glm-gptel-auth-install)
                  ("glm-gptel-auth-setup" glm-gptel-auth-setup)
                  ("glm-gptel-auth-doctor" glm-gptel-auth-doctor)
                  ("glm-gptel-auth-source"
@@ -123,9 +146,12 @@ such backend has, does not start or ask glm-token."
 (defcustom glm-gptel-auth-command nil
   "How to call glm-token, a string, a list of strings, or nil.
 A string is the program; a list is the program and its first arguments,
-for example absolute paths of node and of the script.  With nil,
-glm-token is searched for beside this package and on variable
-`exec-path'."
+for example absolute paths of node and of the script.
+
+With nil, glm-token is searched for, in this order:
+1. beside this package, as it is in a checkout and in the npm package;
+2. what `glm-gptel-auth-install' installed;
+3. on variable `exec-path', and then where npm usually puts it."
   :type '(choice (const :tag "Search for it" nil)
                  (string :tag "Program")
                  (repeat :tag "Program and arguments" string)))

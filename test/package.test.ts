@@ -63,6 +63,7 @@ test('the tarball has the program, the Emacs package and the texts, and nothing 
     'elisp/glm-gptel-auth-commands.el',
     'elisp/glm-gptel-auth-doctor.el',
     'elisp/glm-gptel-auth-helper.el',
+    'elisp/glm-gptel-auth-install.el',
     'elisp/glm-gptel-auth-messages.el',
     'elisp/glm-gptel-auth-process.el',
     'elisp/glm-gptel-auth-program.el',

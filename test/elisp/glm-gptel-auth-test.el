@@ -35,7 +35,7 @@
                                  glm-gptel-auth-process glm-gptel-auth-helper
                                  glm-gptel-auth-request glm-gptel-auth-source
                                  glm-gptel-auth-commands glm-gptel-auth-setup
-                                 glm-gptel-auth-doctor)))
+                                 glm-gptel-auth-doctor glm-gptel-auth-install)))
 (let ((noninteractive nil)) (sleep-for 2.1))
 (defvar glm-test--two-seconds-later (glm-test--surroundings))
 
@@ -43,6 +43,7 @@
 (require 'glm-gptel-auth-source)
 (require 'glm-gptel-auth-setup)
 (require 'glm-gptel-auth-doctor)
+(require 'glm-gptel-auth-install)
 (require 'auth-source)
 (defvar gptel-backend)
 (defvar gptel-log-level)
@@ -147,7 +148,7 @@
   (should (equal glm-test--before-load glm-test--two-seconds-later)))
 
 (ert-deftest glm-test-commands-are-there-once-the-main-file-is-loaded ()
-  (dolist (command '(setup store delete status doctor import restart lock
+  (dolist (command '(install setup store delete status doctor import restart lock
                            source-enable source-disable))
     (should (commandp (intern (format "glm-gptel-auth-%s" command))))))
 
@@ -232,16 +233,88 @@ In these, node and the script stand for %s.")
           (dolist (glm-gptel-auth-transport '(process helper))
             (glm-test--should-be-token (glm-gptel-auth-token))))))))
 
+(defmacro glm-test--on-windows (&rest body)
+  "Evaluate BODY with what Emacs on Windows takes for a program.
+`file-truename' calls a function there that no other Emacs has."
+  (declare (indent 0) (debug t))
+  `(let ((exec-suffixes '(".exe" ".com" ".bat" ".cmd" ".btm" "")))
+     (cl-letf (((symbol-function 'w32-long-file-name) #'identity)
+               (system-type 'windows-nt))
+       ,@body)))
+
 (ert-deftest glm-test-windows-names ()
   "Of npm's .cmd file the script is run, with node.exe; others as they are."
   (glm-test--with-directory
-    (let* ((exec-suffixes '(".exe" ".cmd"))
-           (node (glm-test--write-program "node.exe"))
-           (shim (glm-test--write-program "glm-token.cmd" "@ECHO off")))
-      (should (equal (glm-gptel-auth--program) (list shim)))
+    (let ((node (glm-test--write-program "node.exe"))
+          (shim (glm-test--write-program "glm-token.cmd" "@ECHO off")))
+      ;; npm makes it for other shells.
+      (glm-test--write-program "glm-token" "#!/bin/sh")
+      (glm-test--on-windows
+        (should (equal (glm-gptel-auth--program) (list shim))))
       (let ((script (glm-test--write-program
                      "node_modules/glm-token/dist/cli.cjs")))
+        (glm-test--on-windows
+          (should (equal (glm-gptel-auth--program) (list node script))))))))
+
+(ert-deftest glm-test-windows-places ()
+  "Node and npm are found where Windows has them, without npm's .cmd file."
+  (glm-test--with-directory
+    (let* ((node (glm-test--write-program "Program Files/nodejs/node.exe"))
+           (npm (glm-test--write-program
+                 "Program Files/nodejs/node_modules/npm/bin/npm-cli.js"))
+           (glm-gptel-auth--places
+            (list (directory-file-name (file-name-directory node)))))
+      (glm-test--write-program "Program Files/nodejs/npm" "#!/bin/sh")
+      (glm-test--write-program "Program Files/nodejs/npm.cmd" "@ECHO off")
+      (glm-test--on-windows
+        (should (equal (seq-take (glm-gptel-auth--npm "x") 3)
+                       (list node npm "install")))))))
+
+(ert-deftest glm-test-windows-shims-are-run-as-they-are ()
+  "Those of Volta and Scoop, which find node and the script by themselves."
+  (dolist (name '("glm-token.exe" "glm-token.cmd" "glm-token.bat"))
+    (glm-test--with-directory
+      (let ((shim (glm-test--write-program name "@ECHO off")))
+        (glm-test--write-program "node.exe")
+        (glm-test--on-windows
+          (should (equal (glm-gptel-auth--program) (list shim))))))))
+
+(ert-deftest glm-test-which-program-is-found-first ()
+  "That beside the package, that of `glm-gptel-auth-install', that on the path."
+  (glm-test--with-directory
+    (let* ((user-emacs-directory (expand-file-name "emacs 目录/" root))
+           (node (glm-test--write-program "node"))
+           (on-path (glm-test--write-program "glm-token" "#!/usr/bin/env node"))
+           (glm-gptel-auth--directory (expand-file-name "package/elisp/" root))
+           (beside (expand-file-name "package/dist/cli.cjs" root))
+           (installed (glm-gptel-auth--installed-script)))
+      (should (equal (glm-gptel-auth--program) (list node on-path)))
+      (dolist (script (list installed beside))
+        (glm-test--write-program script)
         (should (equal (glm-gptel-auth--program) (list node script)))))))
+
+(ert-deftest glm-test-install-refuses-what-may-be-anybodys ()
+  "A glm-token on npm's registry, before ours is there; nothing is asked."
+  (should (string-match-p
+           "\\`GLM: glm-token is not on npm's registry yet; run `npm install -g \\.'"
+           (glm-test--message #'glm-gptel-auth-install)))
+  (should-not (get-process "glm-token install")))
+
+(ert-deftest glm-test-install-without-npm ()
+  (glm-test--with-directory
+    (should (equal "GLM: cannot find npm, which comes with Node; \
+install Node, from your system's packages or nodejs.org"
+                   (glm-test--message #'glm-gptel-auth-install "x.tgz")))))
+
+(ert-deftest glm-test-doctor-offers-to-update-what-emacs-installed ()
+  (glm-test--with-directory
+    (let ((user-emacs-directory root)
+          (glm-gptel-auth-version "0.0.1"))
+      (make-symbolic-link glm-test--node (expand-file-name "node" directory))
+      (glm-test--write-program (glm-gptel-auth--installed-script)
+                               (format "require(%S)" glm-test--script))
+      (should (string-match-p "helper +warning +glm-token is version .*; \
+run M-x glm-gptel-auth-install" (glm-test--doctor))))))
 
 (ert-deftest glm-test-paths-with-spaces-and-chinese ()
   (glm-test--with-directory
@@ -280,7 +353,11 @@ or set it to nil to have glm-token searched for"))
         (exec-path '("/nowhere")))
     (should (equal (glm-test--message #'glm-gptel-auth-token)
                    "GLM: cannot find the program glm-token; \
-run `npm install -g .' in a checkout of glm-token")))
+run M-x glm-gptel-auth-install"))
+    (should (string-match-p "program +failure +.*; run M-x glm-gptel-auth-install"
+                            (glm-test--doctor)))
+    (should (equal (glm-test--message #'glm-gptel-auth-setup)
+                   (glm-test--message #'glm-gptel-auth-token))))
   (dolist (glm-gptel-auth-transport '(process helper))
     (let ((glm-gptel-auth-command "/nowhere/glm-token"))
       (should (string-match-p "cannot find /nowhere/glm-token"

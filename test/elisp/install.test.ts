@@ -1,5 +1,6 @@
 /** The ways in which people install an Emacs package, with an empty home. */
 
+import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,6 +51,14 @@ for (const { emacs, version } of await emacsen()) {
     test('a tar, such as archives have', async () => {
       const emacsHome = new EmacsHome(emacs, mkdtempSync(join(home, 'tar-')), PACKAGE);
       await emacsHome.install(`(package-install-file "${tar}")`);
+
+      // describe-package says what the package does, and how to start.
+      const { stdout, stderr } = await emacsHome.evaluate(
+        '(describe-package (quote glm-gptel-auth)) (princ (with-current-buffer "*Help*" (buffer-string)))',
+      );
+      assert.match(stdout, /^GLM \(Zhipu, .*\) for gptel/m, stderr);
+      assert.match(stdout, /^ {2}M-x glm-gptel-auth-install\n {2}M-x glm-gptel-auth-setup$/m);
+      assert.doesNotMatch(stdout, /^;;|General Public License/m);
     });
 
     if (Number.parseInt(version, 10) >= 29) {
