@@ -116,11 +116,11 @@ cure for a malformed key that is stored would be to store it."
          (signal 'glm-gptel-auth--key-refused (cdr failure))
        (glm-gptel-auth--offer-file params failure)))))
 
-(defun glm-gptel-auth--store-key (account key)
-  "Store KEY, a string, for ACCOUNT, a plist; ask before replacing another.
+(defun glm-gptel-auth--store (params store)
+  "Store as PARAMS say, a plist; ask before replacing another key.
+STORE is the function that sends PARAMS to glm-token the first time.
 Return what glm-token answers, a plist."
-  (let* ((params (append account (list :key key)))
-         (answer (glm-gptel-auth--store-as params)))
+  (let ((answer (funcall store params)))
     (if (or (eq t (plist-get answer :stored))
             (not (y-or-n-p
                   (glm-gptel-auth--text
@@ -132,6 +132,12 @@ Return what glm-token answers, a plist."
       (glm-gptel-auth--request 'store
                                (append params '(:replace t)
                                        (list :store (plist-get answer :store)))))))
+
+(defun glm-gptel-auth--store-key (account key)
+  "Store KEY, a string, for ACCOUNT, a plist; ask before replacing another.
+Return what glm-token answers, a plist."
+  (glm-gptel-auth--store (append account (list :key key))
+                         #'glm-gptel-auth--store-as))
 
 (defconst glm-gptel-auth--key-tries 3
   "Number of attempts to type a key that are allowed.")
@@ -166,21 +172,44 @@ is not well-formed is asked for again."
     (setq glm-gptel-auth--failed-account nil))
   (glm-gptel-auth--forget))
 
+(defun glm-gptel-auth--store-command (account command)
+  "Keep COMMAND, a list of strings, for ACCOUNT, a plist, in place of a key.
+Return what glm-token answers, a plist, once the command printed a key."
+  (prog1 (glm-gptel-auth--store
+          (append account (list :command (vconcat command)))
+          (lambda (params) (glm-gptel-auth--request 'store params)))
+    (glm-gptel-auth--after-change account)))
+
+(defun glm-gptel-auth--read-command ()
+  "With a prefix argument, ask for a command; return a list of its words."
+  (when current-prefix-arg
+    (split-string-shell-command
+     (read-shell-command (glm-gptel-auth--text 'ask-command)))))
+
 ;;;###autoload
-(defun glm-gptel-auth-store (&optional host profile)
+(defun glm-gptel-auth-store (&optional host profile command)
   "Ask for an API key and store it for HOST and PROFILE, strings or nil.
 They default to the account that failed last, else to that of the current
-gptel backend, else to the default of glm-token.  With a prefix argument,
-ask for them too."
-  (interactive (glm-gptel-auth--read-account))
+gptel backend, else to the default of glm-token.
+
+COMMAND, a list of strings, is a program with its arguments that prints the
+key, such as that of a password manager.  It is kept in place of the key, and
+run without a shell when the key is needed; it must hold no secret.
+
+With a prefix argument, ask for all of them."
+  (interactive (append (glm-gptel-auth--read-account)
+                       (list (glm-gptel-auth--read-command))))
   (glm-gptel-auth--with-user-errors
-    (let ((answer (glm-gptel-auth--ask-for-key
-                   (glm-gptel-auth--account host profile) "id.secret")))
-      (if (eq t (plist-get answer :stored))
-          (message "GLM: stored the key for %s in %s"
-                   (glm-gptel-auth--describe answer) (plist-get answer :title))
-        (message "GLM: kept the key for %s"
-                 (glm-gptel-auth--describe answer))))))
+    (let* ((account (glm-gptel-auth--account host profile))
+           (answer (if command (glm-gptel-auth--store-command account command)
+                     (glm-gptel-auth--ask-for-key account "id.secret")))
+           (title (glm-gptel-auth--describe answer)))
+      (cond ((not (eq t (plist-get answer :stored)))
+             (glm-gptel-auth--say 'kept title))
+            (command
+             (glm-gptel-auth--say 'from-command title
+                                  (file-name-nondirectory (car command))))
+            (t (glm-gptel-auth--say 'stored title (plist-get answer :title)))))))
 
 ;;;###autoload
 (defun glm-gptel-auth-delete (&optional host profile)
@@ -283,7 +312,8 @@ calls there."
                (glm-gptel-auth--text
                 'account-is
                 (glm-gptel-auth--describe account)
-                (or (plist-get account :id) (glm-gptel-auth--text 'not-a-key))
+                (or (plist-get account :id) (plist-get account :program)
+                    (glm-gptel-auth--text 'not-a-key))
                 (plist-get account :store)))
              (plist-get answer :accounts) "\n"))
 

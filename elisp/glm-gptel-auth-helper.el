@@ -88,10 +88,10 @@ header can take minutes on noise, and nothing can interrupt it."
          :name (process-name process)
          :process process
          :notification-dispatcher
-         (lambda (_connection method _params)
+         (lambda (_connection method params)
            (when (eq method 'waiting)
              (process-put process 'glm-gptel-auth-wait-until
-                          (glm-gptel-auth--say-waiting))))
+                          (glm-gptel-auth--say-waiting params))))
          ;; Otherwise every reply, tokens included, goes into a buffer.
          (if (slot-exists-p 'jsonrpc-process-connection '-events-buffer-config)
              '(:events-buffer-config (:size 0))

@@ -86,6 +86,8 @@ M-x glm-gptel-auth-status")
     (waiting "waiting for the keychain; does it ask to be unlocked? \
 (C-g to give up)"
              "正在等待系统钥匙串，它可能在等你解锁（按 C-g 放弃）")
+    (waiting-for "waiting for %s; does it ask for something? (C-g to give up)"
+                 "正在等待 %s，它可能在等你输入（按 C-g 放弃）")
     (print-late "glm-token did not answer within %s s"
                 "glm-token 在 %s 秒内没有回答")
     (print-ended "glm-token ended with status %s" "glm-token 已退出，状态码 %s")
@@ -127,6 +129,11 @@ again with the ssh -R that forwards it"
                  "%2$s 已保存了另一个 key（%1$s），是否替换？")
     (not-well-formed "not well-formed" "格式不正确")
     (ask-key "API key for %s (%s): " "%s 的 API key（%s）：")
+    (ask-command "Command that prints the key (empty to type the key): "
+                 "输出 key 的命令（留空则直接输入 key）：")
+    (stored "stored the key for %s in %s" "已把 %s 的 key 保存在%s")
+    (from-command "the key for %s comes from %s from now on"
+                  "%s 的 key 今后由 %s 提供")
     (kept "kept the key for %s" "保留了 %s 原有的 key")
     (ask-delete "Delete the key stored for %s? " "是否删除 %s 的 key？")
     (deleted "deleted the key for %s" "已删除 %s 的 key")

@@ -65,9 +65,13 @@ own limit when a process closed its output and lives on (Emacs 28, 30)."
   "Return the time in SECONDS from now, in seconds."
   (+ (float-time) seconds))
 
-(defun glm-gptel-auth--say-waiting ()
-  "Say that the keychain waits for its user; return until when to wait."
-  (glm-gptel-auth--say 'waiting)
+(defun glm-gptel-auth--say-waiting (report)
+  "Say what waits for a person, and return until when to wait.
+REPORT is a plist that names the program of a command, or none, and then it
+is the keychain."
+  (let ((program (plist-get report :program)))
+    (if program (glm-gptel-auth--say 'waiting-for program)
+      (glm-gptel-auth--say 'waiting)))
   (glm-gptel-auth--seconds-from-now glm-gptel-auth--unlock-seconds))
 
 ;;;; A process for one token
@@ -113,10 +117,10 @@ Return nil when it does not end in time."
      (lambda ()
        (let ((ended (not (process-live-p process))))
          (while (accept-process-output pipe (if ended 0.02 0) nil t))
-         (when (and (not told)
-                    (plist-get (glm-gptel-auth--last-report errors) :waiting))
-           (setq told t
-                 deadline (glm-gptel-auth--say-waiting)))
+         (let ((report (glm-gptel-auth--last-report errors)))
+           (when (and (not told) (plist-get report :waiting))
+             (setq told t
+                   deadline (glm-gptel-auth--say-waiting report))))
          (when ended
            (while (accept-process-output process 0.02 nil t))
            t)))

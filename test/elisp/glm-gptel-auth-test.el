@@ -769,6 +769,81 @@ API key（id.secret）："
                  "no key is stored for api.z.ai (profile 测试 1)"
                  (glm-test--message #'glm-gptel-auth-token host profile)))))))
 
+;;;; Commands that print keys
+
+(defmacro glm-test--with-command (lines &rest body)
+  "Evaluate BODY with the program `show', a shell script of LINES.
+No other command is known."
+  (declare (indent 1) (debug t))
+  `(let* ((home (make-temp-file "glm-home" t))
+          (process-environment (cons (concat "XDG_CONFIG_HOME=" home)
+                                     process-environment))
+          (exec-path (list home))
+          (show (glm-test--write-program "show" "#!/bin/sh" ,lines)))
+     (unwind-protect (glm-test--with 'helper ,@body)
+       (delete-directory home t))))
+
+(ert-deftest glm-test-command-in-place-of-a-key ()
+  "It is stored, used, shown, replaced when the user agrees, and deleted."
+  (glm-test--with-command "echo $1.secret"
+    (glm-gptel-auth-store "api.z.ai" "default" (list show "one"))
+    (should (equal "GLM: the key for api.z.ai comes from show from now on"
+                   (glm-test--said)))
+    (should (equal "one" (glm-test--signer
+                          (glm-gptel-auth-token "api.z.ai" "default"))))
+    (should (string-match-p "api.z.ai: show (command)"
+                            (cdr (assq 'accounts-row
+                                       (glm-gptel-auth--status-rows)))))
+    (cl-letf (((symbol-function 'y-or-n-p) #'ignore))
+      (glm-gptel-auth-store "api.z.ai" "default" (list show "two")))
+    (should (equal "GLM: kept the key for api.z.ai" (glm-test--said)))
+    (cl-letf (((symbol-function 'y-or-n-p) #'always))
+      (glm-gptel-auth-store "api.z.ai" "default" (list show "two"))
+      (should (equal "two" (glm-test--signer
+                            (glm-gptel-auth-token "api.z.ai" "default"))))
+      (glm-gptel-auth-delete "api.z.ai" "default"))
+    (should (string-match-p
+             "no key is stored for api.z.ai"
+             (glm-test--message #'glm-gptel-auth-token "api.z.ai" "default")))))
+
+(ert-deftest glm-test-command-typed-after-a-prefix-argument ()
+  "Its words are read as a shell has them."
+  (glm-test--with-command "echo \"$*\" | tr ' ' ."
+    (let ((current-prefix-arg '(4)))
+      (cl-letf (((symbol-function 'glm-gptel-auth--read-account)
+                 (lambda () '("api.z.ai" "work")))
+                ((symbol-function 'read-shell-command)
+                 (lambda (_prompt)
+                   (concat (shell-quote-argument show) " 'a b'"))))
+        (call-interactively #'glm-gptel-auth-store)))
+    (should (equal "a" (glm-test--signer
+                        (glm-gptel-auth-token "api.z.ai" "work"))))))
+
+(ert-deftest glm-test-command-that-fails-says-so ()
+  (glm-test--with-command "echo HUSH; echo HUSH >&2; exit 3"
+    (let ((message (glm-test--message #'glm-gptel-auth-store
+                                      "api.z.ai" "default" (list show))))
+      (should (string-match-p
+               "show gave no key for api.z.ai: it ended with status 3" message))
+      (should-not (string-match-p "HUSH" message)))))
+
+(ert-deftest glm-test-command-that-waits-can-be-quit-out-of ()
+  "Emacs says what it waits for; an answer that comes later is held."
+  (glm-test--with-command "[ ! -e \"$1\" ] || sleep 3; echo abcd.secret"
+    (let ((slow (expand-file-name "slow" home)))
+      (glm-gptel-auth-store "api.z.ai" "default" (list show slow))
+      (with-temp-file slow)
+      (glm-gptel-auth-restart)
+      (run-at-time 2.3 nil (lambda () (setq quit-flag t)))
+      (should (eq 'quit (condition-case nil
+                            (glm-gptel-auth-token "api.z.ai" "default")
+                          (quit 'quit))))
+      (should (equal "GLM: waiting for show; does it ask for something? \
+(C-g to give up)"
+                     (glm-test--said)))
+      (should (equal "abcd" (glm-test--signer
+                             (glm-gptel-auth-token "api.z.ai" "default")))))))
+
 (ert-deftest glm-test-store-refuses-what-is-no-key ()
   (glm-test--with-each
     (glm-test--answering "nodotHUSH"
