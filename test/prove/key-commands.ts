@@ -92,7 +92,10 @@ async function misbehaving({ isShort, seed }: Size): Promise<Row> {
   const faults: string[] = [];
   const outputs = fc.sample(
     fc.record({
-      before: fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('', 'id.', 'x.y.', 'Bearer ', '\0')),
+      before: fc.oneof(
+        fc.string({ unit: 'binary' }),
+        fc.constantFrom('', 'id.', 'x.y.', 'Bearer ', '\0'),
+      ),
       after: fc.oneof(fc.string({ unit: 'binary' }), fc.constantFrom('', '.', '.a.b', ' ')),
       times: fc.constantFrom(1, 1, 1, 1000),
       status: fc.constantFrom(0, 0, 1, 255),
