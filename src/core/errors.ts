@@ -175,7 +175,7 @@ export const FAILURES = {
   keyringMissing: failure('ERR_STORE_UNAVAILABLE'),
   keychainFailed: failure<{ reason: string }>('ERR_STORE_UNAVAILABLE'),
   keychainSessionRefused: failure<{ reason: string }>('ERR_STORE_UNAVAILABLE'),
-  keychainSilent: failure<{ seconds: number }>('ERR_STORE_UNAVAILABLE'),
+  keychainSilent: failure('ERR_STORE_UNAVAILABLE'),
   fileRefused: failure<FileFault>('ERR_STORE_UNAVAILABLE'),
   fileOfAnotherUser: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
   fileIrregular: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),

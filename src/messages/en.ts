@@ -523,8 +523,8 @@ export function english(program: string) {
       message: `the keychain service answers, but does not hand out keys: ${oneLine(reason)}`,
       hint: `on KDE, install the OpenSSL plugin of QCA (Debian: apt install libqca-qt5-2-plugins) and log in again, or ${useFile(flags)}`,
     }),
-    keychainSilent: ({ seconds }) => ({
-      message: `the keychain service does not answer (waited ${seconds} s)`,
+    keychainSilent: () => ({
+      message: 'the keychain service does not answer',
       hint: 'restart it, for example by logging out and in again',
     }),
     fileRefused: ({ action, path, errno }) => {

@@ -446,8 +446,8 @@ export function chinese(program: string): Messages {
       message: `钥匙串服务有响应，但不提供 key：${oneLine(reason)}`,
       hint: `KDE 请安装 QCA 的 OpenSSL 插件（Debian：apt install libqca-qt5-2-plugins）并重新登录，或${useFile(flags)}`,
     }),
-    keychainSilent: ({ seconds }) => ({
-      message: `钥匙串服务没有响应（已等待 ${seconds} 秒）`,
+    keychainSilent: () => ({
+      message: '钥匙串服务没有响应',
       hint: '请重启该服务，例如注销后重新登录',
     }),
     fileRefused: ({ action, path, errno }) => {

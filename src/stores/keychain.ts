@@ -262,7 +262,7 @@ class KeychainStore implements Store {
   }
 
   #silent(): GlmTokenError {
-    return new GlmTokenError('keychainSilent', { seconds: this.#options.timeoutMs / 1000 });
+    return new GlmTokenError('keychainSilent');
   }
 
   #unanswered(): GlmTokenError {

@@ -39,8 +39,8 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** What an item is found by. */
 export type Attributes = Readonly<Record<string, string>>;
 
-/** A service that is alive answers in milliseconds. */
-const ANSWER_WITHIN_MS = 2000;
+/** A service that is alive answers in milliseconds; on a machine that is very busy, in two seconds. */
+const ANSWER_WITHIN_MS = 5000;
 
 /** 1024 bits, as the name of the session's algorithm says. */
 const PUBLIC_KEY_BYTES = 128;

@@ -69,7 +69,7 @@ const SAMPLES: { readonly [R in keyof typeof FAILURES]: Params<R> } = {
   keyringMissing: null,
   keychainFailed: { reason: 'It broke.\n' },
   keychainSessionRefused: { reason: 'It cannot encrypt' },
-  keychainSilent: { seconds: 5 },
+  keychainSilent: null,
   fileRefused: { action: 'write', path, errno: 'ENOSPC' },
   fileOfAnotherUser: { path },
   fileIrregular: { path },
