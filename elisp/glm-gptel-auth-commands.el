@@ -72,10 +72,10 @@ default of glm-token."
             (profile (plist-get account :profile)))
         (mapcar (lambda (answer) (unless (equal answer "") answer))
                 (list (completing-read
-                       (format-prompt (glm-gptel-auth--text 'ask-host) host)
+                       (glm-gptel-auth--prompt 'host host)
                        glm-gptel-auth-hosts nil nil nil nil host)
                       (read-string
-                       (format-prompt (glm-gptel-auth--text 'ask-profile) profile)
+                       (glm-gptel-auth--prompt 'profile profile)
                        nil nil profile)))))))
 
 (defun glm-gptel-auth--describe (account)

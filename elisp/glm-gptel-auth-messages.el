@@ -42,6 +42,8 @@ language environment or the locale is."
     (with-cure "%s; %s" "%s；%s")
     (run "run M-x %s" "请运行 M-x %s")
     (sentence "%s. " "%s。")
+    (ask "%s: " "%s：")
+    (ask-with-default "%s (default %s): " "%s（默认 %s）：")
     (account "%s (profile %s)" "%s（profile %s）")
     (default-host "the default host" "默认主机")
     (none "none" "无")
@@ -60,10 +62,10 @@ glm-token searched for"
     ;; Installing it
     (not-published "glm-token is not on npm's registry yet"
                    "glm-token 还没有发布到 npm")
-    (without-registry "run `npm install -g .' in a checkout of it, or have \
-C-u M-x glm-gptel-auth-install install what `npm pack' makes there"
-                      "请在其源码目录中运行 npm install -g .，或用 C-u \
-M-x glm-gptel-auth-install 安装在那里由 npm pack 生成的文件")
+    (without-registry "run `npm install -g .' in a checkout of it, or \
+`npm pack' there, and then C-u M-x glm-gptel-auth-install here"
+                      "请在源码目录中运行 npm install -g .；或在那里运行 \
+npm pack，再用 C-u M-x glm-gptel-auth-install 安装生成的文件")
     (no-npm "cannot find npm, which comes with Node" "找不到 npm，它随 Node 一起安装")
     (install-node "install Node, from your system's packages or nodejs.org"
                   "请安装 Node：用系统的包管理器，或从 nodejs.org 下载")
@@ -121,8 +123,8 @@ again with the ssh -R that forwards it"
                   "请先在 minibuffer 中输入，然后重试")
 
     ;; Keys
-    (ask-host "Host" "主机")
-    (ask-profile "Profile" "Profile")
+    (host "Host" "主机")
+    (profile "Profile" "Profile")
     (ask-file-instead "Keep keys in an encrypted file instead? "
                       "是否改为保存在加密文件中？")
     (ask-replace "A different key (%s) is stored for %s; replace it? "
@@ -282,6 +284,13 @@ It is formatted with ARGS, or as it stands when there are none."
                (text (if (equal "zh" (glm-gptel-auth--language)) chinese
                        english)))
     (if args (apply #'format text args) text)))
+
+(defun glm-gptel-auth--prompt (name default)
+  "Return a prompt for what the text NAME, a symbol, stands for.
+DEFAULT, a string or nil, is what an empty answer means."
+  (let ((what (glm-gptel-auth--text name)))
+    (if default (glm-gptel-auth--text 'ask-with-default what default)
+      (glm-gptel-auth--text 'ask what))))
 
 (defun glm-gptel-auth--say (name &rest args)
   "Show the text NAME, a symbol, formatted with ARGS, in the echo area."

@@ -31,9 +31,10 @@
 
 ;;;; Questions
 
-(defun glm-gptel-auth--choose (prompt choices)
-  "Ask with PROMPT for one of CHOICES, plists with a `:title'; return it.
-The first one is the default."
+(defun glm-gptel-auth--choose (name choices)
+  "Ask for one of CHOICES, plists with a `:title', and return it.
+NAME, a symbol, is the text that says what they are.  The first one is the
+default."
   (let* ((titles (mapcar (lambda (choice) (plist-get choice :title)) choices))
          (default (car titles))
          ;; In their order, the likely one first.
@@ -42,7 +43,7 @@ The first one is the default."
                       '(metadata (display-sort-function . identity)
                                  (cycle-sort-function . identity))
                     (complete-with-action action titles string predicate))))
-         (title (completing-read (format-prompt prompt default) table
+         (title (completing-read (glm-gptel-auth--prompt name default) table
                                  nil t nil nil default)))
     (or (cl-find title choices :test #'equal
                  :key (lambda (choice) (plist-get choice :title)))
@@ -270,13 +271,11 @@ nothing behind but a key that was stored by then."
   (glm-gptel-auth--with-user-errors
     (let* ((offer (glm-gptel-auth--request 'services))
            (service (glm-gptel-auth--choose
-                     (glm-gptel-auth--text 'service)
+                     'service
                      (glm-gptel-auth--likely-first
                       (append (plist-get offer :services) nil))))
            (plans (append (plist-get offer :plans) nil))
-           (plan (plist-get (glm-gptel-auth--choose (glm-gptel-auth--text 'plan)
-                                                    plans)
-                            :name))
+           (plan (plist-get (glm-gptel-auth--choose 'plan plans) :name))
            (account (glm-gptel-auth--account (plist-get service :host)))
            (key (glm-gptel-auth--have-key account
                                           (plist-get service :keysUrl)))

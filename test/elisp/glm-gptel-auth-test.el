@@ -656,7 +656,7 @@ Each is the number of an argument and the letter of its conversion."
       (ert-info ((symbol-name name))
         (should (or (string-match-p (format "'%s\\_>\\|(%s \\." name name) sources)
                     (string-prefix-p "level-" (symbol-name name))
-                    (memq name '(glm run with-cure sentence))))))))
+                    (memq name '(glm run with-cure sentence ask ask-with-default))))))))
 
 (ert-deftest glm-test-no-name-is-defined-twice ()
   "All files share one name space."
