@@ -22,7 +22,7 @@ import {
 } from './settings.ts';
 import { privateDirectory } from './stores/private-directory.ts';
 import { openStores, type Stores, type StoresOptions } from './stores/registry.ts';
-import { openTerminal, Refused, writeAll } from './terminal.ts';
+import { isPipeClosed, openTerminal, Refused, writeAll } from './terminal.ts';
 
 /** Set by the build from package.json. */
 declare const GLM_TOKEN_VERSION: string;
@@ -193,7 +193,7 @@ async function run(): Promise<ExitStatus | undefined> {
 /** The exit status for what a run threw, after telling the person. */
 function report(thrown: unknown): number {
   if (thrown instanceof Refused) return EXIT_SIGINT;
-  if ((thrown as NodeJS.ErrnoException)?.code === 'EPIPE') return EXIT_SIGPIPE;
+  if (isPipeClosed(thrown)) return EXIT_SIGPIPE;
   terminal.report(thrown, about);
   return EXIT_STATUS[asGlmTokenError(thrown).code];
 }

@@ -12,6 +12,13 @@ import { type Messages, oneHint, type Text } from './messages/en.ts';
 /** Thrown when a question was refused, by Ctrl-C or Ctrl-D. */
 export class Refused extends Error {}
 
+const isWindows = process.platform === 'win32';
+
+/** The terminal, whatever the standard streams are: of POSIX, and as Microsoft's "Console Handles" has it. */
+const TERMINAL = isWindows
+  ? { input: String.raw`\\.\CONIN$`, output: String.raw`\\.\CONOUT$` }
+  : { input: '/dev/tty', output: '/dev/tty' };
+
 /** How often a person may try to answer a question. */
 const MAX_TRIES = 3;
 
@@ -194,11 +201,13 @@ class ProcessTerminal implements Terminal {
 
   async askPassphrase(question: PassphraseQuestion): Promise<string | undefined> {
     if (this.isInteractive) return this.#askPassphrase(question);
+    // A program without windows of its own has a console there even where nobody sees it.
+    if (isWindows && !process.stderr.isTTY) return undefined;
     const { ReadStream, WriteStream } = await import('node:tty');
     let streams: Streams & { input: Readable };
     try {
-      const input = new ReadStream(openSync('/dev/tty', 'r'));
-      streams = { input, output: new WriteStream(openSync('/dev/tty', 'w')) };
+      const input = new ReadStream(openSync(TERMINAL.input, 'r+'));
+      streams = { input, output: new WriteStream(openSync(TERMINAL.output, 'r+')) };
     } catch {
       return undefined;
     }
@@ -260,14 +269,21 @@ function firstLine(lines: Interface): Promise<string> {
   });
 }
 
+const streamOf = (fd: 1 | 2) => (fd === 1 ? process.stdout : process.stderr);
+
 /** A word in a colour, where what it is written to is a terminal that has colours (NO_COLOR). */
 function paint(fd: 1 | 2, color: Parameters<typeof styleText>[0], word: string): string {
-  const stream = fd === 1 ? process.stdout : process.stderr;
+  const stream = streamOf(fd);
   return stream.isTTY && stream.hasColors() ? styleText(color, word) : word;
 }
 
 /** Writes all of it before it returns, whatever kind of file the descriptor is. */
 export function writeAll(fd: 1 | 2, text: string): void {
+  // A console of Windows reads bytes in its own code page; Node's streams give it Unicode, and at once.
+  if (isWindows && streamOf(fd).isTTY) {
+    streamOf(fd).write(text);
+    return;
+  }
   let rest = Buffer.from(text);
   while (rest.length > 0) {
     try {
@@ -276,8 +292,12 @@ export function writeAll(fd: 1 | 2, text: string): void {
       const { code = '' } = error as NodeJS.ErrnoException;
       if (code === 'EAGAIN') continue; // A pipe in non-blocking mode that is full for now.
       if (fd === 2) return; // Nobody is left to tell.
-      if (code === 'EPIPE') throw error;
+      if (isPipeClosed(error)) throw error;
       throw new GlmTokenError('outputFailed', { errno: code }, error);
     }
   }
 }
+
+/** Whether nobody reads what was written; on Windows, Node may say `EOF` of that (libuv pull request 4562). */
+export const isPipeClosed = (thrown: unknown): boolean =>
+  ['EPIPE', 'EOF'].includes((thrown as NodeJS.ErrnoException)?.code ?? '');
