@@ -8,7 +8,7 @@ import { readFully, readQuickly, wantsJson } from './command-line.ts';
 import { print } from './commands/print.ts';
 import { type Account, parseHost, parseProfile } from './core/account.ts';
 import { asGlmTokenError, EXIT_STATUS } from './core/errors.ts';
-import { shellQuote } from './core/text.ts';
+import { type System, shellQuote } from './core/text.ts';
 import type { AskHelper } from './daemon/client.ts';
 import { english as englishFor, type Messages } from './messages/en.ts';
 import { findPaths } from './paths.ts';
@@ -44,9 +44,10 @@ const QUICK: Readonly<Record<string, () => Promise<AnyCommand>>> = {
 const { env, platform, argv: processArguments } = process;
 const argv = processArguments.slice(2);
 const script = realpathSync(processArguments[1] ?? '');
+const system: System = platform === 'win32' ? 'windows' : 'posix';
 const program = programName(processArguments[1] ?? '');
 const json = wantsJson(argv);
-const english = englishFor(program);
+const english = englishFor(program, system);
 
 /** JSON is the same in every language. */
 const language = json ? 'en' : chooseLanguage(env, systemLocale());
@@ -70,14 +71,14 @@ function systemLocale(): string | undefined {
 async function messagesIn(wanted: Language): Promise<Messages> {
   if (wanted === 'en') return english;
   const { chinese } = await import('./messages/zh.ts');
-  return chinese(program);
+  return chinese(program, system);
 }
 
 /** How a person calls this program, ready to paste: by its name where that is a command. */
 function programName(invoked: string): string {
   const isCommand = basename(invoked) !== basename(script);
   const isInstalled = script.includes(`${sep}node_modules${sep}`);
-  return isCommand || isInstalled ? 'glm-token' : `node ${shellQuote(script)}`;
+  return isCommand || isInstalled ? 'glm-token' : `node ${shellQuote(script, system)}`;
 }
 
 /** The client of a helper; loaded when it is used. */

@@ -64,6 +64,11 @@ export function shownHost(host: string): string | undefined {
   return host.startsWith('[') || !mayBeKey(topLevel) ? host : undefined;
 }
 
-/** A word as a POSIX shell reads it back. */
-export const shellQuote = (word: string): string =>
-  /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+/** What decides how a command is written: POSIX shells, or cmd and PowerShell. */
+export type System = 'posix' | 'windows';
+
+/** A word as a shell reads it back; cmd and PowerShell have the double quotes in common. */
+export const shellQuote = (word: string, system: System = 'posix'): string => {
+  if (system === 'windows') return /^[\w./\\:@+=-]+$/.test(word) ? word : `"${word}"`;
+  return /^[\w./:@%+=,-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+};

@@ -13,7 +13,7 @@ import type {
   StoreLabel,
 } from '../core/errors.ts';
 import type { Problem } from '../core/parsed-token.ts';
-import { shellQuote, shownHost, shownProfile } from '../core/text.ts';
+import { type System, shellQuote, shownHost, shownProfile } from '../core/text.ts';
 
 /** What happened, in lower case and without a full stop, and the cure, in the imperative. */
 export interface Text {
@@ -46,14 +46,19 @@ const accountTitle = ({ host, profile }: Account): string =>
     : `${hostTitle(host)} (profile ${shownProfile(profile) ?? '…'})`;
 
 /** The options that name an account, ready to paste into a shell; empty for the default account. */
-export function accountFlags({ host, profile }: Account): string {
+export function accountFlags({ host, profile }: Account, system: System = 'posix'): string {
+  const quote = (word: string) => shellQuote(word, system);
   const flags = [];
-  if (host !== DEFAULT_HOST) flags.push(` --host ${shellQuote(shownHost(host) ?? 'HOST')}`);
+  if (host !== DEFAULT_HOST) flags.push(` --host ${quote(shownHost(host) ?? 'HOST')}`);
   if (profile !== DEFAULT_PROFILE) {
-    flags.push(` --profile ${shellQuote(shownProfile(profile) ?? 'NAME')}`);
+    flags.push(` --profile ${quote(shownProfile(profile) ?? 'NAME')}`);
   }
   return flags.join('');
 }
+
+/** The variable that says where the key file is. */
+export const dataVariable = (system: System): string =>
+  system === 'windows' ? 'LOCALAPPDATA' : 'XDG_DATA_HOME';
 
 const storeTitle = ({ name, place }: StoreLabel): string =>
   ({
@@ -83,12 +88,14 @@ const FILE_ACTIONS: Record<FileFault['action'], string> = {
   protect: 'protect',
 };
 
-const FILE_FAULTS: Record<string, readonly [reason: string, cure: string]> = {
+const fileFaults = (
+  home: string,
+): Readonly<Record<string, readonly [reason: string, cure: string]>> => ({
   ENOSPC: ['the disk is full', 'free some space and try again; nothing was changed'],
   EDQUOT: ['your disk quota is used up', 'free some space and try again; nothing was changed'],
-  EROFS: ['the disk is read-only', 'set XDG_DATA_HOME to a directory that can be written'],
-  EACCES: ['permission denied', 'check its owner and mode'],
-};
+  EROFS: ['the disk is read-only', `set ${home} to a directory that can be written`],
+  EACCES: ['permission denied', 'check its owner and permissions'],
+});
 
 const UNLOCK_KEYCHAIN =
   'unlock it (log in to the desktop, or open it in its own program) and try again';
@@ -153,11 +160,20 @@ const NETWORK_CURES: Record<ReturnType<typeof networkFault>, (variable: string) 
   network: () => 'check the network and the name of the host; behind a proxy, set https_proxy',
 };
 
-/** @param program how the program is called, ready to paste into a shell */
-export function english(program: string) {
+/**
+ * @param program how the program is called, ready to paste into a shell
+ * @param system the one that commands in hints are for
+ */
+export function english(program: string, system: System = 'posix') {
+  const isWindows = system === 'windows';
+  const flagsOf = (account: Account) => accountFlags(account, system);
+  const toUse = (store: StoreLabel) =>
+    isWindows
+      ? `to use ${storeTitle(store)} in new terminals: setx GLM_TOKEN_STORE ${store.name}`
+      : `to use ${storeTitle(store)}: export GLM_TOKEN_STORE=${store.name}`;
   const seeHelp = (command: string) => `see: ${program} ${command} --help`;
   const storeAgain = (account?: Account) =>
-    `${program} store --force${account ? accountFlags(account) : ''}`;
+    `${program} store --force${account ? flagsOf(account) : ''}`;
   const useFile = (flags: string) =>
     `keep the key in an encrypted file: ${program} store --store file${flags}`;
 
@@ -336,7 +352,7 @@ export function english(program: string) {
     }),
     deletionUnconfirmed: ({ account }) => ({
       message: 'cannot ask for confirmation without a terminal; nothing was deleted',
-      hint: `to delete without confirmation: ${program} delete --force${accountFlags(account)}`,
+      hint: `to delete without confirmation: ${program} delete --force${flagsOf(account)}`,
     }),
     answeredNo: () => ({ message: 'nothing was changed' }),
     choiceInvalid: ({ given, count }) => ({
@@ -426,7 +442,7 @@ export function english(program: string) {
           },
 
     keyNotFound: ({ account, others, inEnvironment }) => {
-      const store = `run: ${program} store${accountFlags(account)}`;
+      const store = `run: ${program} store${flagsOf(account)}`;
       const known = others.map(accountTitle).join(', ');
       return {
         message: `no key is stored for ${accountTitle(account)}${
@@ -489,7 +505,7 @@ export function english(program: string) {
       return fault.errno === 'ENOENT'
         ? {
             message: `there is no program ${name ?? 'of that name'} to print the key for ${accountTitle(account)}`,
-            hint: `give its absolute path, since Emacs may have another PATH than your shell: ${program} store --from-command${accountFlags(account)} -- /path/to/program ...`,
+            hint: `give its absolute path, since Emacs may have another PATH than your shell: ${program} store --from-command${flagsOf(account)} -- /path/to/program ...`,
           }
         : {
             message: `${name ?? 'the command'} cannot be run (${fault.errno})`,
@@ -528,9 +544,10 @@ export function english(program: string) {
       hint: 'restart it, for example by logging out and in again',
     }),
     fileRefused: ({ action, path, errno }) => {
-      const [reason, cure] = FILE_FAULTS[errno] ?? [
+      const home = dataVariable(system);
+      const [reason, cure] = fileFaults(home)[errno] ?? [
         errno,
-        'check the directory and its disk, or set XDG_DATA_HOME to another directory',
+        `check the directory and its disk, or set ${home} to another directory`,
       ];
       return { message: `cannot ${FILE_ACTIONS[action]} ${path}: ${reason}`, hint: cure };
     },
@@ -552,12 +569,16 @@ export function english(program: string) {
     }),
 
     keyNotKept: ({ account, problem }) => {
-      const flags = accountFlags(account);
+      const flags = flagsOf(account);
       return {
         message: `the key was not stored: ${describe(problem as GlmTokenError).message}`,
         hint: [
-          `with a passphrase in a file: GLM_TOKEN_PASSPHRASE_FILE=FILE ${program} setup${flags} < KEYFILE`,
-          `without storing it: export GLM_API_KEY="$(cat KEYFILE)"`,
+          isWindows
+            ? `with a passphrase in a file: set GLM_TOKEN_PASSPHRASE_FILE to its path, then run: type KEYFILE | ${program} setup${flags}`
+            : `with a passphrase in a file: GLM_TOKEN_PASSPHRASE_FILE=FILE ${program} setup${flags} < KEYFILE`,
+          isWindows
+            ? 'without storing it: set GLM_API_KEY to the key'
+            : `without storing it: export GLM_API_KEY="$(cat KEYFILE)"`,
           `on a terminal, which asks for a passphrase: ${program} setup${flags}`,
         ],
       };
@@ -721,7 +742,7 @@ export function english(program: string) {
   /** @param about the account in question, for the commands in hints */
   const describe = (error: GlmTokenError, about?: Account): Text => {
     const text = errors[error.reason] as (params: unknown, flags: string) => Text;
-    return text(error.params, about ? accountFlags(about) : '');
+    return text(error.params, about ? flagsOf(about) : '');
   };
 
   const keyFor = (account: Account) => `the key for ${accountTitle(account)}`;
@@ -759,8 +780,8 @@ export function english(program: string) {
     wayOn: (account: Account): Text => ({
       message: 'nothing was stored',
       hint: [
-        `once the keychain is there and unlocked: ${program} setup${accountFlags(account)}`,
-        `with the encrypted file after all: ${program} setup --store file${accountFlags(account)}`,
+        `once the keychain is there and unlocked: ${program} setup${flagsOf(account)}`,
+        `with the encrypted file after all: ${program} setup --store file${flagsOf(account)}`,
       ],
     }),
 
@@ -966,21 +987,18 @@ export function english(program: string) {
         `stored key ${id} for ${accountTitle(account)} in ${storeTitle(store)}`,
       readElsewhere: (store: StoreLabel, inUse: StoreLabel): Text => ({
         message: `warning: keys are currently read from ${storeTitle(inUse)}`,
-        hint: `to use ${storeTitle(store)}: export GLM_TOKEN_STORE=${store.name}`,
+        hint: toUse(store),
       }),
       outOfSight: (accounts: readonly Account[], other: StoreLabel, inUse: StoreLabel): Text => ({
         message: `warning: keys are read from ${storeTitle(inUse)} from now on; those in ${storeTitle(other)} are not used (${accounts.map(accountTitle).join(', ')})`,
-        hint: [
-          `to move them: ${program} move --to ${inUse.name}`,
-          `to use ${storeTitle(other)}: export GLM_TOKEN_STORE=${other.name}`,
-        ],
+        hint: [`to move them: ${program} move --to ${inUse.name}`, toUse(other)],
       }),
       commandStored: (account: Account, id: string, name: string): Text => ({
         message: `${keyFor(account)} (${id}) comes from ${name} from now on`,
       }),
       commandPrecedes: (account: Account): Text => ({
         message: `warning: a command prints ${keyFor(account)}, and takes precedence`,
-        hint: `to remove it: ${program} delete --store command${accountFlags(account)}`,
+        hint: `to remove it: ${program} delete --store command${flagsOf(account)}`,
       }),
       environmentPrecedes: 'warning: GLM_API_KEY is set and takes precedence',
       socketPrecedes: (path: string) =>

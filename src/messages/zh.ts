@@ -12,9 +12,10 @@ import type {
   StoreLabel,
 } from '../core/errors.ts';
 import type { Problem } from '../core/parsed-token.ts';
-import { shellQuote, shownHost, shownProfile } from '../core/text.ts';
+import { type System, shellQuote, shownHost, shownProfile } from '../core/text.ts';
 import {
   accountFlags,
+  dataVariable,
   type ErrorTexts,
   type Messages,
   networkFault,
@@ -68,12 +69,14 @@ const FILE_ACTIONS: Record<FileFault['action'], string> = {
   protect: '保护',
 };
 
-const FILE_FAULTS: Record<string, readonly [reason: string, cure: string]> = {
+const fileFaults = (
+  home: string,
+): Readonly<Record<string, readonly [reason: string, cure: string]>> => ({
   ENOSPC: ['磁盘已满', '请腾出空间后重试；原有内容没有改动'],
   EDQUOT: ['磁盘配额已用完', '请腾出空间后重试；原有内容没有改动'],
-  EROFS: ['磁盘是只读的', '请把 XDG_DATA_HOME 设为可写的目录'],
+  EROFS: ['磁盘是只读的', `请把 ${home} 设为可写的目录`],
   EACCES: ['没有权限', '请检查它的属主和权限'],
-};
+});
 
 const UNLOCK_KEYCHAIN = '请解锁（登录桌面，或用系统自带的钥匙串程序打开）后重试';
 
@@ -127,11 +130,20 @@ const SOCKET_FAULTS: Record<Extract<SocketFault, string>, SocketFaultText> = {
   },
 };
 
-/** @param program how the program is called, ready to paste into a shell */
-export function chinese(program: string): Messages {
+/**
+ * @param program how the program is called, ready to paste into a shell
+ * @param system the one that commands in hints are for
+ */
+export function chinese(program: string, system: System = 'posix'): Messages {
+  const isWindows = system === 'windows';
+  const flagsOf = (account: Account) => accountFlags(account, system);
+  const toUse = (store: StoreLabel) =>
+    isWindows
+      ? `如需在新开的终端中使用${storeTitle(store)}：setx GLM_TOKEN_STORE ${store.name}`
+      : `如需使用${storeTitle(store)}：export GLM_TOKEN_STORE=${store.name}`;
   const seeHelp = (command: string) => `参见：${program} ${command} --help`;
   const storeAgain = (account?: Account) =>
-    `${program} store --force${account ? accountFlags(account) : ''}`;
+    `${program} store --force${account ? flagsOf(account) : ''}`;
   const useFile = (flags: string) =>
     `把 key 保存在加密文件中：${program} store --store file${flags}`;
 
@@ -265,7 +277,7 @@ export function chinese(program: string): Messages {
     }),
     deletionUnconfirmed: ({ account }) => ({
       message: '没有终端，无法确认；没有删除任何内容',
-      hint: `如需不经确认直接删除：${program} delete --force${accountFlags(account)}`,
+      hint: `如需不经确认直接删除：${program} delete --force${flagsOf(account)}`,
     }),
     answeredNo: () => ({ message: '没有改动' }),
     choiceInvalid: ({ given, count }) => ({
@@ -352,7 +364,7 @@ export function chinese(program: string): Messages {
           },
 
     keyNotFound: ({ account, others, inEnvironment }) => {
-      const store = `请运行：${program} store${accountFlags(account)}`;
+      const store = `请运行：${program} store${flagsOf(account)}`;
       const known = others.map(accountTitle).join('、');
       return {
         message: `没有保存 ${accountTitle(account)} 的 key${
@@ -412,7 +424,7 @@ export function chinese(program: string): Messages {
       return fault.errno === 'ENOENT'
         ? {
             message: `找不到${name ? `程序 ${name}` : '该程序'}，无法得到 ${accountTitle(account)} 的 key`,
-            hint: `Emacs 的 PATH 可能与 shell 不同，请写绝对路径：${program} store --from-command${accountFlags(account)} -- /path/to/program ...`,
+            hint: `Emacs 的 PATH 可能与 shell 不同，请写绝对路径：${program} store --from-command${flagsOf(account)} -- /path/to/program ...`,
           }
         : {
             message: `无法运行${name ? ` ${name}` : '该命令'}（${fault.errno}）`,
@@ -451,9 +463,10 @@ export function chinese(program: string): Messages {
       hint: '请重启该服务，例如注销后重新登录',
     }),
     fileRefused: ({ action, path, errno }) => {
-      const [reason, cure] = FILE_FAULTS[errno] ?? [
+      const home = dataVariable(system);
+      const [reason, cure] = fileFaults(home)[errno] ?? [
         errno,
-        '请检查该目录及其磁盘，或把 XDG_DATA_HOME 设为其他目录',
+        `请检查该目录及其磁盘，或把 ${home} 设为其他目录`,
       ];
       return { message: `无法${FILE_ACTIONS[action]} ${path}：${reason}`, hint: cure };
     },
@@ -474,12 +487,16 @@ export function chinese(program: string): Messages {
       hint: '请重试；原有内容没有改动',
     }),
     keyNotKept: ({ account, problem }) => {
-      const flags = accountFlags(account);
+      const flags = flagsOf(account);
       return {
         message: `key 没有保存：${describe(problem as GlmTokenError).message}`,
         hint: [
-          `口令放在文件里：GLM_TOKEN_PASSPHRASE_FILE=FILE ${program} setup${flags} < KEYFILE`,
-          `不保存：export GLM_API_KEY="$(cat KEYFILE)"`,
+          isWindows
+            ? `口令放在文件里：把 GLM_TOKEN_PASSPHRASE_FILE 设为它的路径，然后运行 type KEYFILE | ${program} setup${flags}`
+            : `口令放在文件里：GLM_TOKEN_PASSPHRASE_FILE=FILE ${program} setup${flags} < KEYFILE`,
+          isWindows
+            ? '不保存：把 GLM_API_KEY 设为这个 key'
+            : `不保存：export GLM_API_KEY="$(cat KEYFILE)"`,
           `在终端里运行，会询问口令：${program} setup${flags}`,
         ],
       };
@@ -638,7 +655,7 @@ export function chinese(program: string): Messages {
 
   const describe = (error: GlmTokenError, about?: Account): Text => {
     const text = errors[error.reason] as (params: unknown, flags: string) => Text;
-    return text(error.params, about ? accountFlags(about) : '');
+    return text(error.params, about ? flagsOf(about) : '');
   };
 
   const keyFor = (account: Account) => `${accountTitle(account)} 的 key`;
@@ -674,8 +691,8 @@ export function chinese(program: string): Messages {
     wayOn: (account) => ({
       message: '没有保存任何内容',
       hint: [
-        `钥匙串可用并解锁后：${program} setup${accountFlags(account)}`,
-        `如果还是用加密文件：${program} setup --store file${accountFlags(account)}`,
+        `钥匙串可用并解锁后：${program} setup${flagsOf(account)}`,
+        `如果还是用加密文件：${program} setup --store file${flagsOf(account)}`,
       ],
     }),
 
@@ -859,21 +876,18 @@ export function chinese(program: string): Messages {
         `已把 ${accountTitle(account)} 的 key ${id} 保存在${storeTitle(store)}`,
       readElsewhere: (store, inUse) => ({
         message: `警告：目前从${storeTitle(inUse)}读取 key`,
-        hint: `如需使用${storeTitle(store)}：export GLM_TOKEN_STORE=${store.name}`,
+        hint: toUse(store),
       }),
       outOfSight: (accounts, other, inUse) => ({
         message: `警告：从现在起从${storeTitle(inUse)}读取 key；${storeTitle(other)}中的 key 不再使用（${accounts.map(accountTitle).join('、')}）`,
-        hint: [
-          `如需移动：${program} move --to ${inUse.name}`,
-          `如需使用${storeTitle(other)}：export GLM_TOKEN_STORE=${other.name}`,
-        ],
+        hint: [`如需移动：${program} move --to ${inUse.name}`, toUse(other)],
       }),
       commandStored: (account, id, name) => ({
         message: `${keyFor(account)}（${id}）今后由 ${name} 提供`,
       }),
       commandPrecedes: (account) => ({
         message: `警告：${keyFor(account)}由命令提供，命令优先`,
-        hint: `如需删除该命令：${program} delete --store command${accountFlags(account)}`,
+        hint: `如需删除该命令：${program} delete --store command${flagsOf(account)}`,
       }),
       environmentPrecedes: '警告：已设置 GLM_API_KEY，它优先',
       socketPrecedes: (path) => `警告：已设置 GLM_TOKEN_SOCKET，令牌来自 ${path} 处的常驻进程`,

@@ -86,3 +86,12 @@ test('a word is quoted so that a shell reads it back', () => {
   assert.equal(shellQuote("it's mine"), "'it'\\''s mine'");
   assert.equal(shellQuote('$(x)`y`'), "'$(x)`y`'");
 });
+
+test('for cmd and PowerShell a word is quoted as both have it, and backslashes need none', () => {
+  const quoted = (word: string) => shellQuote(word, 'windows');
+  assert.equal(quoted('C:\\dir\\cli.cjs'), 'C:\\dir\\cli.cjs');
+  assert.equal(quoted('C:\\Program Files\\工具'), '"C:\\Program Files\\工具"');
+  assert.equal(quoted(''), '""');
+  assert.equal(quoted("it's mine"), '"it\'s mine"');
+  assert.equal(quoted('a,b'), '"a,b"');
+});

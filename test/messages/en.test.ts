@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EXIT_STATUS } from '../../src/core/errors.ts';
+import { EXIT_STATUS, GlmTokenError } from '../../src/core/errors.ts';
 import { accountFlags, duration, english, oneHint } from '../../src/messages/en.ts';
+import { chinese } from '../../src/messages/zh.ts';
 import { FAILURE_SAMPLES } from '../support/failures.ts';
 
 /** Failures whose message says it all. */
@@ -36,6 +37,30 @@ test('the flags for an account can be pasted into a shell', () => {
     accountFlags({ host: 'api.z.ai', profile: "it's mine" }),
     " --host api.z.ai --profile 'it'\\''s mine'",
   );
+});
+
+test('on Windows, commands in hints are for cmd and PowerShell', () => {
+  const account = { host: 'api.z.ai', profile: 'my work' };
+  const problem = new GlmTokenError('keychainLocked');
+  const refusal = { action: 'write', path: 'C:\\x', errno: 'EROFS' } as const;
+  const errors = [
+    new GlmTokenError('keyNotKept', { account, problem }),
+    new GlmTokenError('fileRefused', refusal),
+    new GlmTokenError('keyExists', { account, existing: undefined }),
+  ];
+  for (const messages of [english('glm-token', 'windows'), chinese('glm-token', 'windows')]) {
+    const hints = errors.map((error) => oneHint(messages.describe(error)) ?? '');
+    assert.doesNotMatch(hints.join('\n'), /export |XDG_|<|\$\(|'/);
+    assert.match(
+      hints[0] ?? '',
+      /type KEYFILE \| glm-token setup --host api\.z\.ai --profile "my work"/,
+    );
+    assert.match(hints[1] ?? '', /LOCALAPPDATA/);
+    assert.match(hints[2] ?? '', /glm-token store --force --host api\.z\.ai --profile "my work"$/);
+    const store = { name: 'keychain', place: 'x' } as const;
+    const { hint } = messages.store.readElsewhere(store, { name: 'file', place: 'y' });
+    assert.match(String(hint), /setx GLM_TOKEN_STORE keychain$/);
+  }
 });
 
 test('a duration is written in its two largest units', () => {
