@@ -112,7 +112,7 @@ export function defaultSocketPath(env: Env, platform: NodeJS.Platform): string {
 /** What a directory of ours is for. */
 export type DirectoryKind = 'data' | 'config';
 
-/** The variables that name these directories' parents, besides HOME. */
+/** The variables that name these directories' parents; what is not named is below the user's own. */
 const DIRECTORY_VARIABLES = {
   data: { xdg: 'XDG_DATA_HOME', windows: 'LOCALAPPDATA' },
   config: { xdg: 'XDG_CONFIG_HOME', windows: 'APPDATA' },
@@ -127,8 +127,10 @@ export function ownDirectory(kind: DirectoryKind, env: Env, platform: NodeJS.Pla
   const path = envPaths('glm-token', { suffix: '' })[kind];
   if (isAbsolute(path)) return path;
   const { xdg, windows } = DIRECTORY_VARIABLES[kind];
-  const usesXdg = platform !== 'darwin' && platform !== 'win32' && env[xdg];
-  const variable = usesXdg ? xdg : platform === 'win32' ? windows : 'HOME';
+  const isWindows = platform === 'win32';
+  const named = isWindows ? windows : xdg;
+  const isNamed = platform !== 'darwin' && env[named];
+  const variable = isNamed ? named : isWindows ? 'USERPROFILE' : 'HOME';
   const problem = new GlmTokenError('homeNotAbsolute');
   throw new GlmTokenError('settingInvalid', { variable, problem });
 }
