@@ -33,6 +33,10 @@ const MAX_FILE_BYTES = 1 << 20;
 
 const TEMPORARY = '.tmp';
 
+/** How long a writer on Windows waits for others to close the file that it replaces. */
+const MAX_REPLACE_MS = 2000;
+const REPLACE_PAUSE_MS = 20;
+
 export interface DirectoryOptions {
   readonly path: string;
   /** The user who must own it all; `undefined` on Windows, which keeps the user's directory private. */
@@ -144,7 +148,7 @@ export function privateDirectory({
         try {
           writeFileSync(temporary, text, { mode: FILE_MODE, flag: 'wx', flush: true });
           beforeRename();
-          renameSync(temporary, join(path, name));
+          replaceFile(temporary, join(path, name), hasModes);
           if (hasModes) syncDirectory(path);
         } finally {
           rmSync(temporary, { force: true });
@@ -168,6 +172,24 @@ export function privateDirectory({
 }
 
 const isPrivate = ({ mode }: Stats): boolean => (mode & 0o077) === 0;
+
+/**
+ * Windows replaces no file that somebody has open: a reader of ours, for a moment, or a virus scanner.
+ * (EPERM was seen under Wine.)
+ */
+function replaceFile(from: string, to: string, isAtOnce: boolean): void {
+  for (let waitedMs = 0; ; waitedMs += REPLACE_PAUSE_MS) {
+    try {
+      renameSync(from, to);
+      return;
+    } catch (error) {
+      const { code = '' } = error as NodeJS.ErrnoException;
+      const isHeld = ['EPERM', 'EACCES', 'EBUSY'].includes(code);
+      if (isAtOnce || !isHeld || waitedMs >= MAX_REPLACE_MS) throw error;
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REPLACE_PAUSE_MS);
+  }
+}
 
 function syncDirectory(path: string): void {
   const fd = openSync(path, 'r');
