@@ -1,12 +1,13 @@
 /** `glm-token exec`: runs a command with a fresh token in its environment. */
 
+import { spawn } from 'node:child_process';
 import { isatty } from 'node:tty';
-import { ACCOUNT_OPTIONS, type Command, type ExitStatus } from '../command.ts';
+import { ACCOUNT_OPTIONS, type Command, type Context, type ExitStatus } from '../command.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey } from '../core/key.ts';
 import { freshToken } from '../fresh-token.ts';
-import type { Env } from '../settings.ts';
 import { withoutKeys } from '../stores/environment.ts';
+import { findProgram } from '../stores/program.ts';
 
 /** Where OpenAI's and Z.ai's own programs and libraries look for a key. */
 const VARIABLES = ['OPENAI_API_KEY', 'ZAI_API_KEY'];
@@ -31,22 +32,26 @@ export const exec: Command<'exec'> = {
     const names = args.env === undefined ? VARIABLES : [parseVariable(String(args.env))];
     const ttl = String(args.ttl ?? TTL);
     const { token, key } = await freshToken(context, context.account(args), ttl);
-    const env = withoutSecrets(context.env, key);
+    const env = withoutSecrets(context, key, names);
     for (const name of names) env[name] = token;
 
-    const { default: spawn } = await import('cross-spawn'); // It finds .cmd files on Windows.
+    const program = await findProgram(file, rest, { stdio: 'inherit', env });
+    // Its name is never repeated: it may be a key, from someone who meant another subcommand.
+    const { notFound, notExecutable } = context.messages.exec;
+    if (!program) {
+      context.terminal.note(notFound);
+      return NOT_FOUND;
+    }
     // Ctrl-C reaches the child directly; don't send it twice.
     const isOnTerminal = [0, 1, 2].some((fd) => isatty(fd));
     context.onSignal((signal) => {
       const reachesChild = isOnTerminal && (signal === 'SIGINT' || signal === 'SIGQUIT');
       if (!reachesChild) child.kill(signal);
     });
-    const child = spawn(file, rest, { stdio: 'inherit', env });
+    const child = spawn(program.command, program.args, program.options);
     return new Promise<ExitStatus>((resolve) => {
       child.once('exit', (status, signal) => resolve(signal ?? status ?? 1));
       child.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
-        // Its name is not repeated: it may be a key, from someone who meant another subcommand.
-        const { notFound, notExecutable } = context.messages.exec;
         const isMissing = code === 'ENOENT';
         context.terminal.note(isMissing ? notFound : notExecutable(code));
         resolve(isMissing ? NOT_FOUND : NOT_EXECUTABLE);
@@ -60,11 +65,22 @@ function parseVariable(name: string): string {
   throw new GlmTokenError('execVariableInvalid');
 }
 
-/** The environment without whatever holds the key or its secret, or leads to them. */
-function withoutSecrets(env: Env, key: ApiKey | undefined): Record<string, string | undefined> {
+/**
+ * The environment without whatever holds the key or its secret, or leads to them, and without what is
+ * to be set: on Windows, names that differ in case are one, of which Node passes on the first.
+ */
+function withoutSecrets(
+  { env, platform }: Context,
+  key: ApiKey | undefined,
+  names: readonly string[],
+): Record<string, string | undefined> {
+  const inOneCase = (name: string) => (platform === 'win32' ? name.toUpperCase() : name);
+  const replaced = names.map(inOneCase);
   const isSecret = (value = '') =>
     key !== undefined && (value.includes(formatKey(key)) || value === key.secret);
   return Object.fromEntries(
-    Object.entries(withoutKeys(env)).filter(([, value]) => !isSecret(value)),
+    Object.entries(withoutKeys(env)).filter(
+      ([name, value]) => !replaced.includes(inOneCase(name)) && !isSecret(value),
+    ),
   );
 }

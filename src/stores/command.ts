@@ -1,6 +1,6 @@
 /** Commands that print keys, as a store: the keys stay in a password manager or a team's vault. */
 
-import type { ChildProcess } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { basename, join } from 'node:path';
 import { type Account, accountName, parseAccountName } from '../core/account.ts';
 import { GlmTokenError, type KeyCommandFault } from '../core/errors.ts';
@@ -10,6 +10,7 @@ import { withoutKeys } from './environment.ts';
 import { Held } from './held.ts';
 import { COMMAND_FILE, type OnWaiting, type Store, type StoredAccount } from './port.ts';
 import type { PrivateDirectory } from './private-directory.ts';
+import { findProgram } from './program.ts';
 
 /** A program and its arguments, run as they are, without a shell. */
 export type Words = readonly [program: string, ...rest: string[]];
@@ -194,14 +195,15 @@ async function runCommand(
   [program, ...rest]: Words,
   { env, hasTerminal, timeoutMs }: CommandOptions,
 ): Promise<Ended> {
-  const { default: spawn } = await import('cross-spawn'); // It finds .cmd files on Windows.
   const { GPG_TTY, ...others } = withoutKeys(env);
-  const child = spawn(program, rest, {
+  const found = await findProgram(program, rest, {
     stdio: hasTerminal ? ['inherit', 'pipe', 'inherit'] : ['ignore', 'pipe', 'ignore'],
     env: hasTerminal ? { ...others, GPG_TTY } : others,
     detached: hasGroup(hasTerminal),
     windowsHide: true,
   });
+  if (!found) return { fault: { errno: 'ENOENT' } };
+  const child = spawn(found.command, found.args, found.options);
   const end = () => endCommand(child, hasTerminal);
   process.once('exit', end);
   const line = new FirstLine();

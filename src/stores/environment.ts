@@ -10,9 +10,14 @@ type Env = Readonly<Record<string, string | undefined>>;
 /** Variables that hold a key, or lead to one. */
 const KEY_VARIABLES = ['GLM_API_KEY', 'GLM_TOKEN_PASSPHRASE_FILE'];
 
-/** The environment for another program: without the variables that hold a key, or lead to one. */
+/**
+ * The environment for another program: without the variables that hold a key, or lead to one. They may
+ * be in any case, as on Windows.
+ */
 export const withoutKeys = (env: Env): Record<string, string | undefined> =>
-  Object.fromEntries(Object.entries(env).filter(([name]) => !KEY_VARIABLES.includes(name)));
+  Object.fromEntries(
+    Object.entries(env).filter(([name]) => !KEY_VARIABLES.includes(name.toUpperCase())),
+  );
 
 /** A store that holds the text of `GLM_API_KEY` for one account, and that cannot be written. */
 export function environmentStore(text: string, owner: Account): Store {
