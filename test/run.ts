@@ -5,25 +5,10 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { ANYWHERE, kindOf, testFiles } from './support/suite.ts';
 
 /** Where keychains of the tests' own can be started; elsewhere the program would find the user's. */
 const isLinux = process.platform === 'linux';
-
-/** What runs on every system: it keeps away from keychains, or uses the system's with care. */
-const ANYWHERE = [
-  'core/',
-  'messages/',
-  'service/error-codes.',
-  'service/services.',
-  'commands/inspect.',
-  'stores/contract.',
-  'command-line.',
-  'help.',
-  'language.',
-  'man-page.',
-  'settings.',
-];
 
 /** What runs on macOS as well. */
 const ON_MACOS = ['elisp/install.', 'stores/private-directory.'];
@@ -46,14 +31,8 @@ function runTests(files: readonly string[], atOnce: number): void {
   run(process.execPath, '--import', 'tsx', '--test', `--test-concurrency=${atOnce}`, ...paths);
 }
 
-/** `window` or `everywhere`, as in the name of a file; most have neither. */
-const kindOf = (file: string): string => /\.(\w+)\.test\.ts$/.exec(file)?.[1] ?? '';
-
 const kinds = process.argv[2] === 'everywhere' ? ['everywhere'] : ['', 'window'];
-const files = readdirSync('test', { recursive: true, encoding: 'utf8' })
-  .map((file) => file.replaceAll('\\', '/'))
-  .filter((file) => file.endsWith('.test.ts') && kinds.includes(kindOf(file)))
-  .sort();
+const files = testFiles(kinds);
 const here = files.filter(runsHere);
 
 // On Windows there is nothing to prepare, and bash may be that of a Linux beside it.

