@@ -1,6 +1,6 @@
 /** Commands that print keys, as a store: the keys stay in a password manager or a team's vault. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { basename, join } from 'node:path';
 import { type Account, accountName, parseAccountName } from '../core/account.ts';
 import { GlmTokenError, type KeyCommandFault } from '../core/errors.ts';
@@ -195,6 +195,7 @@ async function runCommand(
   [program, ...rest]: Words,
   { env, hasTerminal, timeoutMs }: CommandOptions,
 ): Promise<Ended> {
+  const { spawn } = await import('node:child_process'); // Not for every start of the helper.
   const { GPG_TTY, ...others } = withoutKeys(env);
   const found = await findProgram(program, rest, {
     stdio: hasTerminal ? ['inherit', 'pipe', 'inherit'] : ['ignore', 'pipe', 'ignore'],
