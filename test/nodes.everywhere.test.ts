@@ -52,12 +52,12 @@ before(async () => {
 for (const release of RELEASES) {
   describe(`Node ${release}`, () => {
     const node = nodeOf(release);
-    for (const [name, isWindow, concurrency] of [
+    for (const [name, isAlone, concurrency] of [
       ['the suite', false, 3],
       ['what answers windows', true, 1],
     ] as const) {
       test(name, async (t) => {
-        const files = suite.filter((file) => file.endsWith('.window.test.ts') === isWindow);
+        const files = suite.filter((file) => file.endsWith('.alone.test.ts') === isAlone);
         const options = ['--import', 'tsx', '--test', '--test-reporter=tap'];
         const { status, stdout, stderr } = await run(
           [node, ...options, `--test-concurrency=${concurrency}`, ...files],

@@ -1,6 +1,6 @@
 /**
- * What `npm test` runs: it prepares and builds, then runs the test files, and those that answer
- * windows alone at the end; with `everywhere`, it runs those that take too long for CI instead. On
+ * What `npm test` runs: it prepares and builds, then runs the test files, and those that need
+ * the machine for themselves alone at the end; with `everywhere`, it runs those that take too long for CI instead. On
  * macOS and Windows, some of them.
  */
 
@@ -31,7 +31,7 @@ function runTests(files: readonly string[], atOnce: number): void {
   run(process.execPath, '--import', 'tsx', '--test', `--test-concurrency=${atOnce}`, ...paths);
 }
 
-const kinds = process.argv[2] === 'everywhere' ? ['everywhere'] : ['', 'window'];
+const kinds = process.argv[2] === 'everywhere' ? ['everywhere'] : ['', 'alone'];
 const files = testFiles(kinds);
 const here = files.filter(runsHere);
 

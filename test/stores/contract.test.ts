@@ -1,4 +1,4 @@
-/** One contract, run against every adapter; KWallet has it run in kwallet.window.test.ts. */
+/** One contract, run against every adapter; KWallet has it run in kwallet.alone.test.ts. */
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';

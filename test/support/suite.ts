@@ -18,7 +18,7 @@ export const ANYWHERE = [
   'settings.',
 ];
 
-/** `window` or `everywhere`, as in the name of a file; most have neither. */
+/** `alone` or `everywhere`, as in the name of a file; most have neither. */
 export const kindOf = (file: string): string => /\.(\w+)\.test\.ts$/.exec(file)?.[1] ?? '';
 
 /** The files of some kinds, as paths below test/. */
