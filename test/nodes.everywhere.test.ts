@@ -54,7 +54,7 @@ for (const release of RELEASES) {
     const node = nodeOf(release);
     for (const [name, isAlone, concurrency] of [
       ['the suite', false, 3],
-      ['what answers windows', true, 1],
+      ['what runs alone', true, 1],
     ] as const) {
       test(name, async (t) => {
         const files = suite.filter((file) => file.endsWith('.alone.test.ts') === isAlone);
