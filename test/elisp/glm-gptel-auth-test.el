@@ -491,7 +491,7 @@ made.  There \\[keyboard-quit] in any frame ends the wait."
 (ert-deftest glm-test-helper-stopped-is-replaced ()
   (glm-test--with 'helper
     (glm-gptel-auth-token)
-    (let ((glm-gptel-auth-timeout 0.5)
+    (let ((glm-gptel-auth-timeout 2) ; For the start of the new one too.
           (pid (process-id glm-gptel-auth--helper)))
       (signal-process pid 'SIGSTOP)
       (glm-test--should-be-token (glm-gptel-auth-token))
@@ -727,6 +727,8 @@ Return the names before them."
                   ((symbol-function 'y-or-n-p)
                    (lambda (prompt) (push prompt prompts) t)))
           (glm-gptel-auth-store "api.z.ai" "default")
+          (should (equal "GLM：已把 api.z.ai 的 key 保存在系统钥匙串（Secret Service）"
+                         (glm-test--said)))
           (glm-gptel-auth-store "api.z.ai" "default")
           (glm-gptel-auth-delete "api.z.ai" "default"))
         (should (equal "GLM：已删除 api.z.ai 的 key" (glm-test--said)))
