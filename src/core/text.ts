@@ -53,7 +53,8 @@ export const shownProfile = (profile: string): string | undefined =>
 
 /**
  * A host as a message may name it; `undefined` when a key may have been given in its place, whose
- * secret is where a host has a top-level domain.
+ * secret is where a host has a top-level domain. It may be letters alone, of which a host has no
+ * capitals left.
  */
 export function shownHost(host: string): string | undefined {
   const topLevel =
@@ -61,7 +62,8 @@ export function shownHost(host: string): string | undefined {
       .replace(/\.?(:\d+)?$/, '')
       .split('.')
       .at(-1) ?? '';
-  return host.startsWith('[') || !mayBeKey(topLevel) ? host : undefined;
+  const isWord = topLevel.length < MIN_SECRET_CHARACTERS || topLevel.includes('-');
+  return host.startsWith('[') || (isWord && !mayBeKey(topLevel)) ? host : undefined;
 }
 
 /** What decides how a command is written: POSIX shells, or cmd and PowerShell. */

@@ -56,6 +56,7 @@ test('a host is named, but for one that ends in what may be a secret', () => {
     `a.b.${secret}`,
     `${secret}.`,
     `a.${secret}:80`,
+    'id.lettersalonetoo',
   ];
   for (const key of keys) assert.equal(shownHost(key), undefined, key);
 });
