@@ -167,7 +167,7 @@ its own.  While it is set, nothing else gives tokens."
 
 (defcustom glm-gptel-auth-transport 'helper
   "How to ask for a token, a symbol.
-`helper' keeps one process that answers in about a millisecond;
+`helper' keeps one process that answers in a few milliseconds;
 `process' starts a program for each token, in about a tenth of a second.
 Everything but tokens is asked of the helper in both cases."
   :type '(choice (const :tag "One helper for all" helper)

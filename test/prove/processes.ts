@@ -1,6 +1,6 @@
 /** What /proc tells of other processes: memory, arguments, environment, children. */
 
-import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import type { Canary } from './canary.ts';
 
 const CHUNK_BYTES = 4 << 20;
@@ -127,7 +127,8 @@ export class Sampler {
   }
 
   look(): void {
-    for (const root of this.#roots) if (argumentsOf(root) === '') this.#roots.delete(root);
+    // Not by its arguments, which are empty for a moment while it becomes another program.
+    for (const root of this.#roots) if (!existsSync(`/proc/${root}`)) this.#roots.delete(root);
     const all = [...this.#roots].flatMap((root) => [root, ...descendants(root)]);
     for (const pid of new Set(all)) {
       this.samples += 1;
