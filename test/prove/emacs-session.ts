@@ -51,9 +51,14 @@ export class EmacsSession {
     });
   }
 
-  /** The process of Emacs itself. */
+  /** The process that was started: Emacs, or what becomes it or starts it. */
+  get started(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** The process of Emacs itself, once it runs. */
   get pid(): number {
-    const pid = this.#child?.pid ?? 0;
+    const pid = this.started;
     const isEmacs = (process: number) => argumentsOf(process).includes('session.el');
     // On a terminal, Emacs is the child of what types.
     return descendants(pid).filter(isEmacs).at(-1) ?? pid;

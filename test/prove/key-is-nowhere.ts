@@ -82,7 +82,7 @@ async function* inEmacs(emacs: string, version: string, requests: number): Async
         NODE_OPTIONS: '--no-deprecation',
       },
     });
-    emacsPid = emacsSession.pid;
+    emacsPid = emacsSession.started;
     sampler.watch(emacsPid);
     let copies = 0;
     const look = () => {
