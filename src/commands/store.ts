@@ -48,7 +48,7 @@ async function saveCommand(
   if (!isWords(words)) throw new GlmTokenError('storeWithoutCommand');
   const store = await stores.openCommands();
   const key = await storeCommand(store, account, words, (existing) =>
-    mayReplace(context, account, existing, args.force === true),
+    mayReplace(context, account, programOf(existing), args.force === true),
   );
   if (key)
     terminal.note(messages.store.commandStored(account, shortenId(key.id), programOf(words)));

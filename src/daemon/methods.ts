@@ -9,7 +9,7 @@ import { type Examined, examine, type Finding } from '../doctor.ts';
 import type { Messages } from '../messages/en.ts';
 import { actionFor, faultOf } from '../service/error-codes.ts';
 import { PLANS, SERVICES } from '../service/services.ts';
-import { isWords } from '../stores/command.ts';
+import { isWords, programOf } from '../stores/command.ts';
 import type { Store } from '../stores/port.ts';
 import {
   findKey,
@@ -139,7 +139,10 @@ export function helperMethods(given: HelperOptions): Helper {
         if (!policy.maySetCommand) throw new GlmTokenError('commandNotAllowed');
         if (!isWords(words)) throw new GlmTokenError('parameterNotWords', { parameter: 'command' });
         const commands = await stores.openCommands();
-        stored = (await storeCommand(commands, account, words, mayReplace)) !== undefined;
+        const key = await storeCommand(commands, account, words, (kept) =>
+          mayReplace(programOf(kept)),
+        );
+        stored = key !== undefined;
         store = commands;
       }
       const result = { ...account, stored, store: store.name, title: messages.storeTitle(store) };

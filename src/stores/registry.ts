@@ -1,6 +1,5 @@
 /** Which store holds which key: `GLM_API_KEY` first, then a command, then the one store in use. */
 
-import { basename } from 'node:path';
 import type { Account } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey, parseKey, shortenedIdOf } from '../core/key.ts';
@@ -286,18 +285,18 @@ export async function glimpseAccounts(
  * Keeps a command for an account. Another one that is there already is replaced only when
  * `mayReplace` says so.
  *
- * @param mayReplace gets the program of the command that is there
+ * @param mayReplace gets the command that is there
  * @returns the key that the command printed; `undefined` when it was not kept
  */
 export async function storeCommand(
   store: CommandStore,
   account: Account,
   words: Words,
-  mayReplace: (existing: string) => boolean | Promise<boolean>,
+  mayReplace: (existing: Words) => boolean | Promise<boolean>,
 ): Promise<ApiKey | undefined> {
   const kept = store.commandOf(account);
   const isOther = kept !== undefined && kept.join('\0') !== words.join('\0');
-  if (isOther && !(await mayReplace(basename(kept[0])))) return undefined;
+  if (isOther && !(await mayReplace(kept))) return undefined;
   return store.setCommand(account, words);
 }
 
