@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { idOf } from './support/claims.ts';
 import { BARE_ENV, type Env, PROGRAM } from './support/environment.ts';
 import { KeychainSession } from './support/keychain.ts';
 import { type Answers, glmToken, run, runOnTerminal, SIDE_BY_SIDE } from './support/program.ts';
@@ -48,8 +49,7 @@ function newUser() {
     /** The id of the key that is stored, if any. */
     async storedId(): Promise<string | undefined> {
       const { status, stdout } = await glmToken(['print'], { env });
-      if (status === 3) return undefined;
-      return JSON.parse(Buffer.from(stdout.split('.')[1] ?? '', 'base64url').toString()).api_key;
+      return status === 3 ? undefined : idOf(stdout);
     },
   };
 }

@@ -5,6 +5,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { claimsOf } from '../support/claims.ts';
 import { BARE_ENV, PROGRAM } from '../support/environment.ts';
 import { GlmServer } from '../support/glm-server.ts';
 import { glmToken, run, runOnTerminal, SIDE_BY_SIDE } from '../support/program.ts';
@@ -32,9 +33,6 @@ const environmentOf = async (...args: string[]) => {
   );
   return JSON.parse(stdout) as Record<string, string>;
 };
-const claimsOf = (token = '') =>
-  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
-
 describe('the environment of the command', SIDE_BY_SIDE, () => {
   test('has a token valid for an hour in OPENAI_API_KEY and ZAI_API_KEY, and never the key', async () => {
     const seen = await environmentOf();

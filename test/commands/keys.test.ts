@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { idOf } from '../support/claims.ts';
 import { BARE_ENV, type Env, PROGRAM, ROOT } from '../support/environment.ts';
 import { KeychainSession } from '../support/keychain.ts';
 import { type Answers, CALL, glmToken, run, runOnTerminal } from '../support/program.ts';
@@ -19,8 +20,6 @@ before(async () => {
 after(() => session.stop());
 
 const glm = (args: string[], input = '') => glmToken(args, { env, input });
-const idOf = (token: string) =>
-  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).api_key;
 
 const onTerminal = (args: string[], answers: Answers) =>
   runOnTerminal([process.execPath, PROGRAM, ...args], answers, env);

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { idOf } from '../support/claims.ts';
 import { type Env, PROGRAM } from '../support/environment.ts';
 import { KeychainSession } from '../support/keychain.ts';
 import { CALL, glmToken, runOnTerminal } from '../support/program.ts';
@@ -88,9 +89,7 @@ describe('list', () => {
     assert.deepEqual(await accountsIn('keychain'), ['default@open.bigmodel.cn 0123…cdef']);
     assert.deepEqual(await accountsIn('file'), ['default@open.bigmodel.cn fedc…3210']);
     const { stdout } = await glm(['print', '--store=keychain']);
-    const [, payload = ''] = stdout.split('.');
-    const { api_key } = JSON.parse(Buffer.from(payload, 'base64url').toString());
-    assert.equal(api_key, '0123456789abcdef');
+    assert.equal(idOf(stdout), '0123456789abcdef');
     await glm(['delete', '--force', '--store=keychain']);
     assert.deepEqual(await accountsIn('keychain'), []);
     assert.equal((await accountsIn('file')).length, 1);

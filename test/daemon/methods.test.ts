@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { claimsOf, idOf } from '../support/claims.ts';
 import { BARE_ENV, type Env, ROOT } from '../support/environment.ts';
 import { Helper } from '../support/helper.ts';
 import { KeychainSession } from '../support/keychain.ts';
@@ -48,9 +49,6 @@ const resultOf = async (method: string, params: unknown = {}) => {
 
 const codeOf = async (method: string, params: unknown = {}) =>
   (await helper.request(method, params)).error?.data.code;
-
-const claimsOf = (token: unknown) =>
-  JSON.parse(Buffer.from(String(token).split('.')[1] ?? '', 'base64url').toString());
 
 describe('initialize', () => {
   test('answers protocol, version and process', async () => {
@@ -120,9 +118,9 @@ describe('token', () => {
     await restartHelper({ GLM_TOKEN_HOST: account.host, GLM_TOKEN_PROFILE: account.profile });
     assert.equal(await codeOf('token'), 'ERR_KEY_NOT_FOUND');
     await resultOf('store', { key: 'idOfWork123456.hushhush' });
-    assert.equal(claimsOf((await resultOf('token')).token).api_key, 'idOfWork123456');
+    assert.equal(idOf((await resultOf('token')).token), 'idOfWork123456');
     const { token } = await resultOf('token', DEFAULT_ACCOUNT);
-    assert.equal(claimsOf(token).api_key, '0123456789abcdef');
+    assert.equal(idOf(token), '0123456789abcdef');
     assert.deepEqual((await resultOf('accounts')).default, account);
     assert.deepEqual(await resultOf('delete'), { ...account, deleted: true });
   });
@@ -153,7 +151,7 @@ describe('store, accounts and delete', () => {
   test('keep another key unless it may be replaced', async () => {
     const store = (key: string, more: object = {}) =>
       resultOf('store', { ...account, key, ...more });
-    const idNow = async () => claimsOf((await resultOf('token', account)).token).api_key;
+    const idNow = async () => idOf((await resultOf('token', account)).token);
     assert.equal((await store('oneoneoneone.hushhush')).stored, true);
     assert.equal((await store('oneoneoneone.hushhush')).stored, true, 'the same key is stored');
     for (const more of [{}, { replace: false }, { replace: null }, { replace: 'true' }]) {
@@ -187,7 +185,7 @@ describe('store, accounts and delete', () => {
       own,
     ]);
     assert.equal((await resultOf('status')).environment, true);
-    assert.equal(claimsOf((await resultOf('token')).token).api_key, 'envenvenvenv');
+    assert.equal(idOf((await resultOf('token')).token), 'envenvenvenv');
     await restartHelper({ GLM_API_KEY: 'noKeyHUSH' });
     const [first] = (await accounts()) as object[];
     assert.deepEqual(first, { ...DEFAULT_ACCOUNT, id: null, store: 'environment' });
@@ -337,8 +335,7 @@ describe('parameters', () => {
 
 describe('the keychain behind the helper', () => {
   test('is read for each token, so that a change takes effect at once', async () => {
-    const idNow = async () =>
-      claimsOf((await resultOf('token', { profile: 'changing' })).token).api_key;
+    const idNow = async () => idOf((await resultOf('token', { profile: 'changing' })).token);
     for (const id of ['first', 'second']) {
       await glmToken(['store', '--force', '--profile=changing'], { env, input: `${id}.secret` });
       assert.equal(await idNow(), id);

@@ -16,6 +16,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { claimsOf } from '../support/claims.ts';
 import { type Env, PROGRAM } from '../support/environment.ts';
 import { Helper } from '../support/helper.ts';
 import { KeychainSession } from '../support/keychain.ts';
@@ -516,7 +517,7 @@ describe('print, exec, list and doctor ask the socket', () => {
     const { issuedAt, expiresAt, ...account } = rest;
     assert.deepEqual(account, { schemaVersion: 1, host: 'api.z.ai', profile: 'work' });
     assert.equal(expiresAtMs - issuedAtMs, 3_600_000);
-    const claims = JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString());
+    const claims = claimsOf(token);
     assert.deepEqual([claims.timestamp, claims.exp], [issuedAtMs, expiresAtMs]);
     assert.equal(claims.api_key, WORK_KEY.split('.')[0]);
   });

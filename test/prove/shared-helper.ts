@@ -23,6 +23,7 @@ import { accountName } from '../../src/core/account.ts';
 import { shortenId } from '../../src/core/key.ts';
 import { seal } from '../../src/core/sealed-keys.ts';
 import { PROTOCOL } from '../../src/daemon/protocol.ts';
+import { claimsOf } from '../support/claims.ts';
 import { BARE_ENV, type Env } from '../support/environment.ts';
 import { Helper, type Reply } from '../support/helper.ts';
 import { KeychainSession } from '../support/keychain.ts';
@@ -126,8 +127,7 @@ export async function overreach(
     if (result?.stored || result?.deleted) faults.push(`${what}: it was done`);
     if (result?.token !== undefined) {
       tokens += 1;
-      const payload = Buffer.from(String(result.token).split('.')[1] ?? '', 'base64url');
-      const { api_key, exp, timestamp } = JSON.parse(payload.toString());
+      const { api_key, exp, timestamp } = claimsOf(result.token);
       if (!served.some(({ id }) => id === api_key)) faults.push(`${what}: a token`);
       if (others.length > 0 && exp - timestamp > 3_600_000) faults.push(`${what}: for long`);
     }

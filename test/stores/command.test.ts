@@ -18,6 +18,7 @@ import { after, before, beforeEach, describe, type TestContext, test } from 'nod
 import { setTimeout as delay } from 'node:timers/promises';
 import { commandStore } from '../../src/stores/command.ts';
 import { privateDirectory } from '../../src/stores/private-directory.ts';
+import { idOf } from '../support/claims.ts';
 import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
 import { Helper, hasEnded } from '../support/helper.ts';
 import { PasswordStore } from '../support/password-store.ts';
@@ -35,9 +36,6 @@ after(() => rmSync(homes, { recursive: true }));
 const newHome = () => mkdtempSync(join(homes, 'home-'));
 const envAt = (home: string): Env => ({ ...BARE_ENV, HOME: home });
 const fileIn = (home: string) => join(home, '.config/glm-token/commands.json');
-
-const claimsOf = (token: string) =>
-  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
 
 /** A helper that ends with the test. */
 function startHelper(t: TestContext, env: Env): Helper {
@@ -87,10 +85,10 @@ describe('pass, over gpg-agent', () => {
   test('print runs it each time: the agent asks for the passphrase, or remembers it', async () => {
     const before = pass.questions;
     const locked = await glm(['print']);
-    assert.equal(claimsOf(locked.stdout).api_key, ID);
+    assert.equal(idOf(locked.stdout), ID);
     assert.equal(locked.stderr, ASKED);
     const unlocked = await glm(['print']);
-    assert.equal(claimsOf(unlocked.stdout).api_key, ID);
+    assert.equal(idOf(unlocked.stdout), ID);
     assert.equal(pass.questions, before + 1);
   });
 
@@ -121,7 +119,7 @@ describe('pass, over gpg-agent', () => {
     const helper = startHelper(t, pass.env);
     const before = pass.questions;
     const first = await helper.request('token');
-    assert.equal(claimsOf(String(first.result?.token)).api_key, ID);
+    assert.equal(idOf(first.result?.token), ID);
     assert.deepEqual(helper.notifications, ['waiting']);
     pass.lock();
     pass.setPerson('cancels');
@@ -143,7 +141,7 @@ describe('pass, over gpg-agent', () => {
     await glmToken(['store', '--from-command', '--profile', 'seen', '--', seen], { env });
     const helper = startHelper(t, env);
     const { result } = await helper.request('token', { profile: 'seen' });
-    assert.equal(claimsOf(String(result?.token)).api_key, 'none');
+    assert.equal(idOf(result?.token), 'none');
   });
 });
 
@@ -156,7 +154,7 @@ test('age', async () => {
   await run(['age', '-r', recipient, '-o', sealed], { input: `${KEY}\n` });
   const env = envAt(home);
   await glmToken(['store', '--from-command', '--', 'age', '-d', '-i', identity, sealed], { env });
-  assert.equal(claimsOf((await glmToken(['print'], { env })).stdout).api_key, ID);
+  assert.equal(idOf((await glmToken(['print'], { env })).stdout), ID);
   rmSync(identity);
   const { status, stderr } = await glmToken(['print'], { env });
   assert.match(
@@ -180,7 +178,7 @@ describe('the command line', () => {
     const show = script(home, 'show key', `[ "$*" = 'a  b $(x) ; "c"' ] && echo ${KEY}`);
     const { status } = await keep([show, 'a  b $(x) ; "c"']);
     assert.equal(status, 0);
-    assert.equal(claimsOf((await glm('print')).stdout).api_key, ID);
+    assert.equal(idOf((await glm('print')).stdout), ID);
   });
 
   test('list names the program and runs nothing; what a keychain lacks is said below', async () => {
@@ -234,10 +232,10 @@ describe('the command line', () => {
       stored.stderr,
       /warning: a command prints the key for open\.bigmodel\.cn, and takes precedence\nhint: to remove it: node .* delete --store command\n/,
     );
-    const idOf = async (...args: string[]) =>
-      claimsOf((await glmToken(['print', ...args], { env })).stdout).api_key;
+    const shown = async (...args: string[]) =>
+      idOf((await glmToken(['print', ...args], { env })).stdout);
     assert.deepEqual(
-      [await idOf(), await idOf('--store', 'command'), await idOf('--store', 'file')],
+      [await shown(), await shown('--store', 'command'), await shown('--store', 'file')],
       [ID, ID, 'fff'],
     );
   });
@@ -251,9 +249,9 @@ describe('the command line', () => {
       /another key \(one\) is stored for open\.bigmodel\.cn; it was kept/,
     );
     assert.equal(refused.status, 2);
-    assert.equal(claimsOf((await glm('print')).stdout).api_key, ID);
+    assert.equal(idOf((await glm('print')).stdout), ID);
     assert.equal((await keep([two], '--force')).status, 0);
-    assert.equal(claimsOf((await glm('print')).stdout).api_key, 'fff');
+    assert.equal(idOf((await glm('print')).stdout), 'fff');
   });
 
   for (const [what, body, status, sentence] of [
@@ -382,7 +380,7 @@ describe('the wire', () => {
       { ...account, id: null, store: 'command', program: 'show' },
     ]);
     const { result: signed } = await helper.request('token', account);
-    assert.equal(claimsOf(String(signed?.token)).api_key, ID);
+    assert.equal(idOf(signed?.token), ID);
     const other = script(home, 'other', 'echo fff.secret');
     const { result: kept } = await helper.request('store', { ...account, command: [other] });
     assert.deepEqual([kept?.stored, kept?.existing], [false, 'show']);
@@ -413,7 +411,7 @@ describe('the wire', () => {
     assert.equal(error?.data.code, 'ERR_USAGE');
     assert.match(error?.message ?? '', /cannot be set through a socket/);
     const { stdout } = await glmToken(['print'], { env: { ...BARE_ENV, GLM_TOKEN_SOCKET: path } });
-    assert.equal(claimsOf(stdout).api_key, ID);
+    assert.equal(idOf(stdout), ID);
     client.socket.destroy();
     await helper.stop();
   });
@@ -454,7 +452,7 @@ describe('its file', () => {
     write(content, 0o644);
     const { stderr, stdout } = await print();
     assert.match(stderr, /others could access .*commands\.json; its mode is now 600/);
-    assert.equal(claimsOf(stdout).api_key, ID);
+    assert.equal(idOf(stdout), ID);
   });
 
   test('one that belongs to another user is refused', async (t) => {

@@ -4,6 +4,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { idOf } from './claims.ts';
 
 /** Oldest token accepted, in milliseconds: the service documents no limit, but ours are always fresh. */
 const MAX_AGE_MS = 5 * 60_000;
@@ -125,8 +126,7 @@ export class GlmServer {
     }
     const [, plan] = /^\/api\/(coding\/)?paas\/v4\/chat\/completions$/.exec(path) ?? [null, null];
     if (plan === null) return json(404, { error: { code: '404' } });
-    const payload = Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString();
-    if (this.#codingIds.includes(JSON.parse(payload).api_key) !== (plan !== undefined)) {
+    if (this.#codingIds.includes(idOf(token)) !== (plan !== undefined)) {
       const message = 'Insufficient balance or no resource package. Please recharge.';
       return json(429, { error: { code: '1113', message } });
     }

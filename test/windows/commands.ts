@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { basename, delimiter, join } from 'node:path';
 import { after, afterEach, describe, test } from 'node:test';
 import keytar from 'keytar';
+import { idOf } from '../support/claims.ts';
 import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
 import { Helper } from '../support/helper.ts';
 import { CALL, glmToken, type Outcome, run } from '../support/program.ts';
@@ -43,9 +44,6 @@ async function cmd(lines: readonly string[], more: Env = {}): Promise<Outcome> {
   writeFileSync(file, ['@echo off', ...lines].join('\r\n'));
   return run(['cmd', '/d', '/c', file], { env: { ...env, ...more }, cwd: home });
 }
-
-const idOf = (token: string) =>
-  JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()).api_key;
 
 afterEach(async () => {
   for (const { account } of await keytar.findCredentials('glm-token')) {
@@ -322,7 +320,7 @@ describe('the helper', () => {
     const params = { profile: '工作' };
     assert.ok((await helper.request('store', { ...params, key: KEY })).result);
     const { result } = await helper.request('token', params);
-    assert.equal(idOf(String(result?.token)), '0123456789abcdef');
+    assert.equal(idOf(result?.token), '0123456789abcdef');
     const { result: listed } = await helper.request('accounts');
     assert.match(JSON.stringify(listed), /"profile":"工作"/);
     assert.ok((await helper.request('delete', params)).result);
