@@ -125,7 +125,8 @@ export class Wine {
   }
 
   async #succeed(command: readonly string[]): Promise<void> {
-    const { status, stdout, stderr } = await this.run(command);
+    const withErrors = { WINEDEBUG: 'fixme-all' }; // A failure of Wine's own would be silent else.
+    const { status, stdout, stderr } = await this.run(command, withErrors);
     if (status !== 0) throw new Error(`${command.join(' ')}: ${status}\n${stdout}${stderr}`);
   }
 }
