@@ -70,6 +70,12 @@ const asked = (args: readonly string[], more: Env = {}) =>
 /** What a flood may cost in memory: garbage that Node has not collected yet. */
 const MAX_GROWTH_MB = 100;
 
+/**
+ * What 20 000 answers may cost: 60 MB with Node 20, 140 with Node 24, which collects later. The next
+ * 20 000 cost some 10 (measured).
+ */
+const MAX_GROWTH_OF_ANSWERS_MB = 200;
+
 const residentMb = (pid: number): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 
@@ -377,7 +383,7 @@ describe('a client that misbehaves is cut off, and nobody else notices', () => {
     assert.equal(isFloodOver, false, 'the others did not have to wait for the flood to end');
     for (const { result } of await answers) assert.ok(result?.token);
     const grown = residentMb(helper.pid) - before;
-    assert.ok(grown < MAX_GROWTH_MB, `grew by ${grown} MB`);
+    assert.ok(grown < MAX_GROWTH_OF_ANSWERS_MB, `grew by ${grown} MB`);
   });
 
   test('notifications without end cost no memory', async () => {

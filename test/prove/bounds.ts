@@ -14,5 +14,5 @@ export const COPIES = {
   passphraseAfterLock: 20,
 };
 
-/** The most memory that a flood makes the helper take, in megabytes. */
-export const HELPER_MB = 250;
+/** The most memory that a flood makes the helper take, in megabytes, whatever the release of Node. */
+export const HELPER_MB = 400;
