@@ -84,7 +84,7 @@ const CHECK_PASSPHRASE_FILE = '请检查 GLM_TOKEN_PASSPHRASE_FILE，它指定�
 
 const PLAN_TITLES: Record<PlanName, string> = {
   'pay-as-you-go': '按量付费',
-  coding: 'GLM Coding Plan',
+  coding: ' GLM Coding Plan ',
 };
 
 const STORE_TEXT = '保存位置：系统钥匙串，或加密文件（用于没有钥匙串的机器）';
@@ -93,6 +93,10 @@ const ACCOUNT_TEXTS = {
   host: `key 所属的 API 主机 [${DEFAULT_HOST}]`,
   profile: `同一主机有多个 key 时用哪一个 [${DEFAULT_PROFILE}]`,
 };
+
+/** What was given, to begin a sentence with: no space follows a Chinese word. */
+const named = (given: string | undefined, otherwise = '这个值'): string =>
+  given ? `${given} ` : otherwise;
 
 const oneLine = (text: string): string => text.replace(/\s+/g, ' ').replace(/\.$/, '');
 
@@ -242,11 +246,11 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       return { message: `${variable}：${message}`, hint };
     },
     languageUnknown: ({ given, choices }) => ({
-      message: `glm-token 没有 ${given ?? '这种'} 语言`,
+      message: `${named(given)}不是 glm-token 支持的语言`,
       hint: `可选的值：${choices.join('、')}`,
     }),
     settingNotAChoice: ({ given, choices }) => ({
-      message: `${given ?? '这个值'} 不是存储位置`,
+      message: `${named(given)}不是存储位置`,
       hint: `可选的值：${choices.join('、')}`,
     }),
     homeNotAbsolute: () => ({
@@ -254,15 +258,15 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: '请把它设为绝对路径',
     }),
     hostInvalid: ({ given }) => ({
-      message: `${given ?? '这个值'} 不是主机名`,
+      message: `${named(given)}不是主机名`,
       hint: `请使用 ${DEFAULT_HOST} 或 api.z.ai 这样的主机名`,
     }),
     profileInvalid: ({ given, maxCharacters }) => ({
-      message: `${given ?? '这个值'} 不能作为 profile 名称`,
+      message: `${named(given)}不能作为 profile 名称`,
       hint: `请使用 1 到 ${maxCharacters} 个可见字符`,
     }),
     durationInvalid: ({ given }) => ({
-      message: `${given ?? '这个值'} 不是时长`,
+      message: `${named(given)}不是时长`,
       hint: '请用数字加单位，例如 90s、5m、2h、30d，范围 1s 到 365d',
     }),
     methodUnknown: () => ({
@@ -281,7 +285,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     answeredNo: () => ({ message: '没有改动' }),
     choiceInvalid: ({ given, count }) => ({
-      message: `${given ?? '这个回答'} 不在选项之中`,
+      message: `${named(given, '这个回答')}不在选项之中`,
       hint: `请输入 1 到 ${count}，或直接按回车选择方括号中的一项`,
     }),
     environmentIsReadOnly: () => ({
@@ -685,7 +689,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       `${accountTitle(account)} 已保存了另一个 key${existing ? `（${existing}）` : ''}，是否替换？`,
     askDelete: (account, store) =>
       store.name === 'command'
-        ? `是否删除输出 ${keyFor(account)}的命令？`
+        ? `是否删除输出 ${keyFor(account)} 的命令？`
         : `是否从${storeTitle(store)}删除 ${keyFor(account)}？`,
     askFileInstead: (store) => `是否改为保存在${storeTitle(store)}？`,
     wayOn: (account) => ({
@@ -886,7 +890,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         message: `${keyFor(account)}（${id}）今后由 ${name} 提供`,
       }),
       commandPrecedes: (account) => ({
-        message: `警告：${keyFor(account)}由命令提供，命令优先`,
+        message: `警告：${keyFor(account)} 由命令提供，命令优先`,
         hint: `如需删除该命令：${program} delete --store command${flagsOf(account)}`,
       }),
       environmentPrecedes: '警告：已设置 GLM_API_KEY，它优先',
@@ -903,7 +907,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     delete: {
       deleted: (account, store) =>
         store.name === 'command'
-          ? `已删除输出 ${keyFor(account)}的命令；key 本身仍在原处`
+          ? `已删除输出 ${keyFor(account)} 的命令；key 本身仍在原处`
           : `已从${storeTitle(store)}删除 ${keyFor(account)}`,
       fileRemoved: (inUse) =>
         `那是其中最后一个 key，文件已删除；今后的 key 保存在${storeTitle(inUse)}`,
