@@ -234,7 +234,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     shellUnknown: ({ given, shells }) => ({
       message: given
         ? `SHELL 是 ${given}，没有对应的补全脚本`
-        : '无法判断当前的 shell：SHELL 没有说明',
+        : '无法判断当前的 shell：没有设置 SHELL',
       hint: `请指明 shell：${shells.map((shell) => `${program} completion ${shell}`).join('、')}`,
     }),
     argumentUnexpected: ({ command, maybeKey }) => ({
@@ -363,7 +363,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
             hint: `如果是作为参数输入的，它已经留在 shell 历史里了；保存 key 请用：${program} store`,
           }
         : {
-            message: '其中没有令牌（JWT）',
+            message: '输入的内容中没有令牌（JWT）',
             hint: `令牌由点号分成三段，例如 ${program} print 的输出`,
           },
 
@@ -419,7 +419,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       }
       if ('status' in fault) {
         const { status } = fault;
-        const how = typeof status === 'number' ? `退出状态为 ${status}` : `被 ${status} 终止`;
+        const how = typeof status === 'number' ? `退出码为 ${status}` : `被 ${status} 终止`;
         return {
           message: `${name} 没有给出 ${accountTitle(account)} 的 key：${how}`,
           hint: '请在终端里运行它，查看原因；密码管理器可能已锁定，或需要终端才能询问',
@@ -460,7 +460,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     keychainSessionRefused: ({ reason }, flags) => ({
       message: `钥匙串服务有响应，但不提供 key：${oneLine(reason)}`,
-      hint: `KDE 请安装 QCA 的 OpenSSL 插件（Debian：apt install libqca-qt5-2-plugins）并重新登录，或${useFile(flags)}`,
+      hint: `在 KDE 上，请安装 QCA 的 OpenSSL 插件（Debian：apt install libqca-qt5-2-plugins）并重新登录，或${useFile(flags)}`,
     }),
     keychainSilent: () => ({
       message: '钥匙串服务没有响应',
@@ -542,7 +542,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: '请重试；没有保存任何内容',
     }),
     passphraseFileUnreadable: ({ passphraseFile, errno }) => ({
-      message: `无法从 ${passphraseFile} 读取口令（${errno === 'EIRREGULAR' ? '不是小的普通文件' : errno}）`,
+      message: `无法从 ${passphraseFile} 读取口令（${errno === 'EIRREGULAR' ? '不是普通文件，或文件过大' : errno}）`,
       hint: CHECK_PASSPHRASE_FILE,
     }),
     passphraseFileEmpty: ({ passphraseFile }) => ({
@@ -568,7 +568,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: '请同时更新 glm-token 和 glm-gptel-auth.el，然后重启 Emacs',
     }),
     clientUnintelligible: () => ({
-      message: '客户端没有使用带帧的 JSON-RPC 2.0',
+      message: '客户端发来的不是分帧的 JSON-RPC 2.0 消息',
       hint: '请同时更新 glm-token 及其客户端',
     }),
     clientMessageTooLong: () => ({
@@ -585,7 +585,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     runtimeDirectoryMissing: () => ({
       message: '没有设置 XDG_RUNTIME_DIR，套接字没有默认位置',
-      hint: `请在自己的目录中指定路径：${program} daemon --socket PATH`,
+      hint: `请指定一个在自己目录中的路径：${program} daemon --socket PATH`,
     }),
     socketDirectoryUnsafe: ({ path, isOthers }) =>
       isOthers
@@ -606,7 +606,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: '请检查它的目录，或使用另一个路径',
     }),
     socketPassedInvalid: () => ({
-      message: 'LISTEN_FDS 传入的不是属于你、且对其他用户关闭的 Unix 套接字',
+      message: 'LISTEN_FDS 传入的不是属于你、且其他用户无法访问的 Unix 套接字',
       hint: `请原样使用输出的单元文件：${program} daemon --print-unit systemd`,
     }),
     helperRunning: ({ path }) => ({
@@ -642,8 +642,8 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       };
     },
     proxyInvalid: ({ variable }) => ({
-      message: `${variable} 不是代理的网址`,
-      hint: '请设为 http://127.0.0.1:7890 这样的网址',
+      message: `${variable} 不是代理的 URL`,
+      hint: '请设为 http://127.0.0.1:7890 这样的 URL',
     }),
     tokenRefused: ({ account, store, status, serviceCode, fault }: Params<'tokenRefused'>) => {
       const answer = `${hostTitle(account.host)} 返回 ${status}${serviceCode ? `，错误码 ${serviceCode}` : ''}`;
@@ -674,7 +674,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     hintLabel: '提示：',
 
     waiting: (program) => `正在等待${program ? ` ${program} ` : '系统钥匙串'}……`,
-    modeMended: (path, mode) => `其他用户可以访问 ${path}，已把权限改为 ${mode}`,
+    modeMended: (path, mode) => `其他用户原先可以访问 ${path}，已把权限改为 ${mode}`,
 
     yesOrNo: (byDefault) => (byDefault ? 'Y/n' : 'y/N'),
     meansYes: (answer, byDefault) => (answer === '' ? byDefault : /^(y(es)?|是)$/i.test(answer)),
@@ -866,7 +866,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       initComment: ';; GLM 与 gptel：每次请求使用新签发的令牌；key 留在原处。',
       initMissing: `GLM：找不到 glm-gptel-auth；请重新获取配置：${program} setup emacs`,
       unstable: (paths) => ({
-        message: `警告：升级会改变 ${paths.join(' 和 ')}`,
+        message: `警告：升级后路径会变：${paths.join('、')}`,
         hint: `升级之后请重新获取配置：${program} setup emacs`,
       }),
       rehearsed: {
@@ -883,7 +883,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         hint: toUse(store),
       }),
       outOfSight: (accounts, other, inUse) => ({
-        message: `警告：从现在起从${storeTitle(inUse)}读取 key；${storeTitle(other)}中的 key 不再使用（${accounts.map(accountTitle).join('、')}）`,
+        message: `警告：今后从${storeTitle(inUse)}读取 key；${storeTitle(other)}中的 key 不再使用（${accounts.map(accountTitle).join('、')}）`,
         hint: [`如需移动：${program} move --to ${inUse.name}`, toUse(other)],
       }),
       commandStored: (account, id, name) => ({
@@ -893,7 +893,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         message: `警告：${keyFor(account)} 由命令提供，命令优先`,
         hint: `如需删除该命令：${program} delete --store command${flagsOf(account)}`,
       }),
-      environmentPrecedes: '警告：已设置 GLM_API_KEY，它优先',
+      environmentPrecedes: '警告：已设置 GLM_API_KEY，将优先使用它',
       socketPrecedes: (path) => `警告：已设置 GLM_TOKEN_SOCKET，令牌来自 ${path} 处的常驻进程`,
     },
     move: {
@@ -950,7 +950,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       levels: { ok: '正常', warning: '警告', failure: '失败' },
       updateNode: (version) => `请安装 Node ${version} 或更高版本`,
       environment: {
-        message: '已设置 GLM_API_KEY，它优先；从这里启动的每个程序都能读到这个 key',
+        message: '已设置 GLM_API_KEY，将优先使用它；从这里启动的每个程序都能读到这个 key',
         hint: `日常使用请取消设置 GLM_API_KEY，并运行：${program} store`,
       },
       environmentUnused: {
@@ -1015,7 +1015,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         },
       },
       unstable: (kind, paths) => ({
-        message: `警告：升级会改变 ${paths.join(' 和 ')}`,
+        message: `警告：升级后路径会变：${paths.join('、')}`,
         hint: `升级之后请重新输出：${program} daemon --print-unit ${kind}`,
       }),
     },
