@@ -814,15 +814,15 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         examples: [],
       },
       daemon: {
-        summary: '为启动它的 Emacs，或为多个程序提供令牌',
+        summary: '向启动它的 Emacs 或多个程序提供令牌',
         options: {
-          stdio: '在标准输入输出上使用 JSON-RPC，由 Emacs 这样启动',
-          socket: '在 Unix 套接字上使用，供设置了 GLM_TOKEN_SOCKET 的所有程序',
+          stdio: '通过标准输入输出提供 JSON-RPC，供启动它的 Emacs 使用',
+          socket: '通过 Unix 套接字提供 JSON-RPC，供设置了 GLM_TOKEN_SOCKET 的所有程序使用',
           accounts: '只提供这些账户的令牌，只读：PROFILE@HOST,...',
           'allow-write': '允许客户端保存和删除 key',
-          'lock-after': '闲置这么久之后锁定加密文件',
-          'exit-after': '闲置这么久之后结束',
-          'print-unit': '输出在首次使用时或登录时启动它的文件',
+          'lock-after': '闲置多久后锁定加密文件',
+          'exit-after': '闲置多久后结束',
+          'print-unit': '输出配置文件，让它在首次使用时或登录时启动',
         },
         examples: [
           ['glm-token daemon --socket', '所有 Emacs 和 shell 共用一个已解锁的常驻进程'],
