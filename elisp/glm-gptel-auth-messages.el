@@ -76,12 +76,12 @@ npm pack，再用 C-u M-x glm-gptel-auth-install 安装生成的文件")
                 "已安装 glm-token %s，是否换成 %s？")
     (not-installed "nothing was installed" "没有安装任何内容")
     (npm-failed "npm ended with status %s; what it said is in %s"
-                "npm 已退出，状态码 %s；它的输出在 %s")
+                "npm 已退出，退出码 %s；它的输出在 %s")
     (installed "installed glm-token %s; M-x glm-gptel-auth-setup goes on from here"
                "已安装 glm-token %s；接下来请运行 M-x glm-gptel-auth-setup")
     (installed-not-used "installed glm-token %s, but another one takes \
 precedence; see M-x glm-gptel-auth-status"
-                        "已安装 glm-token %s，但另一个优先使用；见 \
+                        "已安装 glm-token %s，但优先使用的是另一个；见 \
 M-x glm-gptel-auth-status")
 
     ;; Asking it
@@ -92,12 +92,12 @@ M-x glm-gptel-auth-status")
                  "正在等待 %s，它可能在等你输入（按 C-g 放弃）")
     (print-late "glm-token did not answer within %s s"
                 "glm-token 在 %s 秒内没有回答")
-    (print-ended "glm-token ended with status %s" "glm-token 已退出，状态码 %s")
+    (print-ended "glm-token ended with status %s" "glm-token 已退出，退出码 %s")
     (no-token "glm-token gave no token" "glm-token 没有给出令牌")
     (helper-late "the helper did not answer in time" "常驻进程没有及时回答")
-    (helper-ended "the helper ended with status %s" "常驻进程已退出，状态码 %s")
+    (helper-ended "the helper ended with status %s" "常驻进程已退出，退出码 %s")
     (helper-said "the helper ended with status %s (%s)"
-                 "常驻进程已退出，状态码 %s（%s）")
+                 "常驻进程已退出，退出码 %s（%s）")
     (socket-silent "nothing answers at %s (%s)" "%s 没有响应（%s）")
     (socket-closed "%s was closed without an answer" "%s 没有回答就关闭了")
     (mend-socket "start the helper (glm-token daemon --socket), or log in \
@@ -170,7 +170,7 @@ again with the ssh -R that forwards it"
     (store-unlocked "%s, unlocked" "%s，已解锁")
     (store-new "%s, not created yet" "%s，尚未创建")
     (environment-first "%s; GLM_API_KEY is set and takes precedence"
-                       "%s；已设置 GLM_API_KEY，它优先")
+                       "%s；已设置 GLM_API_KEY，将优先使用它")
     (unknown "unknown" "未知")
     (latency-row "Last token" "最近的令牌")
     (latency "came in %.1f ms" "耗时 %.1f 毫秒")
@@ -206,7 +206,7 @@ does not."
     (in-use "in use for this session; M-x gptel starts a chat"
             "已在本次会话中启用；M-x gptel 开始对话")
     (setup-ended "glm-token setup emacs ended with status %s"
-                 "glm-token setup emacs 已退出，状态码 %s")
+                 "glm-token setup emacs 已退出，退出码 %s")
     (put-lines "To have this in every session, put these lines into your \
 init.el:"
                "如需在每次启动时生效，请把以下几行写入 init.el：")
@@ -244,8 +244,8 @@ init.el:"
     (source-on "glm-token is one of `auth-sources'" "auth-sources 中有 glm-token")
     (source-lost "glm-token is not in `auth-sources', which was set after \
 M-x glm-gptel-auth-source-enable"
-                 "auth-sources 中没有 glm-token：它在 \
-M-x glm-gptel-auth-source-enable 之后被重新设置")
+                 "auth-sources 中没有 glm-token：运行 \
+M-x glm-gptel-auth-source-enable 之后，auth-sources 又被重新设置")
     (mend-source "in init.el, enable it after the line that sets `auth-sources'"
                  "在 init.el 中，请在设置 auth-sources 之后再启用")
     (backend-ours "%s: tokens for %s" "%s：使用 %s 的令牌")
