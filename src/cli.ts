@@ -17,6 +17,7 @@ import {
   type DirectoryKind,
   type Language,
   ownDirectory,
+  parentVariable,
   readSettings,
   type Settings,
 } from './settings.ts';
@@ -103,6 +104,7 @@ function makeContext(): Context {
   const openDirectory = (kind: DirectoryKind) =>
     privateDirectory({
       path: ownDirectory(kind, env, platform),
+      parentVariable: parentVariable(kind, platform),
       uid: process.getuid?.(),
       isRun: kind === 'config',
       onMended: (path, mode) => terminal.note(messages.modeMended(path, mode)),

@@ -112,11 +112,16 @@ export function defaultSocketPath(env: Env, platform: NodeJS.Platform): string {
 /** What a directory of ours is for. */
 export type DirectoryKind = 'data' | 'config';
 
-/** The variables that name these directories' parents; what is not named is below the user's own. */
-const DIRECTORY_VARIABLES = {
+const PARENT_VARIABLES = {
   data: { xdg: 'XDG_DATA_HOME', windows: 'LOCALAPPDATA' },
   config: { xdg: 'XDG_CONFIG_HOME', windows: 'APPDATA' },
 } as const;
+
+/** The variable that names a directory's parent, where one does; by default it is below the user's own. */
+export function parentVariable(kind: DirectoryKind, platform: NodeJS.Platform): string | undefined {
+  const { xdg, windows } = PARENT_VARIABLES[kind];
+  return platform === 'win32' ? windows : platform === 'darwin' ? undefined : xdg;
+}
 
 /**
  * The user's directory for data or for settings of ours.
@@ -126,11 +131,9 @@ const DIRECTORY_VARIABLES = {
 export function ownDirectory(kind: DirectoryKind, env: Env, platform: NodeJS.Platform): string {
   const path = envPaths('glm-token', { suffix: '' })[kind];
   if (isAbsolute(path)) return path;
-  const { xdg, windows } = DIRECTORY_VARIABLES[kind];
-  const isWindows = platform === 'win32';
-  const named = isWindows ? windows : xdg;
-  const isNamed = platform !== 'darwin' && env[named];
-  const variable = isNamed ? named : isWindows ? 'USERPROFILE' : 'HOME';
+  const named = parentVariable(kind, platform);
+  const home = platform === 'win32' ? 'USERPROFILE' : 'HOME';
+  const variable = named && env[named] ? named : home;
   const problem = new GlmTokenError('homeNotAbsolute');
   throw new GlmTokenError('settingInvalid', { variable, problem });
 }

@@ -84,6 +84,8 @@ export interface FileFault {
   readonly action: 'read' | 'write' | 'remove' | 'protect';
   readonly path: string;
   readonly errno: string;
+  /** The variable that names the directory's parent, where one does. */
+  readonly parentVariable?: string | undefined;
 }
 
 /**
@@ -179,7 +181,7 @@ export const FAILURES = {
   fileRefused: failure<FileFault>('ERR_STORE_UNAVAILABLE'),
   fileOfAnotherUser: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
   fileIrregular: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
-  fileOpenToOthers: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
+  fileOpenToOthers: failure<Pick<FileFault, 'path' | 'parentVariable'>>('ERR_STORE_UNAVAILABLE'),
   fileBusy: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
   /** What was given as the program may be a key where there is no such program. */
   keyCommandFailed: failure<{ account: Account; program: Given; fault: KeyCommandFault }>(

@@ -56,10 +56,6 @@ export function accountFlags({ host, profile }: Account, system: System = 'posix
   return flags.join('');
 }
 
-/** The variable that says where the key file is. */
-export const dataVariable = (system: System): string =>
-  system === 'windows' ? 'LOCALAPPDATA' : 'XDG_DATA_HOME';
-
 const storeTitle = ({ name, place }: StoreLabel): string =>
   ({
     keychain: `the keychain (${place})`,
@@ -89,11 +85,16 @@ const FILE_ACTIONS: Record<FileFault['action'], string> = {
 };
 
 const fileFaults = (
-  home: string,
+  parentVariable: string | undefined,
 ): Readonly<Record<string, readonly [reason: string, cure: string]>> => ({
   ENOSPC: ['the disk is full', 'free some space and try again; nothing was changed'],
   EDQUOT: ['your disk quota is used up', 'free some space and try again; nothing was changed'],
-  EROFS: ['the disk is read-only', `set ${home} to a directory that can be written`],
+  EROFS: [
+    'the disk is read-only',
+    parentVariable
+      ? `set ${parentVariable} to a directory that can be written`
+      : 'make it writable',
+  ],
   EACCES: ['permission denied', 'check its owner and permissions'],
 });
 
@@ -543,11 +544,12 @@ export function english(program: string, system: System = 'posix') {
       message: 'the keychain service does not answer',
       hint: 'restart it, for example by logging out and in again',
     }),
-    fileRefused: ({ action, path, errno }) => {
-      const home = dataVariable(system);
-      const [reason, cure] = fileFaults(home)[errno] ?? [
+    fileRefused: ({ action, path, errno, parentVariable }) => {
+      const [reason, cure] = fileFaults(parentVariable)[errno] ?? [
         errno,
-        `check the directory and its disk, or set ${home} to another directory`,
+        `check the directory and its disk${
+          parentVariable ? `, or set ${parentVariable} to another directory` : ''
+        }`,
       ];
       return { message: `cannot ${FILE_ACTIONS[action]} ${path}: ${reason}`, hint: cure };
     },
@@ -559,9 +561,11 @@ export function english(program: string, system: System = 'posix') {
       message: `${path} is not a regular file of a sensible size`,
       hint: 'see what it is, and move it away; links are not followed',
     }),
-    fileOpenToOthers: ({ path }) => ({
+    fileOpenToOthers: ({ path, parentVariable }) => ({
       message: `others can access ${path}, and its file system does not support permissions`,
-      hint: 'set XDG_DATA_HOME to a directory on another disk',
+      hint: parentVariable
+        ? `set ${parentVariable} to a directory on another disk`
+        : 'its directory has to be on another disk',
     }),
     fileBusy: ({ path }) => ({
       message: `another glm-token is writing ${path}`,

@@ -15,7 +15,6 @@ import type { Problem } from '../core/parsed-token.ts';
 import { type System, shellQuote, shownHost, shownProfile } from '../core/text.ts';
 import {
   accountFlags,
-  dataVariable,
   type ErrorTexts,
   type Messages,
   networkFault,
@@ -70,11 +69,11 @@ const FILE_ACTIONS: Record<FileFault['action'], string> = {
 };
 
 const fileFaults = (
-  home: string,
+  parentVariable: string | undefined,
 ): Readonly<Record<string, readonly [reason: string, cure: string]>> => ({
   ENOSPC: ['磁盘已满', '请腾出空间后重试；原有内容没有改动'],
   EDQUOT: ['磁盘配额已用完', '请腾出空间后重试；原有内容没有改动'],
-  EROFS: ['磁盘是只读的', `请把 ${home} 设为可写的目录`],
+  EROFS: ['磁盘是只读的', parentVariable ? `请把 ${parentVariable} 设为可写的目录` : '请改为可写'],
   EACCES: ['没有权限', '请检查它的属主和权限'],
 });
 
@@ -466,11 +465,10 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       message: '钥匙串服务没有响应',
       hint: '请重启该服务，例如注销后重新登录',
     }),
-    fileRefused: ({ action, path, errno }) => {
-      const home = dataVariable(system);
-      const [reason, cure] = fileFaults(home)[errno] ?? [
+    fileRefused: ({ action, path, errno, parentVariable }) => {
+      const [reason, cure] = fileFaults(parentVariable)[errno] ?? [
         errno,
-        `请检查该目录及其磁盘，或把 ${home} 设为其他目录`,
+        `请检查该目录及其磁盘${parentVariable ? `，或把 ${parentVariable} 设为其他目录` : ''}`,
       ];
       return { message: `无法${FILE_ACTIONS[action]} ${path}：${reason}`, hint: cure };
     },
@@ -482,9 +480,11 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       message: `${path} 不是大小正常的普通文件`,
       hint: '请查看它是什么并移走；程序不会跟随链接',
     }),
-    fileOpenToOthers: ({ path }) => ({
+    fileOpenToOthers: ({ path, parentVariable }) => ({
       message: `其他用户可以访问 ${path}，而所在的文件系统不支持权限`,
-      hint: '请把 XDG_DATA_HOME 设为其他磁盘上的目录',
+      hint: parentVariable
+        ? `请把 ${parentVariable} 设为其他磁盘上的目录`
+        : '该目录需要位于其他磁盘上',
     }),
     fileBusy: ({ path }) => ({
       message: `另一个 glm-token 正在写入 ${path}`,

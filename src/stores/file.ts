@@ -266,8 +266,9 @@ class FileStore implements Store {
     } catch (error) {
       const { code = String(error) } = error as NodeJS.ErrnoException;
       if (code === 'ELOCKED') throw busy(error);
-      const path = this.#path;
-      throw new GlmTokenError('fileRefused', { action: 'write', path, errno: code }, error);
+      const { parentVariable } = this.#options.directory;
+      const fault = { action: 'write', path: this.#path, errno: code, parentVariable } as const;
+      throw new GlmTokenError('fileRefused', fault, error);
     }
   }
 }

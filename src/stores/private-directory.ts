@@ -39,6 +39,8 @@ const REPLACE_PAUSE_MS = 20;
 
 export interface DirectoryOptions {
   readonly path: string;
+  /** The variable that names its parent, where one does. */
+  readonly parentVariable?: string | undefined;
   /** The user who must own it all; `undefined` on Windows, which keeps the user's directory private. */
   readonly uid: number | undefined;
   /** Whether what is in it is run, so that a file which others could write is refused. */
@@ -53,6 +55,7 @@ export interface DirectoryOptions {
  */
 export interface PrivateDirectory {
   readonly path: string;
+  readonly parentVariable: string | undefined;
   /** Whether there is a file of that name, whatever kind of file. */
   has(name: string): boolean;
   /** A file's text, or `undefined` when there is no such file. */
@@ -80,11 +83,26 @@ const PERISHABLE: Record<number, Peril> = {
 
 export function privateDirectory({
   path,
+  parentVariable,
   uid,
   isRun,
   onMended,
 }: DirectoryOptions): PrivateDirectory {
   const hasModes = uid !== undefined;
+
+  /** Does something to the file system; what the system refuses becomes an error of ours. */
+  const attempt = <T>(action: FileFault['action'], path: string, act: () => T): T => {
+    try {
+      return act();
+    } catch (error) {
+      if (error instanceof GlmTokenError) throw error;
+      const errno = (error as NodeJS.ErrnoException).code ?? String(error);
+      if (errno === IRREGULAR || errno === 'ELOOP') {
+        throw new GlmTokenError('fileIrregular', { path }, error);
+      }
+      throw new GlmTokenError('fileRefused', { action, path, errno, parentVariable }, error);
+    }
+  };
 
   /** Refuses what is somebody else's, and closes what others could look into. */
   const checkPrivate = (file: string, stats: Stats, close: () => Stats, mode: number): void => {
@@ -95,7 +113,7 @@ export function privateDirectory({
       throw new GlmTokenError('fileWritableByOthers', { path: file });
     }
     if (!isPrivate(attempt('protect', file, close))) {
-      throw new GlmTokenError('fileOpenToOthers', { path: file });
+      throw new GlmTokenError('fileOpenToOthers', { path: file, parentVariable });
     }
     onMended(file, mode.toString(8));
   };
@@ -123,6 +141,7 @@ export function privateDirectory({
 
   return {
     path,
+    parentVariable,
     has,
     read(name) {
       const file = join(path, name);
@@ -197,19 +216,5 @@ function syncDirectory(path: string): void {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
-  }
-}
-
-/** Does something to the file system; what the system refuses becomes an error of ours. */
-function attempt<T>(action: FileFault['action'], path: string, act: () => T): T {
-  try {
-    return act();
-  } catch (error) {
-    if (error instanceof GlmTokenError) throw error;
-    const errno = (error as NodeJS.ErrnoException).code ?? String(error);
-    if (errno === IRREGULAR || errno === 'ELOOP') {
-      throw new GlmTokenError('fileIrregular', { path }, error);
-    }
-    throw new GlmTokenError('fileRefused', { action, path, errno }, error);
   }
 }

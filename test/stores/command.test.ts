@@ -484,6 +484,18 @@ describe('its file', () => {
     }
   });
 
+  test('one that cannot be read is told with the variable that moves it', async () => {
+    rmSync(join(home, '.config'), { recursive: true });
+    writeFileSync(join(home, '.config'), '');
+    const { stderr, status } = await print();
+    assert.equal(
+      stderr,
+      `glm-token: cannot read ${fileIn(home)}: ENOTDIR\n` +
+        'hint: check the directory and its disk, or set XDG_CONFIG_HOME to another directory\n',
+    );
+    assert.equal(status, 5);
+  });
+
   test('a relative XDG_CONFIG_HOME is refused by its name', async () => {
     const env = { ...envAt(home), XDG_CONFIG_HOME: 'here' };
     const { stderr, status } = await glmToken(['print'], { env });

@@ -35,7 +35,12 @@ beforeEach(() => {
 afterEach(() => rmSync(home, { recursive: true }));
 
 const open = (path: string, owner = uid) =>
-  privateDirectory({ path, uid: owner, onMended: (...args) => mended.push(args) });
+  privateDirectory({
+    path,
+    parentVariable: 'MOVES_IT',
+    uid: owner,
+    onMended: (...args) => mended.push(args),
+  });
 
 const write = (text: string, beforeRename = () => {}) =>
   directory.write('file', text, beforeRename);
@@ -140,13 +145,13 @@ test('a link to nowhere is an error, and not a missing file', () => {
   });
 });
 
-test('what the system refuses carries its number and the path', () => {
+test('what the system refuses carries its number, the path, and the variable that moves it', () => {
   writeFileSync(join(home, 'file'), '');
   const below = open(join(home, 'file/below'));
   const refusal = { code: 'ERR_STORE_UNAVAILABLE', reason: 'fileRefused' };
   assert.throws(() => below.make(), {
     ...refusal,
-    params: { action: 'write', path: below.path, errno: 'ENOTDIR' },
+    params: { action: 'write', path: below.path, errno: 'ENOTDIR', parentVariable: 'MOVES_IT' },
   });
 });
 
