@@ -23,7 +23,7 @@ import {
 } from './settings.ts';
 import { privateDirectory } from './stores/private-directory.ts';
 import { openStores, type Stores, type StoresOptions } from './stores/registry.ts';
-import { isPipeClosed, openTerminal, Refused, writeAll } from './terminal.ts';
+import { isPipeClosed, Refused, Terminal, writeAll } from './terminal.ts';
 
 /** Set by the build from package.json. */
 declare const GLM_TOKEN_VERSION: string;
@@ -55,7 +55,7 @@ const language = json ? 'en' : chooseLanguage(env, systemLocale());
 
 /** What is said, and where; in English until the language is known. */
 let messages = english;
-let terminal = openTerminal({ messages, env, json });
+let terminal = new Terminal({ messages, env, json });
 
 /** The account in question, for the commands in hints. */
 let about: Account | undefined;
@@ -171,7 +171,7 @@ function makeContext(): Context {
 async function run(): Promise<ExitStatus | undefined> {
   if (language !== 'en') {
     messages = await messagesIn(language);
-    terminal = openTerminal({ messages, env, json });
+    terminal = new Terminal({ messages, env, json });
   }
   const [word = '', ...rest] = argv;
   const command = Object.hasOwn(QUICK, word) ? await QUICK[word]?.() : undefined;

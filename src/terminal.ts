@@ -8,6 +8,7 @@ import type { Account } from './core/account.ts';
 import { asGlmTokenError, GlmTokenError } from './core/errors.ts';
 import { printable, shown } from './core/text.ts';
 import { type Messages, oneHint, type Text } from './messages/en.ts';
+import type { PassphraseQuestion } from './stores/passphrase.ts';
 
 /** Thrown when a question was refused, by Ctrl-C or Ctrl-D. */
 export class Refused extends Error {}
@@ -21,47 +22,6 @@ const TERMINAL = isWindows
 
 /** How often a person may try to answer a question. */
 const MAX_TRIES = 3;
-
-export interface Terminal {
-  /** Whether there is a person at standard input. */
-  readonly isInteractive: boolean;
-  /** Writes lines of the answer to standard output. */
-  print(...lines: string[]): void;
-  /** Writes a line for a person to standard error, with the program's name, and hints below it. */
-  note(text: string | Text): void;
-  /** Writes a line whose first word is a level, in its colour where the terminal has colours. */
-  printLevel(level: Level, word: string, rest: string): void;
-  /** Writes what was thrown to standard error, as text or as JSON; `about` the account in question. */
-  report(thrown: unknown, about?: Account): void;
-  /** Says that the keychain, or a program, waits for a person. */
-  noteWaiting(program?: string): void;
-  /** Asks for a line. */
-  ask(question: string): Promise<string>;
-  /** Asks for a line without echo. */
-  askSecret(question: string): Promise<string>;
-  /** Asks a question that Enter answers with no, unless `byDefault` is true. */
-  confirm(question: string, byDefault?: boolean): Promise<boolean>;
-  /** Asks for one of several, by number; Enter takes the default. Returns its index. */
-  choose(question: string, choices: readonly string[], byDefault: number): Promise<number>;
-  /**
-   * Asks until `take` accepts the answer: what it throws is said, and the question asked again, up
-   * to three times in all.
-   */
-  askUntil<T>(ask: () => Promise<string>, take: (answer: string) => T | Promise<T>): Promise<T>;
-  /** Standard input, whole, as text, up to a number of bytes. */
-  readInput(maxBytes: number): Promise<string>;
-  /**
-   * Asks for the passphrase of the key file, twice when it is new, even when standard input is not
-   * the terminal (it may be the key that is to be stored); `undefined` where there is no terminal.
-   */
-  askPassphrase(question: PassphraseQuestion): Promise<string | undefined>;
-}
-
-export interface PassphraseQuestion {
-  readonly isNew: boolean;
-  /** Whether the last answer was wrong. */
-  readonly wasWrong?: boolean;
-}
 
 type Level = 'ok' | 'warning' | 'failure';
 
@@ -84,32 +44,36 @@ export interface TerminalOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-export function openTerminal(options: TerminalOptions): Terminal {
-  return new ProcessTerminal(options, () => ({ input: process.stdin, output: process.stderr }));
-}
-
-class ProcessTerminal implements Terminal {
+/** Standard output, standard error, and the person at standard input. */
+export class Terminal {
   readonly #options: TerminalOptions;
   /** A function, since it costs 3 ms to make the stream of standard input. */
   readonly #streams: () => Streams;
 
-  constructor(options: TerminalOptions, streams: () => Streams) {
+  constructor(
+    options: TerminalOptions,
+    streams = (): Streams => ({ input: process.stdin, output: process.stderr }),
+  ) {
     this.#options = options;
     this.#streams = streams;
   }
 
+  /** Whether there is a person at standard input. */
   get isInteractive(): boolean {
     return this.#streams().input.isTTY === true;
   }
 
+  /** Writes lines of the answer to standard output. */
   print(...lines: string[]): void {
     for (const line of lines) writeAll(1, `${printable(line)}\n`);
   }
 
+  /** Writes a line whose first word is a level, in its colour where the terminal has colours. */
   printLevel(level: Level, word: string, rest: string): void {
     writeAll(1, `${paint(1, COLORS[level], word)}${printable(rest)}\n`);
   }
 
+  /** Writes a line for a person to standard error, with the program's name, and hints below it. */
   note(text: string | Text): void {
     this.#say('glm-token:', typeof text === 'string' ? { message: text } : text);
   }
@@ -122,6 +86,7 @@ class ProcessTerminal implements Terminal {
     writeAll(2, `${name} ${printable(message)}\n${lines.join('')}`);
   }
 
+  /** Writes what was thrown to standard error, as text or as JSON; `about` the account in question. */
   report(thrown: unknown, about?: Account): void {
     const { messages, json } = this.#options;
     const error = asGlmTokenError(thrown);
@@ -134,6 +99,7 @@ class ProcessTerminal implements Terminal {
     }
   }
 
+  /** Says that the keychain, or a program, waits for a person. */
   noteWaiting(program?: string): void {
     const { messages, json } = this.#options;
     const body = { schemaVersion: 1, waiting: true, program: program ?? null };
@@ -141,10 +107,12 @@ class ProcessTerminal implements Terminal {
     else this.note(messages.waiting(program));
   }
 
+  /** Asks for a line. */
   async ask(question: string): Promise<string> {
     return this.#question(question, false);
   }
 
+  /** Asks for a line without echo. */
   async askSecret(question: string): Promise<string> {
     // In Emacs' shell buffers what is typed is shown, whatever the terminal is set to.
     if (this.#options.env.INSIDE_EMACS && this.#options.env.TERM === 'dumb') {
@@ -153,12 +121,14 @@ class ProcessTerminal implements Terminal {
     return this.#question(question, true);
   }
 
+  /** Asks a question that Enter answers with no, unless `byDefault` is true. */
   async confirm(question: string, byDefault = false): Promise<boolean> {
     const { messages } = this.#options;
     const answer = await this.ask(`${question} [${messages.yesOrNo(byDefault)}] `);
     return messages.meansYes(answer.trim(), byDefault);
   }
 
+  /** Asks for one of several, by number; Enter takes the default. Returns its index. */
   async choose(question: string, choices: readonly string[], byDefault: number): Promise<number> {
     const lines = choices.map((choice, at) => `  ${at + 1}) ${choice}`);
     for (const line of [question, ...lines]) writeAll(2, `${printable(line)}\n`);
@@ -170,6 +140,10 @@ class ProcessTerminal implements Terminal {
     });
   }
 
+  /**
+   * Asks until `take` accepts the answer: what it throws is said, and the question asked again, up
+   * to three times in all.
+   */
   async askUntil<T>(
     ask: () => Promise<string>,
     take: (answer: string) => T | Promise<T>,
@@ -185,6 +159,7 @@ class ProcessTerminal implements Terminal {
     }
   }
 
+  /** Standard input, whole, as text, up to a number of bytes. */
   async readInput(maxBytes: number): Promise<string> {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -199,6 +174,10 @@ class ProcessTerminal implements Terminal {
     return text;
   }
 
+  /**
+   * Asks for the passphrase of the key file, twice when it is new, even when standard input is not
+   * the terminal (it may be the key that is to be stored); `undefined` where there is no terminal.
+   */
   async askPassphrase(question: PassphraseQuestion): Promise<string | undefined> {
     if (this.isInteractive) return this.#askPassphrase(question);
     // A program without windows of its own has a console there even where nobody sees it.
@@ -212,7 +191,7 @@ class ProcessTerminal implements Terminal {
       return undefined;
     }
     try {
-      return await new ProcessTerminal(this.#options, () => streams).#askPassphrase(question);
+      return await new Terminal(this.#options, () => streams).#askPassphrase(question);
     } finally {
       streams.input.destroy();
       streams.output.destroy();

@@ -5,14 +5,14 @@ import { isAbsolute } from 'node:path';
 import { GlmTokenError } from '../core/errors.ts';
 import { readDescriptor, readRegularFile } from './regular-file.ts';
 
-/**
- * Asks a person for the passphrase, twice when it is new, and in other words when the last answer
- * was wrong; `undefined` where there is no one to ask.
- */
-export type AskPassphrase = (question: {
-  isNew: boolean;
-  wasWrong: boolean;
-}) => Promise<string | undefined>;
+export interface PassphraseQuestion {
+  readonly isNew: boolean;
+  /** Whether the last answer was wrong. */
+  readonly wasWrong?: boolean;
+}
+
+/** Asks a person for the passphrase; `undefined` where there is no one to ask. */
+export type AskPassphrase = (question: PassphraseQuestion) => Promise<string | undefined>;
 
 /** Longest passphrase file that is read, in bytes. */
 const MAX_BYTES = 1 << 16;
