@@ -6,6 +6,7 @@ import {
   type ErrorCode,
   GlmTokenError,
   hasCode,
+  hasReason,
   type StoreLabel,
 } from './core/errors.ts';
 import { type ApiKey, shortenId } from './core/key.ts';
@@ -229,7 +230,7 @@ async function checkStore(
   }
   if (error !== undefined) {
     const finding = failure(examined, 'store', error);
-    const asksLater = error instanceof GlmTokenError && error.reason === 'keychainAsksLater';
+    const asksLater = hasReason(error, 'keychainAsksLater');
     // With keys from the environment or from commands, nothing may depend on it.
     return !isNeeded || asksLater ? { ...finding, level: 'warning' } : finding;
   }
@@ -330,15 +331,14 @@ async function checkLive(
     if (refusal) throw refusal;
     return ok('live', examined.messages.doctor.tokenAccepted(account));
   } catch (error) {
-    const other = plan && error instanceof GlmTokenError ? planToTry(error, plan) : undefined;
+    const other = plan && planToTry(error, plan);
     const question = other && examined.messages.setup.askOtherPlan(other);
     const finding: Finding = {
       ...failure(examined, 'live', error),
       ...(other && question && { otherPlan: { name: other, question } }),
     };
     // The service tells no wrong clock from a wrong key.
-    const mayBeClock =
-      clock.level !== 'ok' && error instanceof GlmTokenError && error.reason === 'tokenRefused';
+    const mayBeClock = clock.level !== 'ok' && hasReason(error, 'tokenRefused');
     return mayBeClock ? { ...finding, hint: examined.messages.doctor.clockFirst } : finding;
   }
 }

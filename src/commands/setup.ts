@@ -10,7 +10,7 @@ import {
   writableStoreChoice,
 } from '../command.ts';
 import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
-import { GlmTokenError, hasCode } from '../core/errors.ts';
+import { GlmTokenError, hasCode, hasReason } from '../core/errors.ts';
 import { type ApiKey, MAX_KEY_BYTES, parseKey } from '../core/key.ts';
 import { isSignedBy, parseToken } from '../core/parsed-token.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
@@ -124,7 +124,7 @@ async function takeKey(
     ({ store, kept } = await chooseStore(context, account, args));
   } catch (error) {
     if (given === '' || !hasCode(error, 'ERR_STORE_UNAVAILABLE')) throw error;
-    return { key: parseKey(given), problem: error as GlmTokenError };
+    return { key: parseKey(given), problem: error };
   }
   terminal.note(messages.setup.destination(store));
   if (kept !== undefined && !force && given === '') {
@@ -142,7 +142,7 @@ async function takeKey(
       store = await fileInsteadOf(context, account, args, error);
     } catch (problem) {
       if (terminal.isInteractive || !hasCode(problem, 'ERR_STORE_UNAVAILABLE')) throw problem;
-      return { key, problem: problem as GlmTokenError };
+      return { key, problem };
     }
     await saveKey(context, { account, key, store, force });
   }
@@ -181,7 +181,7 @@ async function fileInsteadOf(
   const isChosen = settings.passphraseFile !== undefined && isMissing;
   if (hasChosen || !other.lockable || !(isMissing || isLocked)) throw error;
   if (!isChosen && !terminal.isInteractive) throw error;
-  terminal.note(messages.describe(error as GlmTokenError).message);
+  terminal.note(messages.describe(error).message);
   if (isChosen || (await terminal.confirm(messages.askFileInstead(other), true))) return other;
   terminal.note(messages.wayOn(account));
   throw error;
@@ -227,9 +227,6 @@ async function checkWithService(
   }
   throw refusal;
 }
-
-const hasReason = (error: GlmTokenError | undefined, reason: GlmTokenError['reason']): boolean =>
-  error?.reason === reason;
 
 /** Why the service does not accept a token, or could not be asked; `undefined` when it does. */
 async function refusalOf(

@@ -297,6 +297,13 @@ export function asGlmTokenError(error: unknown): GlmTokenError {
   return new GlmTokenError('unexpected', { reason }, error);
 }
 
-/** Whether something thrown is the failure that has this code. */
-export const hasCode = (error: unknown, code: ErrorCode): boolean =>
+/** Whether something thrown is a failure that has this code. */
+export const hasCode = (error: unknown, code: ErrorCode): error is GlmTokenError =>
   error instanceof GlmTokenError && error.code === code;
+
+/** Whether something thrown is a failure for one of these reasons. */
+export const hasReason = <R extends Reason>(
+  error: unknown,
+  ...reasons: readonly R[]
+): error is GlmTokenError<R> =>
+  error instanceof GlmTokenError && reasons.some((reason) => reason === error.reason);

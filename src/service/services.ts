@@ -1,7 +1,7 @@
 /** GLM's two services, their plans, and where a person gets a key for each. */
 
 import { DEFAULT_HOST } from '../core/account.ts';
-import type { GlmTokenError } from '../core/errors.ts';
+import { hasReason } from '../core/errors.ts';
 import type { PlanName } from '../messages/en.ts';
 
 export interface Service {
@@ -37,8 +37,7 @@ export const PLANS = Object.keys(PLAN_PATHS) as readonly PlanName[];
 const OTHER_PLAN_CODE = '1113';
 
 /** The plan that a key may be for when a request to the endpoint of `plan` was refused. */
-export function planToTry(error: GlmTokenError, plan: PlanName): PlanName | undefined {
-  if (error.reason !== 'tokenRefused') return undefined;
-  const { serviceCode } = (error as GlmTokenError<'tokenRefused'>).params;
-  return serviceCode === OTHER_PLAN_CODE ? PLANS.find((name) => name !== plan) : undefined;
+export function planToTry(error: unknown, plan: PlanName): PlanName | undefined {
+  const isOther = hasReason(error, 'tokenRefused') && error.params.serviceCode === OTHER_PLAN_CODE;
+  return isOther ? PLANS.find((name) => name !== plan) : undefined;
 }

@@ -1,7 +1,7 @@
 /** The OS keychain as a store, through keytar; the one file that loads it. */
 
 import { type Account, accountName, parseAccountName } from '../core/account.ts';
-import { GlmTokenError, type Reason } from '../core/errors.ts';
+import { GlmTokenError, hasReason } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
 import type { Peril, Store, StoredAccount } from './port.ts';
 import type { Attributes, SecretServiceState } from './secret-service.ts';
@@ -94,7 +94,7 @@ class KeychainStore implements Store {
       await this.#call((keytar) => keytar.setPassword(this.#service, name, text), attributes);
     } catch (error) {
       // Its session may be broken even after an answer: "nothing there" takes no session.
-      if (!failedWith(error, 'keychainFailed', 'keychainRestarted')) throw error;
+      if (!hasReason(error, 'keychainFailed', 'keychainRestarted')) throw error;
       const { writeItem } = await import('./secret-service.ts');
       const isWritten = await writeItem(
         this.#options.env,
@@ -120,7 +120,7 @@ class KeychainStore implements Store {
     await this.#open(allKeys, { mayAsk: false });
     const find = () => this.#call((keytar) => keytar.findCredentials(this.#service), allKeys);
     const found = await find().catch((error) => {
-      if (!failedWith(error, 'keychainFailed')) throw error;
+      if (!hasReason(error, 'keychainFailed')) throw error;
       return find(); // In another session with the service.
     });
     return found.flatMap(({ account: name, password }) => {
@@ -149,7 +149,7 @@ class KeychainStore implements Store {
     try {
       return await this.#call((keytar) => keytar.getPassword(this.#service, name), attributes);
     } catch (error) {
-      const text = failedWith(error, 'keychainFailed') && (await this.#readPlainly(attributes));
+      const text = hasReason(error, 'keychainFailed') && (await this.#readPlainly(attributes));
       if (typeof text !== 'string') throw error;
       return text;
     }
@@ -300,9 +300,6 @@ class KeychainStore implements Store {
     }
   }
 }
-
-const failedWith = (error: unknown, ...reasons: Reason[]): boolean =>
-  error instanceof GlmTokenError && reasons.includes(error.reason);
 
 const isLocked = (state: SecretServiceState): boolean =>
   state === 'locked' || state === 'item-locked';
