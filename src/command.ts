@@ -5,7 +5,7 @@ import type { Account } from './core/account.ts';
 import type { AskHelper } from './daemon/client.ts';
 import type { Messages } from './messages/en.ts';
 import type { Paths } from './paths.ts';
-import type { Env, Settings } from './settings.ts';
+import type { Settings } from './settings.ts';
 import type { OnWaiting } from './stores/port.ts';
 import {
   KEPT_STORES,
@@ -75,7 +75,7 @@ export type ExitStatus = number | NodeJS.Signals;
 
 /** The world as a command sees it; only `cli.ts` makes one. */
 export interface Context {
-  readonly env: Env;
+  readonly env: NodeJS.ProcessEnv;
   readonly platform: NodeJS.Platform;
   readonly settings: Settings;
   readonly terminal: Terminal;

@@ -15,7 +15,7 @@ import { DEFAULT_TTL_MS, signToken } from './core/token.ts';
 import { type Messages, oneHint, type PlanName, type Text } from './messages/en.ts';
 import type { Answer } from './service/probe.ts';
 import { planToTry } from './service/services.ts';
-import type { Env, Settings } from './settings.ts';
+import type { Settings } from './settings.ts';
 import { othersCanRead } from './stores/passphrase.ts';
 import type { StoreName } from './stores/port.ts';
 import {
@@ -52,7 +52,7 @@ export interface Finding {
 
 /** What the checks need of the world. */
 export interface Examined {
-  readonly env: Env;
+  readonly env: NodeJS.ProcessEnv;
   readonly platform: NodeJS.Platform;
   readonly settings: Settings;
   readonly messages: Messages;
@@ -300,7 +300,7 @@ function checkClock(
   return warning('clock', clockOff(host, offsetMs, shownCommand));
 }
 
-function setClockCommand(platform: NodeJS.Platform, env: Env): string {
+function setClockCommand(platform: NodeJS.Platform, env: NodeJS.ProcessEnv): string {
   if (platform === 'darwin') return 'sudo sntp -sS time.apple.com';
   if (platform === 'win32') return 'w32tm /resync';
   if (env.WSL_DISTRO_NAME) return 'sudo hwclock -s';

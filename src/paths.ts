@@ -2,7 +2,6 @@
 
 import { realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
-import type { Env } from './settings.ts';
 
 export interface Paths {
   readonly node: string;
@@ -20,7 +19,7 @@ export interface Paths {
 const VERSIONED = /[/\\](_npx|fnm_multishells|\.pnpm|Cellar)[/\\]|[/\\@]v?\d+\.\d+\.\d+/;
 
 /** @param invoked the script as node was given it, with links unresolved */
-export function findPaths(invoked: string, env: Env): Paths {
+export function findPaths(invoked: string, env: NodeJS.ProcessEnv): Paths {
   const script = realpathSync(invoked);
   const directories = (env.PATH ?? '').split(delimiter).filter(Boolean);
   const nodes = directories.map((directory) => join(directory, basename(process.execPath)));

@@ -15,8 +15,6 @@ import { GlmTokenError } from './core/errors.ts';
 import { shown } from './core/text.ts';
 import { WRITABLE_STORES, type WritableStoreName } from './stores/registry.ts';
 
-export type Env = Readonly<Record<string, string | undefined>>;
-
 /** The languages that there are messages in. */
 export const LANGUAGES = ['en', 'zh'] as const;
 
@@ -28,7 +26,7 @@ export type Language = (typeof LANGUAGES)[number];
  *
  * @param systemLocale such as `zh-CN`, where the system does not say it in the environment
  */
-export function chooseLanguage(env: Env, systemLocale: string | undefined): Language {
+export function chooseLanguage(env: NodeJS.ProcessEnv, systemLocale: string | undefined): Language {
   const named = LANGUAGES.find((language) => language === env.GLM_TOKEN_LANG);
   if (named) return named;
   const locale = env.LC_ALL || env.LC_MESSAGES || env.LANG || systemLocale || '';
@@ -53,7 +51,7 @@ export interface Settings {
 const PROMPT_TIMEOUT = '60s';
 
 /** @throws GlmTokenError `ERR_USAGE`, which names the variable, when a value makes no sense */
-export function readSettings(env: Env): Settings {
+export function readSettings(env: NodeJS.ProcessEnv): Settings {
   /** The value of a variable, parsed; one that is empty counts as not set. */
   const read = <T>(variable: string, fallback: string, parse: (value: string) => T): T => {
     try {
@@ -103,7 +101,7 @@ export function parseSocketPath(path: string): string {
  *
  * @throws GlmTokenError `ERR_DAEMON` when there is no such place
  */
-export function defaultSocketPath(env: Env, platform: NodeJS.Platform): string {
+export function defaultSocketPath(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string {
   const directory = platform === 'darwin' ? tmpdir() : env.XDG_RUNTIME_DIR;
   if (!directory) throw new GlmTokenError('runtimeDirectoryMissing');
   return parseSocketPath(join(directory, 'glm-token', 'agent.sock'));
@@ -128,7 +126,11 @@ export function parentVariable(kind: DirectoryKind, platform: NodeJS.Platform): 
  *
  * @throws GlmTokenError `ERR_USAGE` when it would be below the current directory
  */
-export function ownDirectory(kind: DirectoryKind, env: Env, platform: NodeJS.Platform): string {
+export function ownDirectory(
+  kind: DirectoryKind,
+  env: NodeJS.ProcessEnv,
+  platform: NodeJS.Platform,
+): string {
   const path = envPaths('glm-token', { suffix: '' })[kind];
   if (isAbsolute(path)) return path;
   const named = parentVariable(kind, platform);

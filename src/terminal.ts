@@ -41,7 +41,7 @@ export interface TerminalOptions {
   readonly messages: Messages;
   /** Whether failures are reported as JSON. */
   readonly json: boolean;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: NodeJS.ProcessEnv;
 }
 
 /** Standard output, standard error, and the person at standard input. */

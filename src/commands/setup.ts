@@ -77,7 +77,7 @@ async function chooseAccount(context: Context, args: Args): Promise<Account> {
 }
 
 /** The index of the international service where the clock is set to a zone outside of China. */
-function likelyService(env: Context['env']): number {
+function likelyService(env: NodeJS.ProcessEnv): number {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? '';
   const locale = env.LC_ALL || env.LC_MESSAGES || env.LANG;
   const isChinese = [env.GLM_TOKEN_LANG, locale].some((language) => language?.startsWith('zh'));

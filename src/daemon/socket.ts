@@ -6,7 +6,6 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { lock } from 'proper-lockfile';
 import { GlmTokenError } from '../core/errors.ts';
-import type { Env } from '../settings.ts';
 import type { Helper } from './methods.ts';
 import { type Served, serve } from './stdio.ts';
 
@@ -69,8 +68,10 @@ export async function listenAt({ path, uid }: Place): Promise<Listener> {
 }
 
 /** Whether systemd started this process with a socket: sd_listen_fds(3). */
-export const isSocketPassed = ({ LISTEN_PID, LISTEN_FDS }: Env, pid: number): boolean =>
-  LISTEN_PID === String(pid) && Number(LISTEN_FDS) >= 1;
+export const isSocketPassed = (
+  { LISTEN_PID, LISTEN_FDS }: NodeJS.ProcessEnv,
+  pid: number,
+): boolean => LISTEN_PID === String(pid) && Number(LISTEN_FDS) >= 1;
 
 /**
  * Listens on the socket that systemd passed.

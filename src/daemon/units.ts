@@ -1,14 +1,13 @@
 /** The files by which systemd and launchd start the helper, with the paths and options of this one. */
 
 import type { Args } from '../command.ts';
-import type { Env } from '../settings.ts';
 
 export interface Unit {
   readonly node: string;
   readonly script: string;
   /** Where the helper is to listen; by default, in the runtime directory of the user. */
   readonly socket: string | undefined;
-  readonly env: Env;
+  readonly env: NodeJS.ProcessEnv;
 }
 
 /** Idle time after which a helper ends that systemd starts again when it is needed. */

@@ -40,7 +40,7 @@ export interface Answer {
 /** Where a request is sent from. */
 export interface Origin {
   /** The environment, in which proxies are named. */
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: NodeJS.ProcessEnv;
   /** The time, in milliseconds since 1970 (UTC). */
   now(): number;
 }

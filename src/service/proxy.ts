@@ -8,8 +8,6 @@ import { getProxyForUrl } from 'proxy-from-env';
 import { SocksClient } from 'socks';
 import { GlmTokenError } from '../core/errors.ts';
 
-type Env = Readonly<Record<string, string | undefined>>;
-
 const VARIABLES = ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY'] as const;
 
 /** Longest URL of a proxy that is taken, in characters. */
@@ -28,7 +26,7 @@ export interface ProxyServer {
  *
  * @throws GlmTokenError `ERR_NETWORK` when what the variable holds is no URL, or far too long
  */
-export function proxyFor(url: string, env: Env): ProxyServer | undefined {
+export function proxyFor(url: string, env: NodeJS.ProcessEnv): ProxyServer | undefined {
   const variable = VARIABLES.find((name) => env[name]);
   if (!variable || !getProxyForUrl(url)) return undefined;
   const value = env[variable] ?? '';

@@ -17,7 +17,7 @@ export type Words = readonly [program: string, ...rest: string[]];
 
 export interface CommandOptions {
   readonly directory: PrivateDirectory;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: NodeJS.ProcessEnv;
   /** Limit for one run, in milliseconds: the time that a person has to answer a prompt of the command. */
   readonly timeoutMs: number;
   /** Whether a person can answer the command on the terminal that this process has. */

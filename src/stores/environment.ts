@@ -5,8 +5,6 @@ import { GlmTokenError } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
 import type { Store } from './port.ts';
 
-type Env = Readonly<Record<string, string | undefined>>;
-
 /** Variables that hold a key, or lead to one. */
 const KEY_VARIABLES = ['GLM_API_KEY', 'GLM_TOKEN_PASSPHRASE_FILE'];
 
@@ -14,7 +12,7 @@ const KEY_VARIABLES = ['GLM_API_KEY', 'GLM_TOKEN_PASSPHRASE_FILE'];
  * The environment for another program: without the variables that hold a key, or lead to one. They may
  * be in any case, as on Windows.
  */
-export const withoutKeys = (env: Env): Record<string, string | undefined> =>
+export const withoutKeys = (env: NodeJS.ProcessEnv): Record<string, string | undefined> =>
   Object.fromEntries(
     Object.entries(env).filter(([name]) => !KEY_VARIABLES.includes(name.toUpperCase())),
   );

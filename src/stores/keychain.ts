@@ -24,7 +24,7 @@ const DEFAULT_KEYRING = undefined;
 export interface KeychainOptions {
   readonly platform: NodeJS.Platform;
   /** Where to find the session bus (Linux). */
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: NodeJS.ProcessEnv;
   /** Limit for one call, in milliseconds: the time that a person has to answer a prompt. */
   readonly timeoutMs: number;
   /** In place of {@link SERVICE}: tests keep out of the way of the user's keys. */
@@ -45,7 +45,7 @@ export const keychainStore = (options: KeychainOptions): Store => new KeychainSt
  * The accounts that the Secret Service has keys for, found by looking alone, and without keytar, whose
  * threads cannot be given up.
  */
-export async function accountsInSecretService(env: KeychainOptions['env']): Promise<Account[]> {
+export async function accountsInSecretService(env: NodeJS.ProcessEnv): Promise<Account[]> {
   const { attributesOfItems } = await import('./secret-service.ts');
   const items = await attributesOfItems(env, { service: SERVICE });
   return items.flatMap(({ account = '' }) => parseAccountName(account) ?? []);

@@ -23,7 +23,7 @@ export type KeptStoreName = (typeof KEPT_STORES)[number];
 /** What the stores need of the world. */
 export interface StoresOptions {
   readonly platform: NodeJS.Platform;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: NodeJS.ProcessEnv;
   readonly settings: {
     readonly account: Account;
     readonly apiKey: string | undefined;
@@ -272,7 +272,7 @@ export async function lookIntoOther(stores: Stores): Promise<readonly Account[] 
 export async function glimpseAccounts(
   stores: Stores,
   platform: NodeJS.Platform,
-  env: StoresOptions['env'],
+  env: NodeJS.ProcessEnv,
 ): Promise<readonly Account[]> {
   const commands = (await (await stores.commands())?.list()) ?? [];
   const store = await stores.primary();

@@ -34,8 +34,6 @@ export type SecretServiceState =
   | 'silent'
   | 'absent';
 
-type Env = Readonly<Record<string, string | undefined>>;
-
 /** What an item is found by. */
 export type Attributes = Readonly<Record<string, string>>;
 
@@ -69,12 +67,12 @@ const NONE = '/';
  * @see https://specifications.freedesktop.org/secret-service/latest/
  */
 export const secretServiceState = (
-  env: Env,
+  env: NodeJS.ProcessEnv,
   attributes?: Attributes,
 ): Promise<SecretServiceState> => ask(env, (bus) => findState(bus, attributes));
 
 /** Whether keys are kept in the collection that ends with the session; `undefined` when not known. */
-export async function keepsForSession(env: Env): Promise<boolean | undefined> {
+export async function keepsForSession(env: NodeJS.ProcessEnv): Promise<boolean | undefined> {
   const answer = await ask(env, defaultCollection);
   return answer.startsWith('/') ? answer === SESSION_COLLECTION : undefined;
 }
@@ -82,7 +80,7 @@ export async function keepsForSession(env: Env): Promise<boolean | undefined> {
 /**
  * Why the service hands out no secrets, as it says; `undefined` when it does, or does not answer.
  */
-export async function sessionRefusal(env: Env): Promise<string | undefined> {
+export async function sessionRefusal(env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const answer = await ask(env, async (bus) => ({ refusal: await refusalOfSession(bus) }));
   return typeof answer === 'string' ? undefined : answer.refusal;
 }
@@ -91,7 +89,7 @@ export async function sessionRefusal(env: Env): Promise<string | undefined> {
  * Whether the service has a way to ask a person to unlock it. gnome-keyring leaves that to a
  * prompter, which a desktop provides; others show windows of their own.
  */
-export async function canAskToUnlock(env: Env): Promise<boolean> {
+export async function canAskToUnlock(env: NodeJS.ProcessEnv): Promise<boolean> {
   return (await ask(env, hasPrompter)) === true;
 }
 
@@ -100,7 +98,7 @@ export async function canAskToUnlock(env: Env): Promise<boolean> {
  * no secret is read, and nobody is asked.
  */
 export async function attributesOfItems(
-  env: Env,
+  env: NodeJS.ProcessEnv,
   attributes: Attributes,
 ): Promise<readonly Attributes[]> {
   const answer = await ask(env, async (bus) => {
@@ -131,7 +129,7 @@ export interface UnlockOptions {
  * @returns whether the service came to an end in time; {@link secretServiceState} tells how it is now
  */
 export async function unlockSecretService(
-  env: Env,
+  env: NodeJS.ProcessEnv,
   attributes: Attributes | undefined,
   { promptMs, makesCollection = false }: UnlockOptions,
 ): Promise<boolean> {
@@ -154,7 +152,10 @@ export async function unlockSecretService(
  * (measured, libsecret 0.20 and KWallet 5.103). The session here is not encrypted; the bus is a
  * socket that only the user can open.
  */
-export async function readItem(env: Env, attributes: Attributes): Promise<string | undefined> {
+export async function readItem(
+  env: NodeJS.ProcessEnv,
+  attributes: Attributes,
+): Promise<string | undefined> {
   const answer = await ask(env, async (bus) => {
     const { unlocked } = await searchItems(bus, attributes);
     const [path] = unlocked;
@@ -169,7 +170,7 @@ export async function readItem(env: Env, attributes: Attributes): Promise<string
 
 /** Writes an item into the default collection without keytar; returns whether it is written. */
 export async function writeItem(
-  env: Env,
+  env: NodeJS.ProcessEnv,
   attributes: Attributes,
   label: string,
   text: string,
@@ -215,7 +216,7 @@ type Call = (
 
 /** Asks the service a question; `silent` when it does not answer, `absent` when it is not there. */
 async function ask<T>(
-  env: Env,
+  env: NodeJS.ProcessEnv,
   question: (bus: Bus) => Promise<T>,
   limitMs = ANSWER_WITHIN_MS,
 ): Promise<T | 'silent' | 'absent'> {
