@@ -12,7 +12,8 @@ import {
 import { type ApiKey, shortenId } from './core/key.ts';
 import { CLOCK_TOLERANCE_MS, findProblems, isSignedBy, parseToken } from './core/parsed-token.ts';
 import { DEFAULT_TTL_MS, signToken } from './core/token.ts';
-import { type Messages, oneHint, type PlanName, type Text } from './messages/en.ts';
+import { oneHint, type PlanName, type Text } from './messages/common.ts';
+import type { Messages } from './messages/en.ts';
 import type { Answer } from './service/probe.ts';
 import { planToTry } from './service/services.ts';
 import type { Settings } from './settings.ts';

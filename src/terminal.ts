@@ -7,7 +7,8 @@ import { styleText } from 'node:util';
 import type { Account } from './core/account.ts';
 import { asGlmTokenError, GlmTokenError } from './core/errors.ts';
 import { printable, shown } from './core/text.ts';
-import { type Messages, oneHint, type Text } from './messages/en.ts';
+import { oneHint, type Text } from './messages/common.ts';
+import type { Messages } from './messages/en.ts';
 import type { PassphraseQuestion } from './stores/passphrase.ts';
 
 /** Thrown when a question was refused, by Ctrl-C or Ctrl-D. */

@@ -14,7 +14,7 @@ import { GlmTokenError, hasCode, hasReason } from '../core/errors.ts';
 import { type ApiKey, MAX_KEY_BYTES, parseKey } from '../core/key.ts';
 import { isSignedBy, parseToken } from '../core/parsed-token.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
-import type { PlanName } from '../messages/en.ts';
+import type { PlanName } from '../messages/common.ts';
 import { PLANS, planToTry, SERVICES } from '../service/services.ts';
 import type { Store } from '../stores/port.ts';
 import { findKey, storeFor } from '../stores/registry.ts';

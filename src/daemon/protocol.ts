@@ -5,7 +5,8 @@ import type { Account } from '../core/account.ts';
 import { asGlmTokenError, EXIT_STATUS, GlmTokenError } from '../core/errors.ts';
 import { printable } from '../core/text.ts';
 import type { Finding } from '../doctor.ts';
-import { type Messages, oneHint } from '../messages/en.ts';
+import { oneHint } from '../messages/common.ts';
+import type { Messages } from '../messages/en.ts';
 import type { Action } from '../service/error-codes.ts';
 import type { LockState, StoreName } from '../stores/port.ts';
 

@@ -1,60 +1,36 @@
 /** Every text that people read, in English: by the error or the command that it belongs to. */
 
 import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
-import { splitDuration } from '../core/duration.ts';
 import type {
-  FileFault,
   GlmTokenError,
   KeyFault,
-  Params,
-  Reason,
   ServiceFault,
   SocketFault,
   StoreLabel,
 } from '../core/errors.ts';
 import type { Problem } from '../core/parsed-token.ts';
-import { type System, shellQuote, shownHost, shownProfile } from '../core/text.ts';
-
-/** What happened, in lower case and without a full stop, and the cure, in the imperative. */
-export interface Text {
-  readonly message: string;
-  /** Several are shown as a line each. */
-  readonly hint?: string | readonly string[] | undefined;
-}
-
-/** The hint in one line, for JSON and the wire. */
-export const oneHint = ({ hint }: Text): string | undefined =>
-  typeof hint === 'string' ? hint : hint?.join('; ');
-
-/** `flags` name the account in question, for errors that know none. */
-export type ErrorTexts = { readonly [R in Reason]: (params: Params<R>, flags: string) => Text };
-
-const DURATION_UNITS = { day: 'd', hour: 'h', minute: 'min', second: 's' } as const;
+import { type System, shellQuote, shownProfile } from '../core/text.ts';
+import {
+  accountFlags,
+  durationIn,
+  type ErrorTexts,
+  hostTitle,
+  networkFault,
+  oneLine,
+  type PlanName,
+  type SocketFaultText,
+  SPLIT_UNITS,
+  type Text,
+} from './common.ts';
 
 /** `2 min 55 s` */
-export const duration = (ms: number): string =>
-  splitDuration(ms)
-    .map(({ count, unit }) => `${count} ${DURATION_UNITS[unit]}`)
-    .join(' ');
-
-const hostTitle = (host: string): string => shownHost(host) ?? '…';
+export const duration = durationIn({ day: 'd', hour: 'h', minute: 'min', second: 's' });
 
 /** `api.z.ai (profile work)` */
 const accountTitle = ({ host, profile }: Account): string =>
   profile === DEFAULT_PROFILE
     ? hostTitle(host)
     : `${hostTitle(host)} (profile ${shownProfile(profile) ?? '…'})`;
-
-/** The options that name an account, ready to paste into a shell; empty for the default account. */
-export function accountFlags({ host, profile }: Account, system: System = 'posix'): string {
-  const quote = (word: string) => shellQuote(word, system);
-  const flags = [];
-  if (host !== DEFAULT_HOST) flags.push(` --host ${quote(shownHost(host) ?? 'HOST')}`);
-  if (profile !== DEFAULT_PROFILE) {
-    flags.push(` --profile ${quote(shownProfile(profile) ?? 'NAME')}`);
-  }
-  return flags.join('');
-}
 
 const storeTitle = ({ name, place }: StoreLabel): string =>
   ({
@@ -77,13 +53,6 @@ const KEY_FAULTS: Record<KeyFault, string> = {
   'id-not-ascii': 'this is not an API key (id.secret): its id has characters other than ASCII',
 };
 
-const FILE_ACTIONS: Record<FileFault['action'], string> = {
-  read: 'read',
-  write: 'write',
-  remove: 'remove',
-  protect: 'protect',
-};
-
 const fileFaults = (
   parentVariable: string | undefined,
 ): Readonly<Record<string, readonly [reason: string, cure: string]>> => ({
@@ -102,11 +71,6 @@ const UNLOCK_KEYCHAIN =
   'unlock it (log in to the desktop, or open it in its own program) and try again';
 
 const CHECK_PASSPHRASE_FILE = 'check GLM_TOKEN_PASSPHRASE_FILE, which names that file';
-
-export interface SocketFaultText {
-  message(path: string): string;
-  hint(program: string): string;
-}
 
 const SOCKET_FAULTS: Record<Extract<SocketFault, string>, SocketFaultText> = {
   missing: {
@@ -134,22 +98,6 @@ const SOCKET_FAULTS: Record<Extract<SocketFault, string>, SocketFaultText> = {
     hint: () => 'check GLM_TOKEN_SOCKET',
   },
 };
-
-/** Writes each of systemd's units into the file that its first line names. */
-export const SPLIT_UNITS = "awk '/^# glm-token/ {file = $2} {print > file}'";
-
-const CERTIFICATE_FAULT = /CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS/;
-
-/** Seen when a clock is off by months, with a good certificate. */
-const CERTIFICATE_DATE_FAULT = /^CERT_(NOT_YET_VALID|HAS_EXPIRED)$/;
-
-/** What kind of cure a connection needs that could not be made. */
-export function networkFault({ fault, proxy, variable }: Params<'hostUnreachable'>) {
-  if (CERTIFICATE_DATE_FAULT.test(fault)) return 'certificate date';
-  if (CERTIFICATE_FAULT.test(fault)) return 'certificate';
-  if (fault === 'ENOTFOUND' && proxy && /^socks[45]:/.test(proxy)) return 'proxy names';
-  return variable ? 'proxy' : 'network';
-}
 
 const NETWORK_CURES: Record<ReturnType<typeof networkFault>, (variable: string) => string> = {
   'certificate date': () =>
@@ -551,7 +499,7 @@ export function english(program: string, system: System = 'posix') {
           parentVariable ? `, or set ${parentVariable} to another directory` : ''
         }`,
       ];
-      return { message: `cannot ${FILE_ACTIONS[action]} ${path}: ${reason}`, hint: cure };
+      return { message: `cannot ${action} ${path}: ${reason}`, hint: cure };
     },
     fileOfAnotherUser: ({ path }) => ({
       message: `${path} belongs to another user and is not trusted`,
@@ -754,9 +702,7 @@ export function english(program: string, system: System = 'posix') {
   return {
     describe,
     serviceFaults,
-    accountTitle,
     storeTitle,
-    duration,
     none: 'none',
     hintLabel: 'hint: ',
 
@@ -1153,9 +1099,6 @@ export function english(program: string, system: System = 'posix') {
 
 export type Messages = ReturnType<typeof english>;
 
-/** The plans of src/service/services.ts. */
-export type PlanName = 'pay-as-you-go' | 'coding';
-
 type Examples = readonly (readonly [line: string, meaning: string])[];
 
 const STORE_TEXT = 'where: the OS keychain, or an encrypted file for a machine without one';
@@ -1169,9 +1112,6 @@ const ACCOUNT_TEXTS = {
   host: `API host that the key is for [${DEFAULT_HOST}]`,
   profile: `which of several keys [${DEFAULT_PROFILE}]`,
 };
-
-/** What a system's library says, as the end of a sentence of ours. */
-const oneLine = (text: string): string => text.replace(/\s+/g, ' ').replace(/\.$/, '');
 
 function describeProblem(problem: Problem, program: string): Text & { hint: string } {
   switch (problem.what) {

@@ -1,38 +1,32 @@
 /** Every text that people read, in Chinese; `en.ts` is its type, so the compiler finds what is missing. */
 
 import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
-import { splitDuration } from '../core/duration.ts';
 import type {
   FileFault,
   GlmTokenError,
   KeyFault,
-  Params,
   ServiceFault,
   SocketFault,
   StoreLabel,
 } from '../core/errors.ts';
 import type { Problem } from '../core/parsed-token.ts';
-import { type System, shellQuote, shownHost, shownProfile } from '../core/text.ts';
+import { type System, shellQuote, shownProfile } from '../core/text.ts';
 import {
   accountFlags,
+  durationIn,
   type ErrorTexts,
-  type Messages,
+  hostTitle,
   networkFault,
+  oneLine,
   type PlanName,
   type SocketFaultText,
   SPLIT_UNITS,
   type Text,
-} from './en.ts';
-
-const DURATION_UNITS = { day: '天', hour: '小时', minute: '分', second: '秒' } as const;
+} from './common.ts';
+import type { Messages } from './en.ts';
 
 /** `2 分 55 秒` */
-const duration = (ms: number): string =>
-  splitDuration(ms)
-    .map(({ count, unit }) => `${count} ${DURATION_UNITS[unit]}`)
-    .join(' ');
-
-const hostTitle = (host: string): string => shownHost(host) ?? '…';
+const duration = durationIn({ day: '天', hour: '小时', minute: '分', second: '秒' });
 
 /** `api.z.ai（profile work）` */
 const accountTitle = ({ host, profile }: Account): string =>
@@ -96,8 +90,6 @@ const ACCOUNT_TEXTS = {
 /** What was given, to begin a sentence with: no space follows a Chinese word. */
 const named = (given: string | undefined, otherwise = '这个值'): string =>
   given ? `${given} ` : otherwise;
-
-const oneLine = (text: string): string => text.replace(/\s+/g, ' ').replace(/\.$/, '');
 
 const NETWORK_CURES: Record<ReturnType<typeof networkFault>, (variable: string) => string> = {
   'certificate date': () => '按本机时钟，对方的证书不在有效期内：请检查时钟，可能差了几个月',
@@ -645,7 +637,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       message: `${variable} 不是代理的 URL`,
       hint: '请设为 http://127.0.0.1:7890 这样的 URL',
     }),
-    tokenRefused: ({ account, store, status, serviceCode, fault }: Params<'tokenRefused'>) => {
+    tokenRefused: ({ account, store, status, serviceCode, fault }) => {
       const answer = `${hostTitle(account.host)} 返回 ${status}${serviceCode ? `，错误码 ${serviceCode}` : ''}`;
       if (!fault) {
         return { message: answer, hint: '错误码列表见 docs.bigmodel.cn/cn/api/api-code' };
@@ -667,9 +659,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
   return {
     describe,
     serviceFaults,
-    accountTitle,
     storeTitle,
-    duration,
     none: '无',
     hintLabel: '提示：',
 

@@ -6,7 +6,7 @@ import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Account } from '../core/account.ts';
 import { GlmTokenError, type StoreLabel } from '../core/errors.ts';
-import type { PlanName } from '../messages/en.ts';
+import type { PlanName } from '../messages/common.ts';
 import { errorCodeIn, faultOf } from './error-codes.ts';
 import { connectThrough, type ProxyServer, proxyFor } from './proxy.ts';
 import { PLAN_PATHS } from './services.ts';

@@ -2,7 +2,7 @@
 
 import { DEFAULT_HOST } from '../core/account.ts';
 import { hasReason } from '../core/errors.ts';
-import type { PlanName } from '../messages/en.ts';
+import type { PlanName } from '../messages/common.ts';
 
 export interface Service {
   readonly name: 'china' | 'international';

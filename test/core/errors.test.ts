@@ -8,7 +8,8 @@ import {
   hasCode,
 } from '../../src/core/errors.ts';
 import { toResponseError } from '../../src/daemon/protocol.ts';
-import { english, oneHint } from '../../src/messages/en.ts';
+import { oneHint } from '../../src/messages/common.ts';
+import { english } from '../../src/messages/en.ts';
 import { emacsCommand } from '../support/emacs.ts';
 import { found, only } from '../support/environment.ts';
 import { FAILURE_SAMPLES } from '../support/failures.ts';

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EXIT_STATUS, GlmTokenError } from '../../src/core/errors.ts';
-import { accountFlags, duration, english, oneHint } from '../../src/messages/en.ts';
+import { accountFlags, oneHint } from '../../src/messages/common.ts';
+import { duration, english } from '../../src/messages/en.ts';
 import { chinese } from '../../src/messages/zh.ts';
 import { FAILURE_SAMPLES } from '../support/failures.ts';
 

@@ -1,0 +1,64 @@
+/** What the messages of every language have in common: their form, and words that are the same in all. */
+
+import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
+import { type DurationPart, splitDuration } from '../core/duration.ts';
+import type { Params, Reason } from '../core/errors.ts';
+import { type System, shellQuote, shownHost, shownProfile } from '../core/text.ts';
+
+/** What happened, in lower case and without a full stop, and the cure, in the imperative. */
+export interface Text {
+  readonly message: string;
+  /** Several are shown as a line each. */
+  readonly hint?: string | readonly string[] | undefined;
+}
+
+/** The hint in one line, for JSON and the wire. */
+export const oneHint = ({ hint }: Text): string | undefined =>
+  typeof hint === 'string' ? hint : hint?.join('; ');
+
+/** `flags` name the account in question, for errors that know none. */
+export type ErrorTexts = { readonly [R in Reason]: (params: Params<R>, flags: string) => Text };
+
+/** The plans of src/service/services.ts. */
+export type PlanName = 'pay-as-you-go' | 'coding';
+
+/** Durations such as `2 min 55 s`, in a language's units. */
+export const durationIn =
+  (units: Readonly<Record<DurationPart['unit'], string>>) =>
+  (ms: number): string =>
+    splitDuration(ms)
+      .map(({ count, unit }) => `${count} ${units[unit]}`)
+      .join(' ');
+
+export const hostTitle = (host: string): string => shownHost(host) ?? '…';
+
+/** The options that name an account, ready to paste into a shell; empty for the default account. */
+export function accountFlags({ host, profile }: Account, system: System = 'posix'): string {
+  const quote = (word: string) => shellQuote(word, system);
+  const flags = [];
+  if (host !== DEFAULT_HOST) flags.push(` --host ${quote(shownHost(host) ?? 'HOST')}`);
+  if (profile !== DEFAULT_PROFILE) {
+    flags.push(` --profile ${quote(shownProfile(profile) ?? 'NAME')}`);
+  }
+  return flags.join('');
+}
+
+/** What a system's library says, as the end of a sentence of ours. */
+export const oneLine = (text: string): string => text.replace(/\s+/g, ' ').replace(/\.$/, '');
+
+export interface SocketFaultText {
+  message(path: string): string;
+  hint(program: string): string;
+}
+
+/** Writes each of systemd's units into the file that its first line names. */
+export const SPLIT_UNITS = "awk '/^# glm-token/ {file = $2} {print > file}'";
+
+/** What kind of cure a connection needs that could not be made. */
+export function networkFault({ fault, proxy, variable }: Params<'hostUnreachable'>) {
+  // Seen when a clock is off by months, with a good certificate.
+  if (/^CERT_(NOT_YET_VALID|HAS_EXPIRED)$/.test(fault)) return 'certificate date';
+  if (/CERT|SELF_SIGNED|UNABLE_TO_|ERR_TLS/.test(fault)) return 'certificate';
+  if (fault === 'ENOTFOUND' && proxy && /^socks[45]:/.test(proxy)) return 'proxy names';
+  return variable ? 'proxy' : 'network';
+}
