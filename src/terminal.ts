@@ -108,11 +108,6 @@ export class Terminal {
     else this.note(messages.waiting(program));
   }
 
-  /** Asks for a line. */
-  async ask(question: string): Promise<string> {
-    return this.#question(question, false);
-  }
-
   /** Asks for a line without echo. */
   async askSecret(question: string): Promise<string> {
     // In Emacs' shell buffers what is typed is shown, whatever the terminal is set to.
@@ -125,7 +120,7 @@ export class Terminal {
   /** Asks a question that Enter answers with no, unless `byDefault` is true. */
   async confirm(question: string, byDefault = false): Promise<boolean> {
     const { messages } = this.#options;
-    const answer = await this.ask(`${question} [${messages.yesOrNo(byDefault)}] `);
+    const answer = await this.#question(`${question} [${messages.yesOrNo(byDefault)}] `, false);
     return messages.meansYes(answer.trim(), byDefault);
   }
 
@@ -133,7 +128,7 @@ export class Terminal {
   async choose(question: string, choices: readonly string[], byDefault: number): Promise<number> {
     const lines = choices.map((choice, at) => `  ${at + 1}) ${choice}`);
     for (const line of [question, ...lines]) writeAll(2, `${printable(line)}\n`);
-    const ask = () => this.ask(this.#options.messages.askChoice(byDefault + 1));
+    const ask = () => this.#question(this.#options.messages.askChoice(byDefault + 1), false);
     return this.askUntil(ask, (answer) => {
       const chosen = answer.trim() === '' ? byDefault : Number(answer) - 1;
       if (choices[chosen] !== undefined) return chosen;

@@ -98,9 +98,7 @@ async function askOnce<Method extends keyof Answers>(
   params: object,
 ): Promise<Answers[Method]> {
   const { path, locale, promptTimeoutMs, onWaiting } = options;
-  const unanswered = (fault: SocketFault, cause?: unknown) =>
-    new GlmTokenError('socketUnanswered', { path, fault }, cause);
-
+  const unanswered = unansweredAt(path);
   const socket = await reach(options);
   const limiter = frameLimiter({ room: async () => {} });
   const reader = new StreamMessageReader(limiter);
@@ -143,10 +141,11 @@ async function askOnce<Method extends keyof Answers>(
   }
 }
 
+const unansweredAt = (path: string) => (fault: SocketFault, cause?: unknown) =>
+  new GlmTokenError('socketUnanswered', { path, fault }, cause);
+
 /** A connection to the helper. */
 async function reach({ path, uid }: ClientOptions): Promise<Socket> {
-  const unanswered = (fault: SocketFault, cause: unknown) =>
-    new GlmTokenError('socketUnanswered', { path, fault }, cause);
   if (uid === undefined) throw new GlmTokenError('socketsNotOnWindows');
   let socket: Socket;
   try {
@@ -158,7 +157,7 @@ async function reach({ path, uid }: ClientOptions): Promise<Socket> {
     if (error instanceof GlmTokenError) throw error;
     const errno = (error as NodeJS.ErrnoException).code ?? String(error);
     const fault = ({ ENOENT: 'missing', ECONNREFUSED: 'refused' } as const)[errno];
-    throw unanswered(fault ?? { errno }, error);
+    throw unansweredAt(path)(fault ?? { errno }, error);
   }
   return socket;
 }

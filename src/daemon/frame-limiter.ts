@@ -4,7 +4,7 @@ import { Transform } from 'node:stream';
 import { GlmTokenError } from '../core/errors.ts';
 
 /** Longest message that is accepted, in bytes. The longest sensible one, a `store`, has some thousand. */
-export const MAX_MESSAGE_BYTES = 1 << 20;
+const MAX_MESSAGE_BYTES = 1 << 20;
 
 /** Longest header that is accepted, in bytes; ours is one line. */
 const MAX_HEADER_BYTES = 1024;

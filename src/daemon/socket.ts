@@ -189,10 +189,10 @@ export function serveClients(
   };
 
   const dropIdlest = (): void => {
-    const [idlest] = [...clients].find(([, client]) => !client.isBusy()) ?? clients.keys();
-    if (!idlest) return;
-    clients.delete(idlest as Socket);
-    (idlest as Socket).destroy();
+    const all = [...clients];
+    const [idlest] = all.find(([, client]) => !client.isBusy()) ?? all[0] ?? [];
+    if (idlest) clients.delete(idlest);
+    idlest?.destroy();
   };
 
   const idle = new Promise<void>((resolve) => {

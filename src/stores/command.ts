@@ -133,7 +133,7 @@ class KeyCommands implements CommandStore {
       directory.remove(COMMAND_FILE);
     } else {
       const content = { version: VERSION, commands: Object.fromEntries(commands) };
-      directory.write(COMMAND_FILE, `${JSON.stringify(content, null, 2)}\n`, () => {});
+      directory.write(COMMAND_FILE, `${JSON.stringify(content, null, 2)}\n`);
     }
     this.#held.forget();
   }

@@ -68,7 +68,7 @@ export interface PrivateDirectory {
    *
    * @param beforeRename the last chance to throw, when all is written and nothing has changed yet
    */
-  write(name: string, text: string, beforeRename: () => void): void;
+  write(name: string, text: string, beforeRename?: () => void): void;
   remove(name: string): void;
   /** What is known to stand against the files being there later. */
   perishesWith(): Peril | undefined;
@@ -166,7 +166,7 @@ export function privateDirectory({
         const temporary = join(path, `.${crypto.randomUUID()}${TEMPORARY}`);
         try {
           writeFileSync(temporary, text, { mode: FILE_MODE, flag: 'wx', flush: true });
-          beforeRename();
+          beforeRename?.();
           replaceFile(temporary, join(path, name), hasModes);
           if (hasModes) syncDirectory(path);
         } finally {

@@ -175,7 +175,7 @@ export async function keeperOf(
   return commands?.has(account) ? commands : stores.primary();
 }
 
-export const storeNamed = (stores: Stores, choice: KeptStoreName): Promise<Store> =>
+const storeNamed = (stores: Stores, choice: KeptStoreName): Promise<Store> =>
   choice === 'command' ? stores.openCommands() : stores.primary(choice);
 
 /** How many other accounts are named where a key is missing. */
@@ -229,7 +229,7 @@ export async function surveyAccounts(
 }
 
 /** An account that has a key, as JSON and the wire have it. */
-export const accountEntry = ({ account, id, program, store }: ListedAccount) => ({
+const accountEntry = ({ account, id, program, store }: ListedAccount) => ({
   ...account,
   id: id ?? null,
   store: store.name,
