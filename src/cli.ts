@@ -149,11 +149,12 @@ function makeContext(): Context {
       });
       return stores;
     },
+    pid: process.pid,
     uid: process.getuid?.(),
     askHelper: settings.socket === undefined ? undefined : helperAt(settings.socket, settings),
     helperStores: (lockAfterMs, onWaiting) => open({ lockAfterMs, onWaiting }),
     get stdio() {
-      return { pid: process.pid, input: process.stdin, output: process.stdout };
+      return { input: process.stdin, output: process.stdout };
     },
     onSignal: (callback) => {
       for (const signal of SIGNALS) process.on(signal, () => callback(signal));

@@ -98,12 +98,13 @@ export interface Context {
    * @param lockAfterMs idle time after which the stores forget keys, in milliseconds
    */
   helperStores(lockAfterMs: number, onWaiting: OnWaiting): Stores;
+  readonly pid: number;
   /** The user; `undefined` on Windows. */
   readonly uid: number | undefined;
   /** Asks the helper at `GLM_TOKEN_SOCKET`, in place of the stores; `undefined` when that is not set. */
   readonly askHelper: AskHelper | undefined;
-  /** The process and its two streams, for the helper, whose protocol has them to itself. */
-  readonly stdio: { readonly pid: number; readonly input: Readable; readonly output: Writable };
+  /** The standard streams, for the helper, whose protocol has them to itself. */
+  readonly stdio: { readonly input: Readable; readonly output: Writable };
   /** From now on, signals that would end the process are given to the callback instead. */
   onSignal(callback: (signal: NodeJS.Signals) => void): void;
   /** The account that the options name, else the settings. */

@@ -47,10 +47,9 @@ const isSignaled = (context: Context): Promise<void> =>
   new Promise((resolve) => context.onSignal(() => resolve()));
 
 async function onStdio(context: Context, args: Args): Promise<undefined> {
-  const { pid, input, output } = context.stdio;
+  const { input, output } = context.stdio;
   const stores = context.helperStores(lockAfterOf(args), (program) => served.noteWaiting(program));
-  const helper = helperMethods({ ...context, stores, pid });
-  const served = serve(input, output, helper);
+  const served = serve(input, output, helperMethods(context, stores));
   await Promise.race([served.done, isSignaled(context)]);
   return undefined;
 }
@@ -68,8 +67,7 @@ const pathOf = ({ env, platform }: Context, { socket = '' }: Args): string =>
   socket === '' ? defaultSocketPath(env, platform) : parseSocketPath(String(socket));
 
 async function onSocket(context: Context, args: Args): Promise<undefined> {
-  const { env, uid, terminal, messages } = context;
-  const { pid } = context.stdio;
+  const { env, pid, uid, terminal, messages } = context;
   const policy = policyOf(args);
   const lockAfterMs = lockAfterOf(args);
   const exitAfter = args['exit-after'];
@@ -83,7 +81,7 @@ async function onSocket(context: Context, args: Args): Promise<undefined> {
   const listener = isSocketPassed(env, pid) ? await listenOnPassed(place) : await listenAt(place);
   try {
     const stores = context.helperStores(lockAfterMs, (program) => clients.noteWaiting(program));
-    const helper = helperMethods({ ...context, stores, pid, policy });
+    const helper = helperMethods(context, stores, policy);
     const clients = serveClients(listener.server, helper, exitAfterMs);
     terminal.note(messages.daemon.listening(place.path, policy.accounts));
     await Promise.race([clients.idle, signaled]);

@@ -15,6 +15,7 @@ import {
   findKey,
   keeperOf,
   listAccounts,
+  type Stores,
   storeCommand,
   storeKey,
   WRITABLE_STORES,
@@ -24,7 +25,6 @@ import {
   checkLifetime,
   checkMethod,
   FULL_ACCESS,
-  type Policy,
   visibleDefault,
   visibleStores,
 } from './policy.ts';
@@ -43,10 +43,9 @@ import {
   type TokenResult,
 } from './protocol.ts';
 
-export interface HelperOptions extends Examined {
+/** What the helper needs of the world, besides the stores. */
+export interface HelperWorld extends Omit<Examined, 'stores'> {
   readonly pid: number;
-  /** What the clients may do; everything by default. */
-  readonly policy?: Policy;
   /** The messages in the language of a locale such as `zh`. */
   messagesFor(locale: string): Promise<Messages>;
 }
@@ -69,12 +68,12 @@ export interface Helper {
   newSession(): Session;
 }
 
-export function helperMethods(given: HelperOptions): Helper {
-  const { policy = FULL_ACCESS } = given;
-  const stores = visibleStores(given.stores, policy);
-  const account = visibleDefault(given.settings.account, policy);
-  const options = { ...given, stores, settings: { ...given.settings, account } };
-  const { settings, version, pid, now } = options;
+export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACCESS): Helper {
+  // Read now, since an upgrade may take away the program's files while the helper runs.
+  const { env, platform, paths, version, nodeVersion, oldestNode, pid, now } = world;
+  const stores = visibleStores(all, policy);
+  const account = visibleDefault(world.settings.account, policy);
+  const settings = { ...world.settings, account };
   const startedAtMs = now();
   const reads = new Map<string, Promise<ApiKey>>();
   let tokens = 0;
@@ -102,9 +101,9 @@ export function helperMethods(given: HelperOptions): Helper {
 
   const identity = (): InitializeResult => ({ protocol: PROTOCOL, version, pid });
 
-  const all: Methods = {
+  const unchecked: Methods = {
     async initialize(params, session): Promise<InitializeResult> {
-      session.messages = await options.messagesFor(stringParam(params, 'locale', ''));
+      session.messages = await world.messagesFor(stringParam(params, 'locale', ''));
       if (param(params, 'protocol') === PROTOCOL) return identity();
       throw new GlmTokenError('protocolUnknown', { version, protocol: PROTOCOL });
     },
@@ -177,7 +176,8 @@ export function helperMethods(given: HelperOptions): Helper {
       const isNamed = ['host', 'profile'].some((name) => param(params, name) !== undefined);
       const account = isNamed ? accountOf(params) : undefined;
       const findings: Finding[] = [];
-      const examined = { ...options, messages };
+      const machine = { env, platform, paths, version, nodeVersion, oldestNode, now };
+      const examined = { ...machine, settings, stores, messages };
       const live = param(params, 'live') === true;
       const plan = PLANS.find((name) => name === param(params, 'plan'));
       for await (const finding of examine(examined, { account, live, plan, unlocksLater: true })) {
@@ -211,7 +211,7 @@ export function helperMethods(given: HelperOptions): Helper {
     }
   };
   const methods: Methods = Object.fromEntries(
-    Object.entries(all).map(([name, method]) => [
+    Object.entries(unchecked).map(([name, method]) => [
       name,
       async (params, session) => {
         checkMethod(policy, name);
@@ -219,5 +219,5 @@ export function helperMethods(given: HelperOptions): Helper {
       },
     ]),
   );
-  return { methods, aboutOf, newSession: () => ({ messages: options.messages }) };
+  return { methods, aboutOf, newSession: () => ({ messages: world.messages }) };
 }

@@ -810,7 +810,7 @@ function makeHelper(home: string) {
     lock: async () => file.forget?.(),
     isStuck: async () => false,
   };
-  return helperMethods({
+  const world = {
     env,
     platform: process.platform,
     settings,
@@ -820,8 +820,8 @@ function makeHelper(home: string) {
     version: '0.0.0',
     nodeVersion: process.versions.node,
     oldestNode: '20.19',
-    stores,
     now: Date.now,
     pid: process.pid,
-  });
+  };
+  return helperMethods(world, stores);
 }
