@@ -112,7 +112,7 @@ async function takeKey(
     return { key: await findKey(stores, account) };
   }
   const force = args.force === true;
-  const commands = await stores.commands();
+  const commands = await stores.commandsInUse();
   if (commands?.has(account) && !force && given === '' && args.store === undefined) {
     terminal.note(messages.setup.alreadyStored(account));
     return { key: await findKey(stores, account) };

@@ -46,7 +46,7 @@ async function saveCommand(
   const { terminal, messages, stores } = context;
   if (args.store !== undefined) throw new GlmTokenError('commandAndStore');
   if (!isWords(words)) throw new GlmTokenError('storeWithoutCommand');
-  const store = await stores.openCommands();
+  const store = await stores.commands();
   const key = await storeCommand(store, account, words, (existing) =>
     mayReplace(context, account, programOf(existing), args.force === true),
   );
@@ -81,7 +81,7 @@ export async function warnOfCommand(
   { terminal, messages, stores }: Context,
   account: Account,
 ): Promise<void> {
-  const commands = await stores.commands();
+  const commands = await stores.commandsInUse();
   if (commands?.has(account)) terminal.note(messages.store.commandPrecedes(account));
 }
 

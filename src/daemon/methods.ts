@@ -137,7 +137,7 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
       } else {
         if (!policy.maySetCommand) throw new GlmTokenError('commandNotAllowed');
         if (!isWords(words)) throw new GlmTokenError('parameterNotWords', { parameter: 'command' });
-        const commands = await stores.openCommands();
+        const commands = await stores.commands();
         const key = await storeCommand(commands, account, words, (kept) =>
           mayReplace(programOf(kept)),
         );

@@ -116,11 +116,11 @@ export function visibleStores(stores: Stores, policy: Policy): Stores {
   });
   return {
     ...stores,
-    async commands() {
-      const commands = await stores.commands();
+    commands: async () => visibleCommands(await stores.commands()),
+    async commandsInUse() {
+      const commands = await stores.commandsInUse();
       return commands && visibleCommands(commands);
     },
-    openCommands: async () => visibleCommands(await stores.openCommands()),
     environment: stores.environment && visible(stores.environment),
     primary: async (choice) => visible(await stores.primary(choice)),
     other: async () => visible(await stores.other()),

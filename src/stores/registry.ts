@@ -49,10 +49,10 @@ export interface StoresOptions {
 export interface Stores {
   /** The key in the environment, which takes precedence for the account that it is for. */
   readonly environment: Store | undefined;
-  /** The commands that print keys, which take precedence over the store in use; `undefined` when there are none. */
-  commands(): Promise<CommandStore | undefined>;
-  /** The commands that print keys, to keep one. */
-  openCommands(): Promise<CommandStore>;
+  /** The commands that print keys, which take precedence over the store in use. */
+  commands(): Promise<CommandStore>;
+  /** Those, or `undefined` when there are none: `print` then does not load their code (3 ms). */
+  commandsInUse(): Promise<CommandStore | undefined>;
   /**
    * The store that keys are written to: the one asked for, else the one in use. That is the one
    * which `GLM_TOKEN_STORE` names, else the key file when there is one (it is there because the user
@@ -104,12 +104,12 @@ export function openStores(options: StoresOptions): Stores {
       settings.apiKey === undefined
         ? undefined
         : environmentStore(settings.apiKey, settings.account),
-    async commands() {
-      return options.configDirectory().has(COMMAND_FILE) ? stores.openCommands() : undefined;
-    },
-    openCommands() {
+    commands() {
       commands ??= openCommands();
       return commands;
+    },
+    async commandsInUse() {
+      return options.configDirectory().has(COMMAND_FILE) ? stores.commands() : undefined;
     },
     primary(choice = inUse()) {
       const store = opened.get(choice) ?? open[choice]();
@@ -171,12 +171,12 @@ export async function keeperOf(
   choice?: KeptStoreName,
 ): Promise<Store> {
   if (choice) return storeNamed(stores, choice);
-  const commands = await stores.commands();
+  const commands = await stores.commandsInUse();
   return commands?.has(account) ? commands : stores.primary();
 }
 
 const storeNamed = (stores: Stores, choice: KeptStoreName): Promise<Store> =>
-  choice === 'command' ? stores.openCommands() : stores.primary(choice);
+  choice === 'command' ? stores.commands() : stores.primary(choice);
 
 /** How many other accounts are named where a key is missing. */
 const MAX_OTHERS = 3;
@@ -218,7 +218,7 @@ export async function surveyAccounts(
     if (choice) {
       await take(await storeNamed(stores, choice));
     } else {
-      const first = [stores.environment, await stores.commands()];
+      const first = [stores.environment, await stores.commandsInUse()];
       for (const store of first) if (store) await take(store);
       await take(await stores.primary());
     }
@@ -274,7 +274,7 @@ export async function glimpseAccounts(
   platform: NodeJS.Platform,
   env: NodeJS.ProcessEnv,
 ): Promise<readonly Account[]> {
-  const commands = (await (await stores.commands())?.list()) ?? [];
+  const commands = (await (await stores.commandsInUse())?.list()) ?? [];
   const store = await stores.primary();
   const canLook = store.name === 'keychain' && platform !== 'darwin' && platform !== 'win32';
   const stored = canLook ? await accountsInSecretService(env) : [];

@@ -803,8 +803,8 @@ function makeHelper(home: string) {
   const settings = readSettings(env);
   const stores: Stores = {
     environment: environmentStore(WHOLE, settings.account),
-    commands: async () => undefined,
-    openCommands: () => Promise.reject(new Error('no command is set here')),
+    commandsInUse: async () => undefined,
+    commands: () => Promise.reject(new Error('no command is set here')),
     primary: async () => file,
     other: async () => file,
     lock: async () => file.forget?.(),
