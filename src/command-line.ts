@@ -38,7 +38,7 @@ export function wantsJson(argv: readonly string[]): boolean {
  */
 export function readQuickly(command: AnyCommand, argv: readonly string[]): Line | undefined {
   const known = optionsOf(command);
-  if (argv.includes('-')) return undefined; // To yargs, it is no value of an option.
+  if (argv.includes('-')) return undefined; // parseArgs takes it as a value, yargs does not.
   try {
     const options = Object.fromEntries(
       Object.entries(known).map(([name, { type }]) => [name, { type }]),

@@ -22,7 +22,7 @@ export interface Option {
   readonly choices?: readonly string[];
   /** Placeholder of the value in help. */
   readonly value?: string;
-  /** Whether it may stand without its value, which is empty then. */
+  /** Whether its value may be left out, which gives an empty one. */
   readonly isValueOptional?: boolean;
   /** Shown in help. */
   readonly default?: string;

@@ -177,7 +177,7 @@ async function* examineHelper(
   }
 }
 
-/** Of two keys for one account, the first is used. */
+/** Whether a key is the one that is used: of two for one account, the first. */
 const isUsed = (listed: ListedAccount, all: readonly ListedAccount[]): boolean =>
   all.find((other) => sameAccount(other.account, listed.account)) === listed;
 
@@ -338,7 +338,7 @@ async function checkLive(
       ...failure(examined, 'live', error),
       ...(other && question && { otherPlan: { name: other, question } }),
     };
-    // The service tells no wrong clock from a wrong key.
+    // The service answers a wrong clock as it answers a wrong key.
     const mayBeClock = clock.level !== 'ok' && hasReason(error, 'tokenRefused');
     return mayBeClock ? { ...finding, hint: examined.messages.doctor.clockFirst } : finding;
   }

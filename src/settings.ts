@@ -61,7 +61,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       throw new GlmTokenError('settingInvalid', { variable, problem });
     }
   };
-  read('GLM_TOKEN_LANG', 'en', parseLanguage); // Used by now, or it could not be used.
+  read('GLM_TOKEN_LANG', 'en', parseLanguage); // `chooseLanguage` ignores an invalid one.
   return {
     account: {
       host: read('GLM_TOKEN_HOST', DEFAULT_HOST, parseHost),

@@ -217,7 +217,7 @@ export class Terminal {
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
     const lines = createInterface({ input, output: nowhere, terminal: isSecret, historySize: 0 });
     const line = firstLine(lines);
-    output.write(printable(question)); // Last, or a quick answer would be shown, or Ctrl-C be missed.
+    output.write(printable(question)); // Last: before the listeners are set, an answer would be echoed and Ctrl-C missed.
     try {
       return await line;
     } catch (error) {
@@ -266,7 +266,7 @@ export function writeAll(fd: 1 | 2, text: string): void {
     } catch (error) {
       const { code = '' } = error as NodeJS.ErrnoException;
       if (code === 'EAGAIN') continue; // A pipe in non-blocking mode that is full for now.
-      if (fd === 2) return; // Nobody is left to tell.
+      if (fd === 2) return; // There is nowhere left to report it.
       if (isPipeClosed(error)) throw error;
       throw new GlmTokenError('outputFailed', { errno: code }, error);
     }

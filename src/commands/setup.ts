@@ -176,7 +176,7 @@ async function fileInsteadOf(
   const other = await stores.other();
   const isMissing = hasCode(error, 'ERR_STORE_UNAVAILABLE');
   const isLocked = hasCode(error, 'ERR_STORE_LOCKED') && terminal.isInteractive;
-  // Whoever named a store has chosen, and whoever set this has chosen the file: it has no other use.
+  // To name a store is a choice; so is to name a passphrase file, which only the encrypted file uses.
   const hasChosen = settings.store !== undefined || args.store !== undefined;
   const isChosen = settings.passphraseFile !== undefined && isMissing;
   if (hasChosen || !other.lockable || !(isMissing || isLocked)) throw error;
@@ -258,7 +258,7 @@ async function signAndVerify(
   return token;
 }
 
-/** The main job with a made-up key. */
+/** Signs a token with a made-up key, and stores nothing. */
 async function rehearse(context: Context, account: Account): Promise<undefined> {
   const { terminal, messages } = context;
   const [id, secret] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
@@ -269,7 +269,7 @@ async function rehearse(context: Context, account: Account): Promise<undefined> 
   return undefined;
 }
 
-/** Prints the lines for init.el, and what is to be known about them. */
+/** Prints the lines for init.el, and warns of paths in them that will change. */
 function printBlock(context: Context, account: Account, plan: PlanName): void {
   const { terminal, messages } = context;
   terminal.note(messages.setup.initBlock);

@@ -76,7 +76,7 @@ async function saveKeyOf(
   await warnOfCommand(context, account);
 }
 
-/** Warns when a command goes before the key that was stored. */
+/** Warns when a command takes precedence over the key that was stored. */
 export async function warnOfCommand(
   { terminal, messages, stores }: Context,
   account: Account,
@@ -104,7 +104,7 @@ async function mayReplace(
   return true;
 }
 
-/** Warns when the key went to a store that is not in use, or when it put others out of sight. */
+/** Warns when the key went to a store that is not in use, or when keys in the other one no longer are. */
 export async function warnOfOtherStore(
   { terminal, messages, stores }: Context,
   before: Store,

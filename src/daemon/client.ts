@@ -58,7 +58,7 @@ export interface ClientOptions {
 /** How long to wait for an answer, in milliseconds; a keychain that is open takes some. */
 const ANSWER_MS = 10_000;
 
-/** How often a wrong passphrase is asked for again. */
+/** Number of passphrase attempts allowed. */
 const PASSPHRASE_TRIES = 3;
 
 /**

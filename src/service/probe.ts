@@ -17,7 +17,7 @@ const ANSWER_WITHIN_MS = 15_000;
 /** Enough of an answer to read its error code, in bytes. */
 const MAX_BODY_BYTES = 1 << 20;
 
-/** A clock that seems to be off by more, in milliseconds (ten years), is a header of nonsense. */
+/** A `Date` header further off than this, in milliseconds (ten years), is not believed. */
 const MAX_OFFSET_MS = 10 * 365 * 86_400_000;
 
 /** A path of the API, since the service itself answers there, and no cache. */
@@ -132,7 +132,7 @@ async function openTunnel(proxy: ProxyServer, url: URL, signal: AbortSignal): Pr
   const tunnel = connectTls({ socket, host, ...(isIP(host) ? {} : { servername: host }) });
   signal.addEventListener('abort', () => tunnel.destroy(), { once: true });
   await once(tunnel, 'secureConnect', { signal });
-  tunnel.on('error', () => {}); // The request, which is not there yet, hears of its end too.
+  tunnel.on('error', () => {}); // Between here and the request, which reports the end itself.
   return tunnel;
 }
 
@@ -159,7 +159,7 @@ function exchange(
         ...(body ? { 'Content-Type': 'application/json' } : {}),
       },
       signal,
-      // With an agent, Node would not use the tunnel, and go past the proxy.
+      // With an agent, Node would ignore the tunnel and connect without the proxy.
       ...(tunnel ? { createConnection: () => tunnel } : { agent: false }),
     });
     outgoing.on('error', reject);

@@ -195,7 +195,7 @@ async function runCommand(
   [program, ...rest]: Words,
   { env, hasTerminal, timeoutMs }: CommandOptions,
 ): Promise<Ended> {
-  const { spawn } = await import('node:child_process'); // Not for every start of the helper.
+  const { spawn } = await import('node:child_process'); // Loaded only when a command is run.
   const { GPG_TTY, ...others } = withoutKeys(env);
   const found = await findProgram(program, rest, {
     stdio: hasTerminal ? ['inherit', 'pipe', 'inherit'] : ['ignore', 'pipe', 'ignore'],

@@ -206,7 +206,7 @@ class FileStore implements Store {
 
   /** Changes the keys; `edit` returns whether anything changed. */
   async #change(edit: (keys: Map<string, string>) => boolean): Promise<boolean> {
-    await this.#open(this.#readText()); // A person may have to be asked, and others are not to wait.
+    await this.#open(this.#readText()); // Before the lock: other writers must not wait for a person.
     return this.#write(({ keys: before, passphrase }) => {
       const keys = new Map(before);
       return edit(keys) ? { keys, passphrase } : undefined;
@@ -253,7 +253,7 @@ class FileStore implements Store {
           realpath: false, // The first writer locks before there is a file.
           stale: STALE_AFTER_MS,
           onCompromised: (error) => {
-            lost = error; // It slept for so long that another writer took the lock.
+            lost = error; // This process was suspended until another writer took the lock.
           },
         }),
       );
@@ -261,7 +261,7 @@ class FileStore implements Store {
         check() {
           if (lost) throw busy(lost);
         },
-        release: () => release().catch(() => {}), // Lost, and so released.
+        release: () => release().catch(() => {}), // It fails when the lock was lost.
       };
     } catch (error) {
       const { code = String(error) } = error as NodeJS.ErrnoException;

@@ -18,7 +18,7 @@ const MAX_SETTLING_WAITS = 3;
 /** A keychain that is open answers in a few milliseconds; after this long it waits for a person. */
 const WAITING_AFTER_MS = 700;
 
-/** In place of attributes: what is asked about is where a new key would go. */
+/** No attributes: the question is about the default keyring, where a new key would go. */
 const DEFAULT_KEYRING = undefined;
 
 export interface KeychainOptions {
@@ -80,7 +80,7 @@ class KeychainStore implements Store {
     // broken, so ask before believing it.
     const state = await this.#state(attributes);
     if (state === 'item-open') return this.#readPlainly(attributes);
-    // Of an item that is there, keytar has asked the user already.
+    // The item exists, so keytar has asked the user to unlock it already.
     if (state === 'item-locked') throw new GlmTokenError('keychainLocked');
     const wasUnlocked = await this.#open(attributes, { state });
     return wasUnlocked ? this.get(account) : undefined;
@@ -93,7 +93,7 @@ class KeychainStore implements Store {
     try {
       await this.#call((keytar) => keytar.setPassword(this.#service, name, text), attributes);
     } catch (error) {
-      // Its session may be broken even after an answer: "nothing there" takes no session.
+      // keytar's session may be broken although it answered before: "no such item" needs no session.
       if (!hasReason(error, 'keychainFailed', 'keychainRestarted')) throw error;
       const { writeItem } = await import('./secret-service.ts');
       const isWritten = await writeItem(
@@ -115,13 +115,13 @@ class KeychainStore implements Store {
 
   /** Looks only: asks no one, and unlocks nothing but what KWallet has open already. */
   async list(): Promise<StoredAccount[]> {
-    // Also since findCredentials crashes on locked items (libsecret 0.20).
+    // Checked first, because findCredentials crashes on locked items (libsecret 0.20).
     const allKeys = { service: this.#service };
     await this.#open(allKeys, { mayAsk: false });
     const find = () => this.#call((keytar) => keytar.findCredentials(this.#service), allKeys);
     const found = await find().catch((error) => {
       if (!hasReason(error, 'keychainFailed')) throw error;
-      return find(); // In another session with the service.
+      return find(); // The second call opens a new session.
     });
     return found.flatMap(({ account: name, password }) => {
       const account = parseAccountName(name);
@@ -205,8 +205,8 @@ class KeychainStore implements Store {
   }
 
   /**
-   * Sees to it that what a key is kept in is open, and asks its user where need be: over D-Bus, since
-   * a call of keytar's cannot be given up.
+   * Unlocks what a key is kept in, and asks the user where needed: over D-Bus, since a call of
+   * keytar's cannot be cancelled.
    *
    * @returns whether something was unlocked for it
    */
@@ -244,7 +244,7 @@ class KeychainStore implements Store {
     return true;
   }
 
-  /** Of a service that is not locked: whether it would answer keytar. */
+  /** Throws when a service that is not locked would not answer keytar. */
   async #checkReadable(state: SecretServiceState): Promise<void> {
     if (state === 'silent') throw this.#silent();
     if (state === 'no-session') throw await this.#sessionRefused();

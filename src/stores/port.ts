@@ -34,7 +34,7 @@ export interface Store extends StoreLabel {
   forget?(): Promise<void>;
   /** For a store that has a passphrase of its own. */
   readonly lockable?: Lockable;
-  /** What is known to stand against its keys being there later. */
+  /** Why its keys will not last, as far as that can be told. */
   perishesWith?(): Promise<Peril | undefined>;
   /** Whether a call that was given up still keeps the process from ending by itself. */
   isStuck?(): boolean;

@@ -45,7 +45,7 @@ export interface DirectoryOptions {
   readonly uid: number | undefined;
   /** Whether what is in it is run, so that a file which others could write is refused. */
   readonly isRun?: boolean;
-  /** Called when the mode of a path let others in, and was mended. */
+  /** Called when the mode of a path let others in and has been corrected. */
   readonly onMended: (path: string, mode: string) => void;
 }
 
@@ -70,7 +70,7 @@ export interface PrivateDirectory {
    */
   write(name: string, text: string, beforeRename?: () => void): void;
   remove(name: string): void;
-  /** What is known to stand against the files being there later. */
+  /** Why its files will not last, as far as that can be told. */
   perishesWith(): Peril | undefined;
 }
 
@@ -184,7 +184,7 @@ export function privateDirectory({
       try {
         return PERISHABLE[statfsSync(path).type];
       } catch {
-        return undefined; // It is not there yet, or not to be known.
+        return undefined; // It is not there yet, or the system does not tell.
       }
     },
   };
