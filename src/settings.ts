@@ -10,7 +10,7 @@ import {
   parseHost,
   parseProfile,
 } from './core/account.ts';
-import { parseDuration } from './core/duration.ts';
+import { parseTimeLimit } from './core/duration.ts';
 import { GlmTokenError } from './core/errors.ts';
 import { shown } from './core/text.ts';
 import { WRITABLE_STORES, type WritableStoreName } from './stores/registry.ts';
@@ -71,7 +71,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     store: read('GLM_TOKEN_STORE', '', parseStoreName),
     passphraseFile: env.GLM_TOKEN_PASSPHRASE_FILE || undefined,
     socket: env.GLM_TOKEN_SOCKET ? read('GLM_TOKEN_SOCKET', '', parseSocketPath) : undefined,
-    promptTimeoutMs: read('GLM_TOKEN_PROMPT_TIMEOUT', PROMPT_TIMEOUT, parseDuration),
+    promptTimeoutMs: read('GLM_TOKEN_PROMPT_TIMEOUT', PROMPT_TIMEOUT, parseTimeLimit),
   };
 }
 

@@ -1,7 +1,7 @@
 /** `glm-token daemon`: the helper that gives tokens to Emacs, or to whoever connects to its socket. */
 
 import type { Args, Command, Context } from '../command.ts';
-import { parseDuration } from '../core/duration.ts';
+import { parseTimeLimit } from '../core/duration.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { helperMethods } from '../daemon/methods.ts';
 import { type Policy, parseAccounts, SHARED_MAX_TTL_MS } from '../daemon/policy.ts';
@@ -41,7 +41,8 @@ export const daemon: Command<'daemon'> = {
   },
 };
 
-const lockAfterOf = (args: Args): number => parseDuration(String(args['lock-after'] ?? LOCK_AFTER));
+const lockAfterOf = (args: Args): number =>
+  parseTimeLimit(String(args['lock-after'] ?? LOCK_AFTER));
 
 const isSignaled = (context: Context): Promise<void> =>
   new Promise((resolve) => context.onSignal(() => resolve()));
@@ -71,7 +72,7 @@ async function onSocket(context: Context, args: Args): Promise<undefined> {
   const policy = policyOf(args);
   const lockAfterMs = lockAfterOf(args);
   const exitAfter = args['exit-after'];
-  const exitAfterMs = exitAfter === undefined ? undefined : parseDuration(String(exitAfter));
+  const exitAfterMs = exitAfter === undefined ? undefined : parseTimeLimit(String(exitAfter));
   const place = { path: pathOf(context, args), uid };
 
   const { isSocketPassed, listenAt, listenOnPassed, serveClients } = await import(
@@ -96,7 +97,7 @@ async function printUnit(context: Context, args: Args): Promise<undefined> {
   // They are checked here, since nobody sees what is wrong with them when the system starts them.
   policyOf(args);
   lockAfterOf(args);
-  if (args['exit-after'] !== undefined) parseDuration(String(args['exit-after']));
+  if (args['exit-after'] !== undefined) parseTimeLimit(String(args['exit-after']));
   const { launchdUnit, systemdUnits } = await import('../daemon/units.ts');
   const socket = args.socket ? parseSocketPath(String(args.socket)) : undefined;
   const { node, script } = paths;

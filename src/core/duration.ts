@@ -19,6 +19,19 @@ export function parseDuration(text: string): number {
   throw new GlmTokenError('durationInvalid', { given: shown(text) });
 }
 
+/**
+ * Longest time that a timer is set to, in milliseconds: Node's end at once when they are set to more
+ * than 2^31 - 1, which is almost 25 days; the rest is room for what is added to it.
+ */
+const MAX_TIMER_MS = 24 * UNIT_MS.d;
+
+/**
+ * A duration that somebody waits for: as {@link parseDuration} has it, and 24 days at most.
+ *
+ * @throws GlmTokenError `ERR_USAGE`
+ */
+export const parseTimeLimit = (text: string): number => Math.min(parseDuration(text), MAX_TIMER_MS);
+
 const STEPS = [
   ['day', UNIT_MS.d],
   ['hour', UNIT_MS.h],
