@@ -2,9 +2,7 @@
 
 import type { Command } from '../command.ts';
 import { GlmTokenError } from '../core/errors.ts';
-
-/** Longest passphrase that is read from standard input, in bytes. */
-const MAX_BYTES = 1 << 16;
+import { MAX_PASSPHRASE_BYTES, passphraseIn } from '../stores/passphrase.ts';
 
 export const passphrase: Command<'passphrase'> = {
   name: 'passphrase',
@@ -15,7 +13,7 @@ export const passphrase: Command<'passphrase'> = {
     await store.lockable.unlock();
     const chosen = terminal.isInteractive
       ? await terminal.askPassphrase({ isNew: true })
-      : (await terminal.readInput(MAX_BYTES)).split(/\r?\n/, 1)[0];
+      : passphraseIn(await terminal.readInput(MAX_PASSPHRASE_BYTES));
     await store.lockable.changePassphrase(chosen ?? '');
     terminal.note(messages.passphrase.changed(store));
     const { passphraseFile } = settings;

@@ -14,8 +14,8 @@ export interface PassphraseQuestion {
 /** Asks a person for the passphrase; `undefined` where there is no one to ask. */
 export type AskPassphrase = (question: PassphraseQuestion) => Promise<string | undefined>;
 
-/** Longest passphrase file that is read, in bytes. */
-const MAX_BYTES = 1 << 16;
+/** Longest text that a passphrase is read from, in bytes. */
+export const MAX_PASSPHRASE_BYTES = 1 << 16;
 
 /**
  * The bytes that a passphrase stands for: UTF-8 of its composed form (NFC, as RFC 8265 has it for
@@ -24,8 +24,12 @@ const MAX_BYTES = 1 << 16;
 export const passphraseBytes = (text: string): Uint8Array =>
   new TextEncoder().encode(text.normalize('NFC'));
 
+/** The passphrase in a text: its first line, without the mark that Windows' programs put before it. */
+export const passphraseIn = (text: string): string =>
+  text.replace(/^\uFEFF/, '').split(/\r?\n/, 1)[0] ?? '';
+
 /**
- * The passphrase in a file: its first line. `/dev/fd/N` is the descriptor N on every system, and
+ * The passphrase in a file. `/dev/fd/N` is the descriptor N on every system, and
  * may be a pipe; anything else has to be a regular file.
  *
  * @throws GlmTokenError `ERR_PASSPHRASE` when there is none in it
@@ -35,15 +39,15 @@ export function readPassphraseFile(path: string): string {
   let text: string;
   try {
     text = descriptor
-      ? readDescriptor(Number(descriptor), MAX_BYTES)
-      : readRegularFile(path, MAX_BYTES, { followLinks: true });
+      ? readDescriptor(Number(descriptor), MAX_PASSPHRASE_BYTES)
+      : readRegularFile(path, MAX_PASSPHRASE_BYTES, { followLinks: true });
   } catch (error) {
     const errno = (error as NodeJS.ErrnoException).code ?? String(error);
     // It may be the passphrase itself, from someone who took the variable for that.
     const passphraseFile = isAbsolute(path) ? path : 'GLM_TOKEN_PASSPHRASE_FILE';
     throw new GlmTokenError('passphraseFileUnreadable', { passphraseFile, errno }, error);
   }
-  const [line = ''] = text.replace(/^\uFEFF/, '').split(/\r?\n/, 1);
+  const line = passphraseIn(text);
   if (line !== '') return line;
   throw new GlmTokenError('passphraseFileEmpty', { passphraseFile: path });
 }
