@@ -3,7 +3,7 @@
 import { pad, widthOf } from '../columns.ts';
 import type { Command, Context } from '../command.ts';
 import { asGlmTokenError } from '../core/errors.ts';
-import { shortenId } from '../core/key.ts';
+import { shortenId, tryParseKey } from '../core/key.ts';
 import {
   claimedTimeMs,
   findProblems,
@@ -14,7 +14,7 @@ import {
   parseToken,
   withoutSecrets,
 } from '../core/parsed-token.ts';
-import { findKey, type ListedAccount, surveyAccounts } from '../stores/registry.ts';
+import { type ListedAccount, surveyAccounts } from '../stores/registry.ts';
 
 /** How much of the signature is shown, in characters: with the rest, the token could be used. */
 const SHOWN_SIGNATURE = 4;
@@ -58,9 +58,10 @@ async function findSigner({ stores, messages }: Context, parsed: ParsedToken): P
   let [knowsId, failure] = [false, error];
   const mayHaveSigned = (listed: ListedAccount) => listed.program || listed.id === shortenId(id);
   for (const { account, store } of accounts.filter(mayHaveSigned)) {
-    const key = await findKey(stores, account).catch((thrown) => {
+    const text = await store.get(account).catch((thrown) => {
       failure ??= thrown;
     });
+    const key = tryParseKey(text ?? '');
     if (key?.id !== id) continue;
     knowsId = true;
     if (await isSignedBy(parsed, key)) return { who: signedBy(account, store), signed: true };
