@@ -51,7 +51,8 @@ export const exec: Command<'exec'> = {
     const child = spawn(program.command, program.args, program.options);
     return new Promise<ExitStatus>((resolve) => {
       child.once('exit', (status, signal) => resolve(signal ?? status ?? 1));
-      child.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
+      child.on('error', ({ code = '' }: NodeJS.ErrnoException) => {
+        if (child.pid !== undefined) return; // It runs, as a user whom we may send no signal (sudo).
         const isMissing = code === 'ENOENT';
         context.terminal.note(isMissing ? notFound : notExecutable(code));
         resolve(isMissing ? NOT_FOUND : NOT_EXECUTABLE);
