@@ -9,16 +9,17 @@ import {
   WRITABLE_STORE_OPTION,
   writableStoreChoice,
 } from '../command.ts';
-import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
+import { type Account, DEFAULT_HOST } from '../core/account.ts';
 import { GlmTokenError, hasCode, hasReason } from '../core/errors.ts';
 import { type ApiKey, MAX_KEY_BYTES, parseKey } from '../core/key.ts';
 import { isSignedBy, parseToken } from '../core/parsed-token.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
+import { initBlock } from '../init-block.ts';
+import { readKey, saveKey } from '../keep-key.ts';
 import type { PlanName } from '../messages/common.ts';
 import { PLANS, planToTry, SERVICES } from '../service/services.ts';
 import type { Store } from '../stores/port.ts';
 import { findKey, storeFor } from '../stores/registry.ts';
-import { readKey, saveKey, warnOfCommand, warnOfOtherStore } from './store.ts';
 
 export const setup: Command<'setup'> = {
   name: 'setup',
@@ -111,44 +112,33 @@ async function takeKey(
     terminal.note(messages.setup.usesEnvironment);
     return { key: await findKey(stores, account) };
   }
-  const force = args.force === true;
+  const isReplaced = args.force === true || given !== '';
   const commands = await stores.commandsInUse();
-  if (commands?.has(account) && !force && given === '' && args.store === undefined) {
+  if (commands?.has(account) && !isReplaced && args.store === undefined) {
     terminal.note(messages.setup.alreadyStored(account));
     return { key: await findKey(stores, account) };
   }
-  const before = await stores.primary();
-  let store: Store;
-  let kept: string | undefined;
   try {
-    ({ store, kept } = await chooseStore(context, account, args));
-  } catch (error) {
-    if (given === '' || !hasCode(error, 'ERR_STORE_UNAVAILABLE')) throw error;
-    return { key: parseKey(given), problem: error };
-  }
-  terminal.note(messages.setup.destination(store));
-  if (kept !== undefined && !force && given === '') {
-    terminal.note(messages.setup.alreadyStored(account));
-    return { key: await findKey(stores, account, writableStoreChoice(args)) };
-  }
-  const service = SERVICES.find(({ host }) => host === account.host);
-  if (service && terminal.isInteractive) terminal.note(messages.setup.getKey(service.keysUrl));
-  const key = terminal.isInteractive ? await readKey(context) : parseKey(given);
-  try {
-    await saveKey(context, { account, key, store, force });
-  } catch (error) {
-    // A keychain can answer, and yet have no keyring that a key could go into.
-    try {
-      store = await fileInsteadOf(context, account, args, error);
-    } catch (problem) {
-      if (terminal.isInteractive || !hasCode(problem, 'ERR_STORE_UNAVAILABLE')) throw problem;
-      return { key, problem };
+    const { store, kept } = await chooseStore(context, account, args);
+    terminal.note(messages.setup.destination(store));
+    if (kept !== undefined && !isReplaced) {
+      terminal.note(messages.setup.alreadyStored(account));
+      return { key: await findKey(stores, account, writableStoreChoice(args)) };
     }
-    await saveKey(context, { account, key, store, force });
+    const service = SERVICES.find(({ host }) => host === account.host);
+    if (service && terminal.isInteractive) terminal.note(messages.setup.getKey(service.keysUrl));
+    const key = terminal.isInteractive ? await readKey(context) : parseKey(given);
+    const keep = (to: Store) =>
+      saveKey(context, { account, key, store: to, force: args.force === true });
+    // A keychain can answer, and yet have no keyring that a key could go into.
+    await keep(store).catch(async (error) =>
+      keep(await fileInsteadOf(context, account, args, error)),
+    );
+    return { key };
+  } catch (problem) {
+    if (given === '' || !hasCode(problem, 'ERR_STORE_UNAVAILABLE')) throw problem;
+    return { key: parseKey(given), problem };
   }
-  await warnOfOtherStore(context, before, store);
-  await warnOfCommand(context, account);
-  return { key };
 }
 
 /** The store that will do, and the key that it has for the account. */
@@ -280,30 +270,3 @@ function printBlock(context: Context, account: Account, plan: PlanName): void {
 function noteUnstable({ terminal, messages, paths }: Context): void {
   if (paths.unstable.length > 0) terminal.note(messages.setup.unstable(paths.unstable));
 }
-
-/** The lines for init.el, with absolute paths, so that they work as pasted. */
-function initBlock(
-  { messages, paths }: Context,
-  { host, profile }: Account,
-  plan: PlanName | undefined,
-): string[] {
-  const { node, script, root } = paths;
-  const options = [
-    host === DEFAULT_HOST ? '' : ` :host ${lisp(host)}`,
-    profile === DEFAULT_PROFILE ? '' : ` :profile ${lisp(profile)}`,
-    plan === 'coding' ? ' :coding-plan t' : '',
-  ].join('');
-  return [
-    messages.setup.initComment,
-    `(add-to-list 'load-path ${lisp(`${root}/elisp`)})`,
-    "(if (not (require 'glm-gptel-auth nil t))",
-    `    (message ${lisp(messages.setup.initMissing)})`,
-    `  (setq glm-gptel-auth-command '(${lisp(node)} ${lisp(script)}))`,
-    "  (with-eval-after-load 'gptel",
-    `    (setq gptel-backend (glm-gptel-auth-make-backend "GLM"${options})`,
-    "          gptel-model 'glm-5.3)))",
-  ];
-}
-
-/** A string as Emacs Lisp reads it; Windows paths with slashes, which Emacs accepts too. */
-const lisp = (text: string): string => `"${text.replaceAll('\\', '/').replaceAll('"', '\\"')}"`;

@@ -1,0 +1,90 @@
+/** How a key that a person gives gets into a store. */
+
+import type { Context } from './command.ts';
+import type { Account } from './core/account.ts';
+import { GlmTokenError } from './core/errors.ts';
+import { type ApiKey, MAX_KEY_BYTES, parseKey, shortenId } from './core/key.ts';
+import type { Store } from './stores/port.ts';
+import { lookIntoOther, storeKey } from './stores/registry.ts';
+
+/**
+ * Reads a key: at the prompt, where a person may try again, else from standard input.
+ *
+ * @throws GlmTokenError `ERR_KEY_MALFORMED`
+ */
+export async function readKey({ terminal, messages }: Context): Promise<ApiKey> {
+  if (!terminal.isInteractive) return parseKey(await terminal.readInput(MAX_KEY_BYTES));
+  return terminal.askUntil(() => terminal.askSecret(messages.askKey), parseKey);
+}
+
+export interface Destination {
+  readonly account: Account;
+  readonly key: ApiKey;
+  readonly store: Store;
+  /** Whether to replace another key without asking. */
+  readonly force: boolean;
+}
+
+/**
+ * Stores a key, says so, and warns when it is not the one that is going to be used. A store with a
+ * passphrase asks for it first.
+ *
+ * @throws GlmTokenError `ERR_USAGE` when it may not replace the key that is there, or what the store
+ *   throws; nothing is stored or lost then
+ */
+export async function saveKey(
+  context: Context,
+  { account, key, store, force }: Destination,
+): Promise<void> {
+  const { terminal, messages, stores } = context;
+  const before = await stores.primary();
+  await store.lockable?.unlock();
+  await storeKey(store, account, key, (existing) => mayReplace(context, account, existing, force));
+  terminal.note(messages.store.stored(account, shortenId(key.id), store));
+  await warnOfOtherStore(context, before, store);
+  await warnOfCommand(context, account);
+}
+
+/**
+ * Whether what is stored for an account may be replaced: a person is asked, unless it is forced.
+ *
+ * @param existing the shortened id of the key, or the program of the command, that is there
+ * @throws GlmTokenError `ERR_USAGE` when there is no one to ask, or the answer is no
+ */
+export async function mayReplace(
+  { terminal, messages }: Context,
+  account: Account,
+  existing: string | undefined,
+  force: boolean,
+): Promise<true> {
+  if (force) return true;
+  if (!terminal.isInteractive) throw new GlmTokenError('keyExists', { account, existing });
+  const isConfirmed = await terminal.confirm(messages.askReplace(account, existing));
+  if (!isConfirmed) throw new GlmTokenError('answeredNo');
+  return true;
+}
+
+/** Warns when the key went to a store that is not in use, or when keys in the other one no longer are. */
+async function warnOfOtherStore(
+  { terminal, messages, stores }: Context,
+  before: Store,
+  store: Store,
+): Promise<void> {
+  const inUse = await stores.primary();
+  if (inUse.name !== store.name) {
+    terminal.note(messages.store.readElsewhere(store, inUse));
+  } else if (before.name !== store.name) {
+    const accounts = await lookIntoOther(stores);
+    if (!accounts || accounts.length === 0) return;
+    terminal.note(messages.store.outOfSight(accounts, before, inUse));
+  }
+}
+
+/** Warns when a command takes precedence over the key that was stored. */
+async function warnOfCommand(
+  { terminal, messages, stores }: Context,
+  account: Account,
+): Promise<void> {
+  const commands = await stores.commandsInUse();
+  if (commands?.has(account)) terminal.note(messages.store.commandPrecedes(account));
+}
