@@ -61,7 +61,7 @@ const isChoice = (value: unknown, choices: readonly string[] | undefined): boole
 const HELP_COLUMNS = 80;
 
 /** The options that every command has. */
-const BUILT_IN: readonly string[] = ['help', 'h', 'version', 'v'];
+const BUILT_IN: readonly string[] = ['--help', '-h', '--version', '-v'];
 
 /** What people type for a command from the habit of other programs. */
 const SYNONYMS: Readonly<Record<string, CommandName | '--version'>> = {
@@ -172,14 +172,16 @@ async function checkOptionNames(command: AnyCommand, words: readonly string[]): 
   const known = optionsOf(command);
   const names = Object.keys(known);
   for (const [at, word] of words.entries()) {
-    const [, name, value] = /^--?([^=]*)(=.*)?$/s.exec(word) ?? [];
+    const [, option, name, value] = /^(--?([^=]*))(=.*)?$/s.exec(word) ?? [];
     if (word === '--') return;
-    if (!name) continue;
-    const isFlag = BUILT_IN.includes(name) || known[name]?.type === 'boolean';
+    if (!option || !name) continue;
+    // One dash is not enough: yargs would take `-host` for five flags, and the default host be meant.
+    const isKnown = option === `--${name}` && names.includes(name);
+    const isFlag = BUILT_IN.includes(option) || (isKnown && known[name]?.type === 'boolean');
     if (isFlag && value !== undefined) {
       throw new GlmTokenError('optionValueUnexpected', { command: command.name, option: name });
     }
-    if (isFlag || names.includes(name)) continue;
+    if (isFlag || isKnown) continue;
     const before = words[at - 1]?.slice(2) ?? '';
     if (names.includes(before) && known[before]?.type === 'string') {
       throw new GlmTokenError('optionValueMissing', { command: command.name, option: before });
