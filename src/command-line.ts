@@ -128,7 +128,9 @@ export async function readFully(
   if (!command && word !== undefined && !word.startsWith('-')) {
     throw new GlmTokenError('commandUnknown', {
       given: shown(word),
-      near: await near(word, [...commands.map(({ name }) => name), 'help']),
+      near: Object.hasOwn(SYNONYMS, word)
+        ? SYNONYMS[word]
+        : await near(word, [...commands.map(({ name }) => name), 'help']),
     });
   }
   const { options, operands } = command
@@ -162,9 +164,8 @@ function builtInOf(words: readonly string[]): 'help' | 'version' | undefined {
 /** The nearest of the known words, if one is near enough for "did you mean". */
 async function near(given: string, known: readonly string[]): Promise<string | undefined> {
   const { closestMatch } = await import('leven');
-  const synonym = Object.hasOwn(SYNONYMS, given) ? SYNONYMS[given] : undefined;
   const maxDistance = Math.min(3, Math.floor(given.length / 2));
-  return synonym ?? closestMatch(given.slice(0, 40), [...known], { maxDistance });
+  return closestMatch(given.slice(0, 40), [...known], { maxDistance });
 }
 
 /** Looked at before yargs, which trips over names such as `--toString` and `--_`. */
