@@ -170,11 +170,7 @@ or did not answer in time."
                            (* 2 glm-gptel-auth--doctor-seconds))
                           (t glm-gptel-auth--doctor-seconds))))
          (take (lambda (kind)
-                 (lambda (value)
-                   (setq answer (list kind value))
-                   ;; Not at once, since the filter of jsonrpc.el (Emacs 28)
-                   ;; would leave the next message in its buffer.
-                   (run-at-time 0 nil #'glm-gptel-auth--wake)))))
+                 (lambda (value) (setq answer (list kind value))))))
     (glm-gptel-auth--send process method params
                           (funcall take 'result) (funcall take 'error))
     (glm-gptel-auth--wait

@@ -34,30 +34,31 @@ The program gives up after 60, and says so.")
 (defvar glm-gptel-auth--waiting nil
   "Non-nil while `glm-gptel-auth--wait' reads from a process.")
 
-(defun glm-gptel-auth--wake ()
-  "Have the innermost `glm-gptel-auth--wait' check whether it is done."
-  (when glm-gptel-auth--waiting
-    (throw 'glm-gptel-auth--wake nil)))
-
 (defun glm-gptel-auth--wait (process done-p deadline)
   "Read from PROCESS until function DONE-P is non-nil; return its value.
 Return nil when the time, in seconds, is beyond that of DEADLINE, also a
 function without arguments.
 
 A timer watches the time, since `accept-process-output' disregards its
-own limit when a process closed its output and lives on (Emacs 28, 30)."
+own limit when a process closed its output and lives on (Emacs 28, 30).
+It throws only when the time is over: the throw would cut short a timer
+of another package that happens to wait meanwhile."
   (let* ((inhibit-quit nil)
          (late-p (lambda () (> (float-time) (funcall deadline))))
          (timer (run-at-time 0.1 0.1
                              (lambda ()
-                               (when (funcall late-p) (glm-gptel-auth--wake)))))
+                               (when (and glm-gptel-auth--waiting
+                                          (funcall late-p))
+                                 (throw 'glm-gptel-auth--late nil)))))
          done)
     (unwind-protect
         (while (not (or done (funcall late-p)))
-          (catch 'glm-gptel-auth--wake
+          (catch 'glm-gptel-auth--late
             (let ((glm-gptel-auth--waiting t))
               (unless (setq done (funcall done-p))
-                (accept-process-output process 0.05 nil t)))))
+                (accept-process-output process 0.05 nil t)
+                ;; Now jsonrpc.el (Emacs 30) hands on what came, by a timer.
+                (accept-process-output process 0 nil t)))))
       (cancel-timer timer))
     done))
 

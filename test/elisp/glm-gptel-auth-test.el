@@ -488,6 +488,19 @@ made.  There \\[keyboard-quit] in any frame ends the wait."
       (should (equal "a.b.second" second))
       (should (equal "daemon\n" (glm-test--contents log))))))
 
+(ert-deftest glm-test-timers-of-others-that-wait-are-not-cut-short ()
+  "The answer comes while a timer waits; it ends, and runs again later."
+  (glm-test--with-fake "waiting" 'helper
+    (let* ((ended 0)
+           (timer (run-at-time 0.3 60 (lambda ()
+                                        (sleep-for 1.2)
+                                        (cl-incf ended)))))
+      (unwind-protect
+          (progn (should (equal (glm-gptel-auth-token) "a.b.c"))
+                 (should (eql ended 1))
+                 (should-not (timer--triggered timer)))
+        (cancel-timer timer)))))
+
 (ert-deftest glm-test-helper-stopped-is-replaced ()
   (glm-test--with 'helper
     (glm-gptel-auth-token)

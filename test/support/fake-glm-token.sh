@@ -17,27 +17,27 @@ case $mode in
 esac
 case $mode in
   dies) exit 1 ;;
-  silent) exec cat >/dev/null ;;
+  silent) cat >/dev/null ;;
   records) exec cat >>"$GLM_FAKE_LOG" ;;
   closed) exec >&- && exec cat ;;
   garbage)
     head -c 100000 /dev/urandom
-    exec cat >/dev/null
+    cat >/dev/null
     ;;
   half-frame)
     printf 'Content-Length: 1000\r\n\r\n{"jsonrpc":'
-    exec cat >/dev/null
+    cat >/dev/null
     ;;
   wrong-id)
     frame '{"jsonrpc":"2.0","id":999,"result":{"token":"a.b.c"}}'
-    exec cat >/dev/null
+    cat >/dev/null
     ;;
   waiting)
     frame '{"jsonrpc":"2.0","method":"waiting"}'
     sleep 0.8
     frame '{"jsonrpc":"2.0","id":1,"result":{}}'
     frame '{"jsonrpc":"2.0","id":2,"result":{"token":"a.b.c"}}'
-    exec cat >/dev/null
+    cat >/dev/null
     ;;
   two-answers)
     frame '{"jsonrpc":"2.0","id":1,"result":{}}'
@@ -46,17 +46,17 @@ case $mode in
       frame '{"jsonrpc":"2.0","id":2,"result":{"token":"a.b.first"}}'
       frame '{"jsonrpc":"2.0","id":3,"result":{"token":"a.b.second"}}'
     )"
-    exec cat >/dev/null
+    cat >/dev/null
     ;;
   no-token)
     frame '{"jsonrpc":"2.0","id":1,"result":{}}'
     frame '{"jsonrpc":"2.0","id":2,"result":{"token":"not a token"}}'
-    exec cat >/dev/null
+    cat >/dev/null
     ;;
   other-protocol)
     frame '{"jsonrpc":"2.0","id":1,"error":{"code":-32009,"message":"other","data":{"code":"ERR_DAEMON","hint":null}}}'
     frame '{"jsonrpc":"2.0","id":2,"result":{"token":"a.b.c"}}'
-    exec cat >/dev/null
+    cat >/dev/null
     ;;
   print-waiting)
     echo '{"schemaVersion":1,"waiting":true}' >&2
