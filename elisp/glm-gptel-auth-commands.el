@@ -234,21 +234,25 @@ ask for them too."
 
 ;;;###autoload
 (defun glm-gptel-auth-restart ()
-  "Restart the helper."
+  "Restart the helper, or connect again to the one on a socket."
   (interactive)
   (glm-gptel-auth--stop-helper)
   (glm-gptel-auth--with-user-errors
     (let ((status (glm-gptel-auth--request 'status)))
-      (glm-gptel-auth--say 'restarted
+      (glm-gptel-auth--say (if (glm-gptel-auth--socket) 'reconnected 'restarted)
                            (plist-get status :version)
                            (plist-get status :pid)))))
 
 ;;;###autoload
 (defun glm-gptel-auth-lock ()
   "Clear the remembered passphrase of the encrypted key file.
-The OS keychain is not changed: lock it with its own program."
+A helper on a socket forgets it for all that it serves.  The OS keychain
+is not changed: lock it with its own program."
   (interactive)
-  ;; The helper ends, since one that hangs could not be told to forget.
+  ;; A helper on a socket outlives the connection, so it has to be told.  One
+  ;; of our own ends, since one that hangs could not be told.
+  (when (glm-gptel-auth--socket)
+    (glm-gptel-auth--with-user-errors (glm-gptel-auth--request 'lock)))
   (glm-gptel-auth--stop-helper)
   (glm-gptel-auth--say 'locked))
 

@@ -153,6 +153,8 @@ again with the ssh -R that forwards it"
     ;; The helper, and what there is
     (restarted "helper restarted (glm-token %s, process %s)"
                "已重启常驻进程（glm-token %s，进程 %s）")
+    (reconnected "connected to the helper again (glm-token %s, process %s)"
+                 "已重新连接常驻进程（glm-token %s，进程 %s）")
     (locked "locked" "已锁定")
     (status-title "GLM token status" "GLM 令牌状态")
     (transport-row "Transport" "方式")

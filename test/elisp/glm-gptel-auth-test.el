@@ -1254,6 +1254,34 @@ It is \"correct horse\"."
     (glm-test--should-be-token (glm-gptel-auth-token))
     (should (length= glm-test--asked 2))))
 
+(ert-deftest glm-test-lock-reaches-a-helper-on-a-socket ()
+  (glm-test--with-key-file '("correct horse")
+    (let* ((glm-gptel-auth-socket (expand-file-name "agent.sock" home))
+           (process (make-process
+                     :name "shared" :noquery t
+                     :command (list glm-test--node glm-test--script "daemon"
+                                    "--socket" glm-gptel-auth-socket)))
+           (state (lambda ()
+                    (plist-get (glm-gptel-auth--request 'status) :lock))))
+      (unwind-protect
+          (progn
+            (with-timeout (20 (error "No socket"))
+              (while (not (file-exists-p glm-gptel-auth-socket))
+                (accept-process-output process 0.1)))
+            (glm-test--should-be-token (glm-gptel-auth-token))
+            (should (equal (funcall state) "unlocked"))
+            (glm-gptel-auth-restart)
+            (should (string-prefix-p "GLM: connected to the helper again"
+                                     (glm-test--said)))
+            (should (equal (funcall state) "unlocked"))
+            (glm-gptel-auth-lock)
+            (should (equal (funcall state) "locked")))
+        (delete-process process)))
+    ;; What cannot be told to lock is not said to be locked.
+    (let ((glm-gptel-auth-socket (expand-file-name "nobody.sock" home)))
+      (should (string-match-p "nothing answers at"
+                              (glm-test--message #'glm-gptel-auth-lock))))))
+
 (ert-deftest glm-test-lock-after ()
   (glm-test--with-key-file '("correct horse" "correct horse")
     (let ((glm-gptel-auth-lock-after "1s"))
