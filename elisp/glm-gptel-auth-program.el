@@ -121,8 +121,13 @@ is where its script is in node_modules."
         (plist-get (glm-gptel-auth--parse-json (buffer-string)) :version)))))
 
 (defun glm-gptel-auth--configured-program ()
-  "Return the value of `glm-gptel-auth-command' as a list of strings."
-  (let* ((command (ensure-list glm-gptel-auth-command))
+  "Return the value of `glm-gptel-auth-command' as a list of strings.
+Expand a leading \"~\" in each, which Emacs does for the program alone."
+  (let* ((command (mapcar (lambda (word)
+                            (if (string-prefix-p "~" word)
+                                (expand-file-name word)
+                              word))
+                          (ensure-list glm-gptel-auth-command)))
          (script (cadr command))
          (missing (cond ((not (executable-find (car command))) (car command))
                         ((and script

@@ -339,6 +339,13 @@ or set it to nil to have glm-token searched for"))
                               text))
       (should-not (string-match-p "M-x glm-gptel-auth-doctor" text)))))
 
+(ert-deftest glm-test-home-directory-in-the-command ()
+  (let* ((script (make-temp-file (expand-file-name "~/glm-test") nil ".cjs"))
+         (glm-gptel-auth-command (list "node" (abbreviate-file-name script))))
+    (unwind-protect
+        (should (equal (glm-gptel-auth--program) (list "node" script)))
+      (delete-file script))))
+
 (ert-deftest glm-test-node-options-do-not-reach-glm-token ()
   "They could open a debugger; here they would keep node from starting."
   (let ((process-environment (cons "NODE_OPTIONS=--require /nowhere/x.cjs"
