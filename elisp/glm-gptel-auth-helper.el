@@ -53,18 +53,14 @@ header can take minutes on noise, and nothing can interrupt it."
 
 (defun glm-gptel-auth--start-process (name)
   "Start a helper as a process with NAME, and return it."
-  (let ((default-directory (glm-gptel-auth--local-directory))
-        (process-environment (glm-gptel-auth--environment))
-        ;; With adaptive buffering a call takes 21 ms instead of 0.3.
-        (process-adaptive-read-buffering nil))
-    (make-process
-     :name name :connection-type 'pipe :noquery t :coding 'utf-8-emacs-unix
-     :command (append (glm-gptel-auth--program) '("daemon" "--stdio")
-                      (when glm-gptel-auth-lock-after
-                        (list (concat "--lock-after="
-                                      glm-gptel-auth-lock-after))))
-     ;; jsonrpc.el looks for a buffer of this name.
-     :stderr (get-buffer-create (format "*%s stderr*" name)))))
+  (glm-gptel-auth--start
+   name
+   (append '("daemon" "--stdio")
+           (when glm-gptel-auth-lock-after
+             (list (concat "--lock-after=" glm-gptel-auth-lock-after))))
+   ;; jsonrpc.el looks for a buffer of this name.
+   (get-buffer-create (format "*%s stderr*" name))
+   :coding 'utf-8-emacs-unix))
 
 (defun glm-gptel-auth--socket ()
   "Return the file name of the socket to ask, or nil for a helper of our own."
@@ -97,10 +93,7 @@ header can take minutes on noise, and nothing can interrupt it."
              '(:events-buffer-config (:size 0))
            '(:events-buffer-scrollback-size 0)))
   (add-function :before-while (process-filter process)
-                #'glm-gptel-auth--framed-p)
-  (when-let* ((pipe (get-buffer-process (process-get process 'jsonrpc-stderr))))
-    (set-process-sentinel pipe #'ignore)
-    (set-process-query-on-exit-flag pipe nil)))
+                #'glm-gptel-auth--framed-p))
 
 (defun glm-gptel-auth--send (process method params on-result on-error)
   "Send METHOD with PARAMS to PROCESS, a helper, without waiting.

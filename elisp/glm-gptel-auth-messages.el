@@ -92,6 +92,7 @@ M-x glm-gptel-auth-status")
                  "正在等待 %s，它可能在等你输入（按 C-g 放弃）")
     (print-late "glm-token did not answer within %s s"
                 "glm-token 在 %s 秒内没有回答")
+    (cannot-start "cannot start glm-token: %s" "无法启动 glm-token：%s")
     (print-ended "glm-token ended with status %s" "glm-token 已退出，退出码 %s")
     (no-token "glm-token gave no token" "glm-token 没有给出令牌")
     (helper-late "the helper did not answer in time" "常驻进程没有及时回答")

@@ -571,6 +571,31 @@ made.  There \\[keyboard-quit] in any frame ends the wait."
               (should (string-match-p part text)))))
       (delete-file script))))
 
+(ert-deftest glm-test-a-program-that-cannot-run-leaves-nothing ()
+  "Emacs 30 signals it; in Emacs 28, a process ends with status 127."
+  (let* ((program (make-temp-file "glm-test"))
+         (glm-gptel-auth-command program)
+         (processes (process-list))
+         (buffers (buffer-list)))
+    (with-temp-file program (insert "#!/no/such/interpreter\n"))
+    (set-file-modes program #o700)
+    (unwind-protect
+        ;; Writing to a helper that is gone can end a batch Emacs by SIGPIPE.
+        (dolist (glm-gptel-auth-transport
+                 (if (< emacs-major-version 30) '(process) '(helper process)))
+          (should (string-match-p
+                   "\\`GLM: .*glm-token.*; run M-x glm-gptel-auth-doctor\\'"
+                   (glm-test--message #'glm-gptel-auth-token)))
+          (glm-gptel-auth--stop-helper)
+          (should (equal (process-list) processes))
+          (should-not (cl-set-difference
+                       (cl-remove-if (lambda (buffer)
+                                       (string-match-p "code-conv"
+                                                       (buffer-name buffer)))
+                                     (buffer-list))
+                       buffers)))
+      (delete-file program))))
+
 (ert-deftest glm-test-what-is-no-token-is-not-sent ()
   (glm-test--with-fake "no-token" 'helper
     (should (string-match-p "gave no token"
