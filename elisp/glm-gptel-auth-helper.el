@@ -146,6 +146,11 @@ A refusal is kept as a property of PROCESS."
         (when (buffer-live-p buffer) (kill-buffer buffer))))
     (setq glm-gptel-auth--helper nil)))
 
+(defun glm-gptel-auth-helper-unload-function ()
+  "Stop the helper before `unload-feature' forgets it."
+  (glm-gptel-auth--stop-helper)
+  nil)
+
 ;;;; Asking the helper
 
 (defconst glm-gptel-auth--doctor-seconds 25

@@ -192,5 +192,10 @@ HOST, USER, PORT, MAX, REQUIRE, CREATE and DELETE are as in
   (remove-hook 'auth-source-backend-parser-functions #'glm-gptel-auth--parse)
   (auth-source-forget-all-cached))
 
+(defun glm-gptel-auth-source-unload-function ()
+  "Leave auth-source before its parser is gone."
+  (glm-gptel-auth-source-disable)
+  nil)
+
 (provide 'glm-gptel-auth-source)
 ;;; glm-gptel-auth-source.el ends here

@@ -48,6 +48,19 @@ for (const { emacs, version } of await emacsen()) {
       });
     }
 
+    test('unloading ends the helper, and leaves auth-source working', async () => {
+      const form = `(progn
+        (setq glm-gptel-auth-command '("${process.execPath}" "${PROGRAM}"))
+        (glm-gptel-auth-source-enable)
+        (glm-gptel-auth-token)
+        (dolist (file '(source request helper))
+          (unload-feature (intern (format "glm-gptel-auth-%s" file))))
+        (princ (format "%S" (list (process-list) (memq 'glm-token auth-sources)
+                                  (auth-source-search :host "nowhere.invalid")))))`;
+      const { stdout, stderr } = await evaluate(emacs, form, { env });
+      assert.equal(stdout, '(nil nil nil)', stderr);
+    });
+
     test('for code 1113, setup proposes the other plan, and keeps it when it works', async () => {
       const coding = { env, input: 'codingid12345.CodingSecret1' };
       assert.equal((await glmToken(['store', '--host', glm.host], coding)).status, 0);
