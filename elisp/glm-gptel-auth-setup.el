@@ -59,26 +59,27 @@ default."
     (append (cl-remove-if-not likely-p services)
             (cl-remove-if likely-p services))))
 
-(defmacro glm-gptel-auth--with-page (url &rest body)
-  "Evaluate BODY with a window beside it that names URL, the page of the key."
-  (declare (indent 1) (debug t))
-  `(let ((buffer (get-buffer-create "*GLM key*")))
-     (unwind-protect
-         (save-window-excursion
-           (with-current-buffer buffer
-             (special-mode)
-             (let ((inhibit-read-only t))
-               (erase-buffer)
-               (insert (glm-gptel-auth--text 'get-key) "\n\n    ")
-               (insert-text-button ,url
-                                   'help-echo (glm-gptel-auth--text 'open-page)
-                                   'action (lambda (_) (browse-url ,url)))
-               (insert "\n\n" (glm-gptel-auth--text 'key-goes) "\n")
-               (goto-char (point-min))))
-           (display-buffer buffer '((display-buffer-at-bottom)
-                                    (window-height . fit-window-to-buffer)))
-           ,@body)
-       (kill-buffer buffer))))
+(defun glm-gptel-auth--call-with-page (url function)
+  "Call FUNCTION beside a window with URL, and return its value.
+URL is the page of the key."
+  (let ((buffer (get-buffer-create "*GLM key*")))
+    (unwind-protect
+        (save-window-excursion
+          (with-current-buffer buffer
+            (special-mode)
+            (let ((inhibit-read-only t))
+              (erase-buffer)
+              (insert (glm-gptel-auth--text 'get-key) "\n\n    ")
+              (insert-text-button url
+                                  'help-echo (glm-gptel-auth--text 'open-page)
+                                  'follow-link t
+                                  'action (lambda (_) (browse-url url)))
+              (insert "\n\n" (glm-gptel-auth--text 'key-goes) "\n")
+              (goto-char (point-min))))
+          (display-buffer buffer '((display-buffer-at-bottom)
+                                   (window-height . fit-window-to-buffer)))
+          (funcall function))
+      (kill-buffer buffer))))
 
 (defun glm-gptel-auth--stored-id (account)
   "Return the shortened id of the key that is stored for ACCOUNT, or nil."
@@ -101,8 +102,9 @@ Return where it is, a string."
                            'ask-use-key
                            id (glm-gptel-auth--describe account))))
         (glm-gptel-auth--text 'stored-already)
-      (let ((answer (glm-gptel-auth--with-page url
-                      (glm-gptel-auth--ask-for-key account "id.secret"))))
+      (let ((answer (glm-gptel-auth--call-with-page
+                     url (lambda ()
+                           (glm-gptel-auth--ask-for-key account "id.secret")))))
         (glm-gptel-auth--text (if (eq t (plist-get answer :stored)) 'stored-in
                                 'kept-in)
                               (plist-get answer :title))))))
