@@ -363,7 +363,8 @@ calls there."
    append (with-temp-buffer
             (insert-file-contents file)
             (goto-char (point-min))
-            (cl-loop while (search-forward secret nil t)
+            (cl-loop with case-fold-search = nil ; Keys are not words.
+                     while (search-forward secret nil t)
                      collect (glm-gptel-auth--text
                               'line-of (line-number-at-pos)
                               (abbreviate-file-name file))
