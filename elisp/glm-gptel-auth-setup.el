@@ -208,7 +208,7 @@ They come from the program's own setup command."
 
 (defun glm-gptel-auth--copy-lines (&rest _)
   "Put the lines for init.el in this buffer onto the kill ring."
-  (interactive)
+  (interactive nil glm-gptel-auth-setup-mode)
   (kill-new glm-gptel-auth--lines)
   (glm-gptel-auth--say 'copied))
 
@@ -216,7 +216,7 @@ They come from the program's own setup command."
   "Insert the lines for init.el in this buffer into another one.
 Ask for it; your init file is the default.  They go to point there, or to
 the end of a file that was not open.  Nothing is saved."
-  (interactive)
+  (interactive nil glm-gptel-auth-setup-mode)
   (let* ((lines glm-gptel-auth--lines)
          (open (and user-init-file (find-buffer-visiting user-init-file)))
          (init (or open (and user-init-file
@@ -241,6 +241,7 @@ the end of a file that was not open.  Nothing is saved."
 
 (define-derived-mode glm-gptel-auth-setup-mode special-mode "GLM setup"
   "Mode of the buffer that shows the lines for init.el."
+  :interactive nil
   (setq-local revert-buffer-function #'ignore))
 
 (defun glm-gptel-auth--show-setup (rows lines)
