@@ -126,7 +126,8 @@
 (defcustom glm-gptel-auth-profile nil
   "Which of several keys for one host to use, a string or nil.
 With nil, glm-token decides: it is environment variable
-GLM_TOKEN_PROFILE if that is set."
+GLM_TOKEN_PROFILE if that is set.  A buffer-local value is for the
+requests of that buffer (gptel 0.9.9.5 and later)."
   :type '(choice (const :tag "The default of glm-token" nil) string))
 
 (defcustom glm-gptel-auth-host nil
@@ -264,12 +265,22 @@ plist, or nil when it is not known."
   "Return the backend of the request of INFO, gptel's plist or nil, or nil."
   (or (plist-get info :backend) (bound-and-true-p gptel-backend)))
 
+(defun glm-gptel-auth--option (name info)
+  "Return the value of option NAME for the request of INFO, gptel's plist or nil.
+gptel asks for headers in a buffer of curl's; what the user has set for a
+buffer is in that of the request."
+  (let ((buffer (plist-get info :buffer)))
+    (if (buffer-live-p buffer) (buffer-local-value name buffer)
+      (symbol-value name))))
+
 (defun glm-gptel-auth--header (info profile)
   "Return the header for the request of INFO, gptel's plist or nil.
 PROFILE is a string, or nil for `glm-gptel-auth-profile'."
   (let* ((backend (glm-gptel-auth--backend info))
-         (host (or glm-gptel-auth-host
+         (host (or (glm-gptel-auth--option 'glm-gptel-auth-host info)
                    (and backend (gptel-backend-host backend))))
+         (profile (or profile
+                      (glm-gptel-auth--option 'glm-gptel-auth-profile info)))
          (token (glm-gptel-auth--token-for-request host profile info)))
     (when info (glm-gptel-auth--explain-errors-in info))
     `(("Authorization" . ,(concat "Bearer " token)))))

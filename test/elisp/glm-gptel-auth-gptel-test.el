@@ -632,6 +632,18 @@ run M-x glm-gptel-auth-setup$"
           (should (string-prefix-p "Bearer ey"
                                    (cdr (assoc "Authorization" headers)))))))))
 
+(ert-deftest glm-test-profile-of-a-buffer ()
+  "gptel asks for headers in another buffer than that of the request."
+  (let ((backend (glm-test--backend "GLM"))
+        asked)
+    (cl-letf (((symbol-function 'glm-gptel-auth--token)
+               (lambda (account) (push (plist-get account :profile) asked) "a")))
+      (with-temp-buffer
+        (setq-local glm-gptel-auth-profile "work")
+        (let ((info (list :backend backend :buffer (current-buffer))))
+          (with-temp-buffer (funcall (gptel-backend-header backend) info)))
+        (should (equal asked '("work")))))))
+
 (ert-deftest glm-test-header-fails-closed-where-no-curl-is-parked ()
   "Before 0.9.9.5, gptel asks for headers in the chat buffer, without curl."
   (let* ((backend (glm-test--backend "GLM" :profile "none"))
