@@ -79,7 +79,7 @@ default of glm-token."
                        nil nil profile)))))))
 
 (defun glm-gptel-auth--describe (account)
-  "Return ACCOUNT, a plist, as a sentence has it, a string."
+  "Return a description of ACCOUNT, a plist, to use in a sentence."
   (let ((host (or (plist-get account :host)
                   (glm-gptel-auth--text 'default-host)))
         (profile (plist-get account :profile)))
@@ -256,7 +256,7 @@ is not changed: lock it with its own program."
   (glm-gptel-auth--stop-helper)
   (glm-gptel-auth--say 'locked))
 
-;;;; Showing what there is
+;;;; Showing rows in a buffer
 
 (defun glm-gptel-auth--show (buffer title rows refresh)
   "Show TITLE and ROWS in the buffer named BUFFER.
@@ -322,7 +322,7 @@ calls there."
              (plist-get answer :accounts) "\n"))
 
 (defun glm-gptel-auth--status-rows ()
-  "Return what there is to say of the state of things, a list of pairs."
+  "Return the rows of the status buffer, a list of pairs."
   (let* ((status (glm-gptel-auth--try 'status))
          (accounts (glm-gptel-auth--try 'accounts))
          (socket (glm-gptel-auth--socket)))

@@ -254,7 +254,7 @@ LIVE non-nil means to send a token to the service."
     (glm-gptel-auth--failure
      (delq nil (glm-gptel-auth--broken-helper failure)))))
 
-;;;; All of it
+;;;; The command
 
 (defun glm-gptel-auth--findings (live)
   "Return the findings on all that a token depends on, a list of plists.
@@ -283,7 +283,7 @@ non-nil means to send a token to the service."
                                                (plist-get finding :hint)))))))
 
 (defun glm-gptel-auth--verdict (findings)
-  "Return what FINDINGS come to, a string, about what was looked at alone."
+  "Return a summary of FINDINGS, a string; leave out what is unchecked."
   (let* ((count (lambda (levels)
                   (cl-count-if (lambda (finding)
                                  (member (plist-get finding :level) levels))

@@ -63,7 +63,7 @@ No script of any package is run: keytar brings its binaries with it."
                   :sentinel #'glm-gptel-auth--npm-ended)))
 
 (defun glm-gptel-auth--npm-ended (process _event)
-  "Say what came of PROCESS, an npm, once it has ended."
+  "Report how PROCESS, an npm, ended."
   (unless (process-live-p process)
     (let ((buffer (process-buffer process))
           (status (process-exit-status process))
@@ -78,7 +78,7 @@ No script of any package is run: keytar brings its binaries with it."
                (glm-gptel-auth--say-installed version))))))
 
 (defun glm-gptel-auth--say-installed (version)
-  "Say that VERSION, a string, of glm-token is installed, and what is next."
+  "Say that VERSION, a string, of glm-token is installed, and what to do next."
   (cond ((not (glm-gptel-auth--uses-installed-p))
          (glm-gptel-auth--say 'installed-not-used version))
         ((equal version glm-gptel-auth-version)

@@ -39,11 +39,11 @@
     "~/.local/share/mise/shims" "~/.asdf/shims" "~/.nvm/versions/node/*/bin"
     "~/.local/share/fnm/aliases/default/bin" "~/n/bin"
     "C:/Program Files/nodejs")
-  "Where node may be, and what npm installs, when PATH is short.
-It is when a desktop started Emacs.")
+  "Directories to search for node, and for what npm installs, after PATH.
+An Emacs that was started from a desktop often has a short PATH.")
 
 (defun glm-gptel-auth--local-directory ()
-  "Return a directory on this machine that exists, wherever the buffer's is."
+  "Return a directory that exists on this machine, for use in any buffer."
   (file-name-as-directory (expand-file-name "/")))
 
 (defun glm-gptel-auth--find-executable (name)

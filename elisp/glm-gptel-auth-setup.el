@@ -263,7 +263,7 @@ the end of a file that was not open.  Nothing is saved."
         (insert " (w)\n\n" lines)))
     (pop-to-buffer (current-buffer))))
 
-;;;; All of it
+;;;; The command
 
 ;;;###autoload
 (defun glm-gptel-auth-setup ()

@@ -66,7 +66,7 @@
 ;; This file holds what init.el needs: options, header and backend.  The
 ;; other files are loaded when they are used, and depend on those above them:
 ;;
-;;   glm-gptel-auth-messages.el  what is said, in two languages; cures
+;;   glm-gptel-auth-messages.el  texts in two languages; failures and cures
 ;;   glm-gptel-auth-program.el   finds glm-token
 ;;   glm-gptel-auth-process.el   waits for it; one process for one token
 ;;   glm-gptel-auth-helper.el    speaks with the helper
@@ -234,7 +234,7 @@ and would wait forever."
       (kill-buffer (current-buffer)))))
 
 (defun glm-gptel-auth--abort-tool-loop (info)
-  "Have gptel abort the tool loop that INFO, its plist or nil, belongs to.
+  "Abort the tool loop that INFO, gptel's plist or nil, belongs to.
 Otherwise, when a later request of a loop fails, the header line goes on
 saying that a tool is called, and the loop counts as running.  gptel
 still lists the request before it, unless the tool is asynchronous."
@@ -337,7 +337,7 @@ by host and change.")
              :mime-types ("image/jpeg" "image/png"))
     ,@(mapcar (lambda (model) (assq model glm-gptel-auth-models))
               '(glm-5.3 glm-5.2 glm-5.1 glm-5-turbo glm-4.7 glm-4.5-air)))
-  "Those models that the GLM Coding Plan is known to have.
+  "Models that the GLM Coding Plan is known to offer.
 glm-5.1, glm-5-turbo, glm-4.7 and glm-4.5-air are named by
 https://docs.z.ai/devpack/faq.  glm-5.3 and glm-5.2 are what the plan's
 endpoint lists (https://github.com/PrimeIntellect-ai/prime-agent, discussion
@@ -367,7 +367,7 @@ Upper and lower case are the same."
   "Account that failed last, a plist of `:host' and `:profile', or nil.")
 
 (defun glm-gptel-auth--explain-code (code backend)
-  "Say what CODE, a string that the service answered to BACKEND, means.
+  "Explain CODE, a string that the service answered to BACKEND.
 Say nothing when glm-token does not know the code, or cannot be asked."
   (when-let* ((answer (condition-case nil
                           (glm-gptel-auth--request 'explain (list :code code))
@@ -383,7 +383,7 @@ Say nothing when glm-token does not know the code, or cannot be asked."
                                                 (plist-get answer :hint)))))))
 
 (defun glm-gptel-auth--explain-error (&rest args)
-  "Say the cause and the cure when a gptel request met a service error.
+  "Explain the service error that a gptel request met, and name its cure.
 For `:post' of a gptel request.  ARGS is gptel's plist about the request;
 gptel 0.9.9.3 passes two positions, and then nothing is said."
   (when-let* ((info (car args))
@@ -395,15 +395,15 @@ gptel 0.9.9.3 passes two positions, and then nothing is said."
                                   (glm-gptel-auth--backend info))))
 
 (defun glm-gptel-auth--explain-errors-in (info)
-  "Have errors of the request of INFO, gptel's plist, explained.
-Do nothing when its state machine sees to that, or when it was done."
+  "Arrange for errors of the request of INFO, gptel's plist, to be explained.
+Do nothing when its state machine does that, or when it was arranged before."
   (let ((post (plist-get info :post)))
     (unless (or (plist-get info :glm-gptel-auth)
                 (memq #'glm-gptel-auth--explain-error post))
       (plist-put info :post (cons #'glm-gptel-auth--explain-error post)))))
 
 (defun glm-gptel-auth--explain-errors-of (fsm)
-  "Have errors explained when FSM is a gptel request to a host of ours.
+  "Arrange for errors of FSM, a gptel request to a host of ours, to be explained.
 For `gptel-prompt-transform-functions', the hook that sees requests before
 they are sent.  It does not see those of packages that call `gptel-request'
 without `:transforms'; those have errors explained from their header on,
@@ -438,7 +438,7 @@ THINKING is t, nil, or `default'; CODING-PLAN is non-nil or nil."
        `(:thinking (:type "enabled" ,@preserved))))))
 
 (defun glm-gptel-auth--request-params (args)
-  "Return what the service should be told with each request, a plist.
+  "Return the request parameters that ARGS stand for, a plist.
 ARGS are the keywords of `glm-gptel-auth-make-backend'; its
 `:request-params' take precedence over what its other keywords mean."
   (let* ((effort (plist-get args :effort))
@@ -485,9 +485,9 @@ plan can be suspended for other use.
 
 EFFORT is how much models think, for glm-5.2 and later: the symbol low,
 high or max; the service's own default is max.  glm-5.2 knows high and max
-alone.  THINKING t or nil has models think or not, before glm-5.3, which
-always thinks.  Without it, they think on the pay-as-you-go endpoint, and as
-the service has it on that of the Coding Plan.
+alone.  THINKING turns thinking on (t) or off (nil) in models before
+glm-5.3, which always thinks.  By default it is on at the pay-as-you-go
+endpoint, and left to the service at that of the Coding Plan.
 
 What long calls of tools need is on by default: with STREAM, which
 defaults to t, their arguments come as they are generated (`tool_stream');
