@@ -171,15 +171,17 @@ or did not answer in time."
                  (lambda (value) (setq answer (list kind value))))))
     (glm-gptel-auth--send process method params
                           (funcall take 'result) (funcall take 'error))
-    (glm-gptel-auth--wait
-     process
-     (lambda ()
-       (or answer
-           (process-get process 'glm-gptel-auth-refusal)
-           (not (process-live-p process))))
-     (lambda ()
-       (max deadline (or (process-get process 'glm-gptel-auth-wait-until) 0))))
-    (process-put process 'glm-gptel-auth-wait-until nil)
+    (unwind-protect
+        (glm-gptel-auth--wait
+         process
+         (lambda ()
+           (or answer
+               (process-get process 'glm-gptel-auth-refusal)
+               (not (process-live-p process))))
+         (lambda ()
+           (max deadline
+                (or (process-get process 'glm-gptel-auth-wait-until) 0))))
+      (process-put process 'glm-gptel-auth-wait-until nil))
     (if-let* ((refusal (process-get process 'glm-gptel-auth-refusal)))
         (list 'error refusal)
       answer)))
