@@ -135,10 +135,18 @@ describe('move', () => {
   });
 });
 
+test('inspect tries the keys of all stores, whichever takes precedence', async () => {
+  await glm(['store', '--store=file'], KEY);
+  const { stdout: token } = await glm(['print']);
+  const { stdout } = await glm(['inspect', '--json'], token, { GLM_API_KEY: OTHER });
+  const { signedByStoredKey, problems } = JSON.parse(stdout);
+  assert.deepEqual([signedByStoredKey, problems], [true, []]);
+});
+
 describe('passphrase', () => {
   test('changes it, from standard input, and names the file that holds the old one', async () => {
     await glm(['store', '--store=file'], KEY);
-    const { status, stderr } = await glm(['passphrase'], 'battery staple\n');
+    const { status, stderr } = await glm(['passphrase'], '\uFEFFbattery staple\r\n');
     assert.equal(status, 0, stderr);
     assert.match(stderr, /changed the passphrase of the encrypted file/);
     assert.match(stderr, /warning: .*passphrase holds the old passphrase/);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseDuration, splitDuration } from '../../src/core/duration.ts';
+import { parseDuration, parseTimeLimit, splitDuration } from '../../src/core/duration.ts';
 
 test('a duration is a whole number and a unit, from one second to 365 days', () => {
   const cases: Record<string, number> = {
@@ -13,6 +13,18 @@ test('a duration is a whole number and a unit, from one second to 365 days', () 
     ' 3m ': 180_000,
   };
   for (const [text, ms] of Object.entries(cases)) assert.equal(parseDuration(text), ms, text);
+});
+
+test('a time limit is no longer than a timer can be', async () => {
+  assert.equal(parseTimeLimit('2h'), 7_200_000);
+  const isOver = await new Promise<boolean>((resolve) => {
+    const timer = setTimeout(resolve, parseTimeLimit('365d'), true);
+    setTimeout(() => {
+      clearTimeout(timer);
+      resolve(false);
+    }, 50);
+  });
+  assert.equal(isOver, false);
 });
 
 test('any other text is refused', () => {
