@@ -75,7 +75,7 @@ npm pack，再用 C-u M-x glm-gptel-auth-install 安装生成的文件")
     (ask-update "glm-token %s is installed; replace it with %s? "
                 "已安装 glm-token %s，是否换成 %s？")
     (not-installed "nothing was installed" "没有安装任何内容")
-    (npm-failed "npm ended with status %s; what it said is in %s"
+    (npm-failed "npm ended with status %s; its output is in %s"
                 "npm 已退出，退出码 %s；它的输出在 %s")
     (installed "installed glm-token %s; M-x glm-gptel-auth-setup goes on from here"
                "已安装 glm-token %s；接下来请运行 M-x glm-gptel-auth-setup")

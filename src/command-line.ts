@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util';
 import { type AnyCommand, type Args, type CommandName, optionsOf } from './command.ts';
 import { GlmTokenError } from './core/errors.ts';
+import { tryParseKey } from './core/key.ts';
 import { shown } from './core/text.ts';
 import type { Messages } from './messages/en.ts';
 
@@ -131,19 +132,23 @@ export async function readFully(
       near: Object.hasOwn(SYNONYMS, word)
         ? SYNONYMS[word]
         : await near(word, [...commands.map(({ name }) => name), 'help']),
+      maybeKey: line.some(maybeKey),
     });
   }
   const { options, operands } = command
     ? splitOperands(command, rest)
     : { options: line, operands: [] };
-  if (command) await checkOptionNames(command, options);
+  if (command) await checkOptionNames(command, options, line.some(maybeKey));
   const asked = builtInOf(options);
   if (asked === 'help') {
     const { helpOf, overview } = await import('./help.ts');
     return { output: command ? helpOf(command, messages, columns) : overview(messages, columns) };
   }
   if (asked === 'version') return { output: version };
-  if (!command) throw new GlmTokenError('commandMissing');
+  if (!command) {
+    const later = line.find((word) => commands.some(({ name }) => name === word));
+    throw new GlmTokenError('commandMissing', { command: later });
+  }
 
   const values = await parse(command, options);
   const args = checkValues(command, values);
@@ -168,8 +173,21 @@ async function near(given: string, known: readonly string[]): Promise<string | u
   return closestMatch(given.slice(0, 40), [...known], { maxDistance });
 }
 
+async function nearOption(given: string, names: readonly string[]): Promise<string | undefined> {
+  if (given === 'json' && names.includes('format')) return '--format json';
+  const closest = await near(given, [...names, 'help', 'version']);
+  return closest && `--${closest}`;
+}
+
+/** Whether a word is a key, or an option with one. */
+const maybeKey = (word: string): boolean => tryParseKey(word.replace(/^-.*?=/s, '')) !== undefined;
+
 /** Looked at before yargs, which trips over names such as `--toString` and `--_`. */
-async function checkOptionNames(command: AnyCommand, words: readonly string[]): Promise<void> {
+async function checkOptionNames(
+  command: AnyCommand,
+  words: readonly string[],
+  hasKey: boolean,
+): Promise<void> {
   const known = optionsOf(command);
   const names = Object.keys(known);
   for (const [at, word] of words.entries()) {
@@ -187,11 +205,11 @@ async function checkOptionNames(command: AnyCommand, words: readonly string[]): 
     if (names.includes(before) && known[before]?.type === 'string') {
       throw new GlmTokenError('optionValueMissing', { command: command.name, option: before });
     }
-    const closest = await near(name, names);
     throw new GlmTokenError('optionUnknown', {
       command: command.name,
       given: shown(word.replace(/=.*/s, '')),
-      near: closest && `--${closest}`,
+      near: await nearOption(name, names),
+      maybeKey: hasKey,
     });
   }
 }
@@ -251,11 +269,13 @@ function checkStrays({ name, operands }: AnyCommand, strays: readonly string[]):
   if (operands && !choices) return;
   const stray = strays.find((word, at) => at > 0 || !choices?.includes(word));
   if (stray === undefined) return;
-  const maybeKey = stray.includes('.');
-  if (choices && !maybeKey) {
+  if (choices && !stray.includes('.')) {
     throw new GlmTokenError('argumentNotAChoice', { command: name, given: shown(stray), choices });
   }
-  throw new GlmTokenError('argumentUnexpected', { command: name, maybeKey });
+  throw new GlmTokenError('argumentUnexpected', {
+    command: name,
+    maybeKey: stray.includes('.'),
+  });
 }
 
 interface Split {

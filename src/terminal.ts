@@ -120,8 +120,12 @@ export class Terminal {
   /** Asks a question that Enter answers with no, unless `byDefault` is true. */
   async confirm(question: string, byDefault = false): Promise<boolean> {
     const { messages } = this.#options;
-    const answer = await this.#question(`${question} [${messages.yesOrNo(byDefault)}] `, false);
-    return messages.meansYes(answer.trim(), byDefault);
+    const ask = () => this.#question(`${question} [${messages.yesOrNo(byDefault)}] `, false);
+    return this.askUntil(ask, (answer) => {
+      const meant = answer.trim() === '' ? byDefault : messages.meansYes(answer.trim());
+      if (meant === undefined) throw new GlmTokenError('answerUnclear', { given: shown(answer) });
+      return meant;
+    });
   }
 
   /** Asks for one of several, by number; Enter takes the default. Returns its index. */

@@ -19,6 +19,8 @@ test('--version and -v print the version', async () => {
 
 describe('a mistake exits 2 with one sentence and a cure', SIDE_BY_SIDE, () => {
   const help = (command: string) => `see: ${CALL} ${command} --help`;
+  const use = (command: string) => `use: ${CALL} ${command} OPTIONS`;
+  const inHistory = 'if that was a key, it is in your shell history now: remove it there';
   const choices = 'use one of: token, header, json';
   const cases: [args: string[], message: string, hint: string][] = [
     [[], 'no command was given', `see: ${CALL} --help`],
@@ -37,6 +39,16 @@ describe('a mistake exits 2 with one sentence and a cure', SIDE_BY_SIDE, () => {
     [['print', '--hasOwnProperty'], 'there is no option of that name', help('print')],
     [['print', '--__proto__=1'], 'there is no option "--__proto__"', help('print')],
     [['print', '--constructor'], 'there is no option "--constructor"', help('print')],
+    [['delete', '-host', 'api.z.ai'], 'there is no option "-host"', 'did you mean --host?'],
+    [['print', '-ttl=1h'], 'there is no option "-ttl"', 'did you mean --ttl?'],
+    [['list', '-json'], 'there is no option "-json"', 'did you mean --json?'],
+    [['print', '-help'], 'there is no option "-help"', 'did you mean --help?'],
+    [['list', '--show'], 'there is no option "--show"', help('list')],
+    [['print', '--jsom'], 'there is no option "--jsom"', help('print')],
+    [['--host', 'api.z.ai', 'print'], 'the command has to come before its options', use('print')],
+    [['store', '--key', 'id.secret'], 'there is no option "--key"', inHistory],
+    [['store', '--key=id.secret'], 'there is no option "--key"', inHistory],
+    [['id.secret'], 'there is no command of that name', inHistory],
     [['print', '--ttl'], '--ttl needs a value', help('print')],
     [['print', '--ttl', '-5m'], '--ttl needs a value', help('print')],
     [['print', '--host='], '--host needs a value', help('print')],
@@ -48,7 +60,7 @@ describe('a mistake exits 2 with one sentence and a cure', SIDE_BY_SIDE, () => {
     [
       ['print', '--', 'id.secret'],
       'glm-token print takes no arguments, and a key is never one',
-      'if that was a key, it is in your shell history now: remove it there',
+      inHistory,
     ],
     [
       ['print', '--host', 'two words'],
@@ -91,7 +103,7 @@ test('a word that other programs have for a command suggests ours', async () => 
     await assert.rejects(readFully([word], COMMANDS, messages, version), {
       reason: 'commandUnknown',
       code: 'ERR_USAGE',
-      params: { given: `"${word}"`, near },
+      params: { given: `"${word}"`, near, maybeKey: false },
     });
   }
 });

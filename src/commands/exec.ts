@@ -5,6 +5,7 @@ import { isatty } from 'node:tty';
 import { ACCOUNT_OPTIONS, type Command, type Context, type ExitStatus } from '../command.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey } from '../core/key.ts';
+import { shown } from '../core/text.ts';
 import { freshToken } from '../fresh-token.ts';
 import { withoutKeys } from '../stores/environment.ts';
 import { findProgram } from '../stores/program.ts';
@@ -36,8 +37,9 @@ export const exec: Command<'exec'> = {
     for (const name of names) env[name] = token;
 
     const program = await findProgram(file, rest, { stdio: 'inherit', env });
-    // Its name is never repeated: it may be a key, from someone who meant another subcommand.
-    const { notFound, notExecutable } = context.messages.exec;
+    const { notExecutable } = context.messages.exec;
+    // It may be a key, from someone who meant another subcommand.
+    const notFound = context.messages.exec.notFound(shown(file));
     if (!program) {
       context.terminal.note(notFound);
       return NOT_FOUND;

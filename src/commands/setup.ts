@@ -42,7 +42,7 @@ export const setup: Command<'setup'> = {
     const given = await readGivenKey(context, args);
     const hasKey = given !== '' || context.terminal.isInteractive || context.settings.apiKey;
     if (args.rehearse === true || (args['rehearse-without-key'] === true && !hasKey)) {
-      return rehearse(context, context.account(args));
+      return rehearse(context, context.account(args), planNamed(args));
     }
     const account = await chooseAccount(context, args);
     const plan = await choosePlan(context, args);
@@ -120,11 +120,11 @@ async function takeKey(
   }
   try {
     const { store, kept } = await chooseStore(context, account, args);
-    terminal.note(messages.setup.destination(store));
     if (kept !== undefined && !isReplaced) {
       terminal.note(messages.setup.alreadyStored(account));
       return { key: await findKey(stores, account, writableStoreChoice(args)) };
     }
+    terminal.note(messages.setup.destination(store));
     const service = SERVICES.find(({ host }) => host === account.host);
     if (service && terminal.isInteractive) terminal.note(messages.setup.getKey(service.keysUrl));
     const key = terminal.isInteractive ? await readKey(context) : parseKey(given);
@@ -173,8 +173,7 @@ async function fileInsteadOf(
   if (!isChosen && !terminal.isInteractive) throw error;
   terminal.note(messages.describe(error).message);
   if (isChosen || (await terminal.confirm(messages.askFileInstead(other), true))) return other;
-  terminal.note(messages.wayOn(account));
-  throw error;
+  throw new GlmTokenError('fileDeclined', { account }, error);
 }
 
 /**
@@ -249,12 +248,16 @@ async function signAndVerify(
 }
 
 /** Signs a token with a made-up key, and stores nothing. */
-async function rehearse(context: Context, account: Account): Promise<undefined> {
+async function rehearse(
+  context: Context,
+  account: Account,
+  plan: PlanName = 'pay-as-you-go',
+): Promise<undefined> {
   const { terminal, messages } = context;
   const [id, secret] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
   const token = await signAndVerify(context, account, { id, secret });
   terminal.print(token);
-  printBlock(context, account, 'pay-as-you-go');
+  printBlock(context, account, plan);
   terminal.note(messages.setup.rehearsed);
   return undefined;
 }

@@ -46,7 +46,15 @@ export type KeyFault =
   | 'dots'
   | 'no-id'
   | 'no-secret'
+  | 'more-than-id'
   | 'id-not-ascii';
+
+/** A word that means nothing, what may have been meant, and whether a key is on that line. */
+export interface Unknown {
+  readonly given: Given;
+  readonly near: string | undefined;
+  readonly maybeKey: boolean;
+}
 
 /**
  * Why a command gave no key: it cannot be run, as an errno says; it ended with a status or by a
@@ -108,9 +116,10 @@ export const FAILURES = {
   unexpected: failure<{ reason: string }>('ERR_INTERNAL'),
   outputFailed: failure<{ errno: string }>('ERR_INTERNAL'),
 
-  commandMissing: failure('ERR_USAGE'),
-  commandUnknown: failure<{ given: Given; near: string | undefined }>('ERR_USAGE'),
-  optionUnknown: failure<{ command: string; given: Given; near: string | undefined }>('ERR_USAGE'),
+  /** `command`: one that was named after its options. */
+  commandMissing: failure<{ command: string | undefined }>('ERR_USAGE'),
+  commandUnknown: failure<Unknown>('ERR_USAGE'),
+  optionUnknown: failure<Unknown & { command: string }>('ERR_USAGE'),
   optionValueMissing: failure<{ command: string; option: string }>('ERR_USAGE'),
   optionValueUnexpected: failure<{ command: string; option: string }>('ERR_USAGE'),
   optionNotAChoice: failure<{ option: string; given: Given; choices: readonly string[] }>(
@@ -136,6 +145,7 @@ export const FAILURES = {
   deletionUnconfirmed: failure<{ account: Account }>('ERR_USAGE'),
   answeredNo: failure('ERR_USAGE'),
   choiceInvalid: failure<{ given: Given; count: number }>('ERR_USAGE'),
+  answerUnclear: failure<{ given: Given }>('ERR_USAGE'),
   environmentIsReadOnly: failure('ERR_USAGE'),
   terminalEchoes: failure('ERR_USAGE'),
   execWithoutCommand: failure('ERR_USAGE'),
@@ -182,6 +192,8 @@ export const FAILURES = {
   fileOfAnotherUser: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
   fileIrregular: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
   fileOpenToOthers: failure<Pick<FileFault, 'path' | 'parentVariable'>>('ERR_STORE_UNAVAILABLE'),
+  /** No keychain can keep the key, and the person does not want it in the encrypted file. */
+  fileDeclined: failure<{ account: Account }>('ERR_STORE_UNAVAILABLE'),
   fileBusy: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
   /** What was given as the program may be a key where there is no such program. */
   keyCommandFailed: failure<{ account: Account; program: Given; fault: KeyCommandFault }>(

@@ -19,9 +19,9 @@ const MAX_TEXT_CHARACTERS = MAX_KEY_CHARACTERS + 1024;
 /** The longest text that is worth reading as a key, in bytes of UTF-8. */
 export const MAX_KEY_BYTES = 4 * MAX_TEXT_CHARACTERS;
 
-/** What a paste brings along: white space, a byte order mark, quotes. */
+/** What a paste brings along: white space, a byte order mark, quotes, what ends a line of code. */
 const isAround = (character: string | undefined): boolean =>
-  character !== undefined && /[\s\uFEFF"'`“”‘’]/.test(character);
+  character !== undefined && /[\s\uFEFF"'`“”‘’,;]/.test(character);
 
 /**
  * The key in `text`, without what a paste brings along at its ends.
@@ -68,6 +68,7 @@ function faultOf(key: string): KeyFault | undefined {
   if (!id) return 'no-id';
   if (!secret) return 'no-secret';
   if (!/^[\x21-\x7e]+$/.test(id)) return 'id-not-ascii';
+  if (/[={}()[\]<>:;,"'`\\]/.test(id)) return 'more-than-id'; // A line of .env, JSON or init.el.
   return undefined;
 }
 

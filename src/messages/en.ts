@@ -50,6 +50,7 @@ const KEY_FAULTS: Record<KeyFault, string> = {
   dots: 'this is not an API key (id.secret): it has more than one dot',
   'no-id': 'this is not an API key (id.secret): its id is empty',
   'no-secret': 'this is not an API key (id.secret): its secret is empty',
+  'more-than-id': 'there is more than an API key (id.secret): give the key alone, without its name',
   'id-not-ascii': 'this is not an API key (id.secret): its id has characters other than ASCII',
 };
 
@@ -66,6 +67,8 @@ const fileFaults = (
   ],
   EACCES: ['permission denied', 'check its owner and permissions'],
 });
+
+const KEY_IN_HISTORY = 'if that was a key, it is in your shell history now: remove it there';
 
 const UNLOCK_KEYCHAIN =
   'unlock it (log in to the desktop, or open it in its own program) and try again';
@@ -220,14 +223,17 @@ export function english(program: string, system: System = 'posix') {
       hint: 'check where it goes: the disk may be full, or it may be closed',
     }),
 
-    commandMissing: () => ({ message: 'no command was given', hint: `see: ${program} --help` }),
-    commandUnknown: ({ given, near }) => ({
-      message: `there is no command ${given ?? 'of that name'}`,
-      hint: near ? `did you mean ${near}?` : `see: ${program} --help`,
+    commandMissing: ({ command }) => ({
+      message: command ? 'the command has to come before its options' : 'no command was given',
+      hint: command ? `use: ${program} ${command} OPTIONS` : `see: ${program} --help`,
     }),
-    optionUnknown: ({ command, given, near }) => ({
+    commandUnknown: ({ given, near, maybeKey }) => ({
+      message: `there is no command ${given ?? 'of that name'}`,
+      hint: maybeKey ? KEY_IN_HISTORY : near ? `did you mean ${near}?` : `see: ${program} --help`,
+    }),
+    optionUnknown: ({ command, given, near, maybeKey }) => ({
       message: `there is no option ${given ?? 'of that name'}`,
-      hint: near ? `did you mean ${near}?` : seeHelp(command),
+      hint: maybeKey ? KEY_IN_HISTORY : near ? `did you mean ${near}?` : seeHelp(command),
     }),
     optionValueMissing: ({ command, option }) => ({
       message: `--${option} needs a value`,
@@ -243,9 +249,7 @@ export function english(program: string, system: System = 'posix') {
     }),
     argumentUnexpected: ({ command, maybeKey }) => ({
       message: `glm-token ${command} takes no arguments, and a key is never one`,
-      hint: maybeKey
-        ? 'if that was a key, it is in your shell history now: remove it there'
-        : seeHelp(command),
+      hint: maybeKey ? KEY_IN_HISTORY : seeHelp(command),
     }),
     argumentNotAChoice: ({ command, given, choices }) => ({
       message: `glm-token ${command} does not take ${given ?? 'that'}`,
@@ -307,6 +311,10 @@ export function english(program: string, system: System = 'posix') {
     choiceInvalid: ({ given, count }) => ({
       message: `${given ?? 'that'} is not one of the choices`,
       hint: `type a number from 1 to ${count}, or press Enter for the one in brackets`,
+    }),
+    answerUnclear: ({ given }) => ({
+      message: `${given ?? 'that'} is neither yes nor no`,
+      hint: 'type y or n, or press Enter for the one in capitals',
     }),
     environmentIsReadOnly: () => ({
       message: 'the key is in the environment (GLM_API_KEY), which glm-token cannot change',
@@ -376,7 +384,7 @@ export function english(program: string, system: System = 'posix') {
       hint: 'change it there',
     }),
     keyInCommand: () => ({
-      message: 'the command has the key in its words; it was not kept',
+      message: 'the command contains the key, so it was not stored',
       hint: `store the key itself instead: ${program} store`,
     }),
     tokenMissing: ({ isKey }) =>
@@ -433,7 +441,7 @@ export function english(program: string, system: System = 'posix') {
       message:
         fault === 'empty'
           ? `${name} printed no key for ${accountTitle(account)}`
-          : `what ${name} printed for ${accountTitle(account)} is of no use: ${KEY_FAULTS[fault]}`,
+          : `what ${name} printed for ${accountTitle(account)} cannot be used: ${KEY_FAULTS[fault]}`,
       hint: 'the first line of its output has to be the key',
     }),
     keyCommandFailed: ({ account, program: name, fault }) => {
@@ -515,6 +523,13 @@ export function english(program: string, system: System = 'posix') {
         ? `set ${parentVariable} to a directory on another disk`
         : 'its directory has to be on another disk',
     }),
+    fileDeclined: ({ account }) => ({
+      message: 'nothing was stored',
+      hint: [
+        `once the keychain is there and unlocked: ${program} setup${flagsOf(account)}`,
+        `with the encrypted file after all: ${program} setup --store file${flagsOf(account)}`,
+      ],
+    }),
     fileBusy: ({ path }) => ({
       message: `another glm-token is writing ${path}`,
       hint: 'try again; nothing was changed',
@@ -594,7 +609,7 @@ export function english(program: string, system: System = 'posix') {
     }),
 
     protocolUnknown: ({ version, protocol }) => ({
-      message: `the helper (glm-token ${version}) speaks protocol ${protocol}, and its client another one`,
+      message: `the helper (glm-token ${version}) uses protocol ${protocol}, but its client uses another`,
       hint: 'update glm-token and glm-gptel-auth.el together, then restart Emacs',
     }),
     clientUnintelligible: () => ({
@@ -711,8 +726,9 @@ export function english(program: string, system: System = 'posix') {
       `others could access ${path}; its mode is now ${mode}`,
 
     yesOrNo: (byDefault: boolean) => (byDefault ? 'Y/n' : 'y/N'),
-    meansYes: (answer: string, byDefault: boolean) =>
-      answer === '' ? byDefault : /^y(es)?$/i.test(answer),
+    /** `undefined` when it is neither. */
+    meansYes: (answer: string): boolean | undefined =>
+      /^y(es)?$/i.test(answer) || (/^no?$/i.test(answer) ? false : undefined),
     askChoice: (byDefault: number) => `Choice [${byDefault}]: `,
     askKey: 'API key (id.secret, not shown): ',
     askToken: 'Token (not shown): ',
@@ -727,13 +743,6 @@ export function english(program: string, system: System = 'posix') {
         ? `Delete the command that prints ${keyFor(account)}?`
         : `Delete ${keyFor(account)} from ${storeTitle(store)}?`,
     askFileInstead: (store: StoreLabel) => `Keep the key in ${storeTitle(store)} instead?`,
-    wayOn: (account: Account): Text => ({
-      message: 'nothing was stored',
-      hint: [
-        `once the keychain is there and unlocked: ${program} setup${flagsOf(account)}`,
-        `with the encrypted file after all: ${program} setup --store file${flagsOf(account)}`,
-      ],
-    }),
 
     help: {
       usage: 'Usage: ',
@@ -908,7 +917,10 @@ export function english(program: string, system: System = 'posix') {
       usesEnvironment:
         'GLM_API_KEY is set, so the key comes from the environment; nothing is stored',
       destination: (store: StoreLabel) => `the key will be kept in ${storeTitle(store)}`,
-      alreadyStored: (account: Account) => `${keyFor(account)} is stored already`,
+      alreadyStored: (account: Account) => ({
+        message: `${keyFor(account)} is stored already`,
+        hint: `to replace it: ${storeAgain(account)}`,
+      }),
       askCheck: (host: string) =>
         `Check the key with ${hostTitle(host)} now? This sends one chat request of one token.`,
       accepted: (host: string) => `checked: ${hostTitle(host)} accepts the key`,
@@ -921,7 +933,7 @@ export function english(program: string, system: System = 'posix') {
       initComment: ';; GLM for gptel: a fresh token for each request; the key stays in its store.',
       initMissing: `GLM: glm-gptel-auth is not where it was; get new lines with: ${program} setup emacs`,
       unstable: (paths: readonly string[]): Text => ({
-        message: `warning: an upgrade changes ${paths.join(' and ')}`,
+        message: `warning: these paths change with an upgrade: ${paths.join(', ')}`,
         hint: `after one, get new lines with: ${program} setup emacs`,
       }),
       rehearsed: {
@@ -1083,12 +1095,15 @@ export function english(program: string, system: System = 'posix') {
         },
       },
       unstable: (kind: string, paths: readonly string[]): Text => ({
-        message: `warning: an upgrade changes ${paths.join(' and ')}`,
+        message: `warning: these paths change with an upgrade: ${paths.join(', ')}`,
         hint: `after one, print the unit again: ${program} daemon --print-unit ${kind}`,
       }),
     },
     exec: {
-      notFound: { message: 'there is no such command', hint: 'check its name and PATH' },
+      notFound: (name: string | undefined) => ({
+        message: `there is no command ${name ?? 'of that name'}`,
+        hint: 'check its name and PATH',
+      }),
       notExecutable: (errno: string) => ({
         message: `the command cannot be run (${errno})`,
         hint: 'check that it is a program, and its mode',

@@ -52,6 +52,7 @@ const KEY_FAULTS: Record<KeyFault, string> = {
   dots: '这不是 API key（id.secret）：点号不止一个',
   'no-id': '这不是 API key（id.secret）：id 为空',
   'no-secret': '这不是 API key（id.secret）：secret 为空',
+  'more-than-id': '除了 API key（id.secret）还有别的内容：请只给出 key，不要带上名称',
   'id-not-ascii': '这不是 API key（id.secret）：id 含有非 ASCII 字符',
 };
 
@@ -70,6 +71,8 @@ const fileFaults = (
   EROFS: ['磁盘是只读的', parentVariable ? `请把 ${parentVariable} 设为可写的目录` : '请改为可写'],
   EACCES: ['没有权限', '请检查它的属主和权限'],
 });
+
+const KEY_IN_HISTORY = '如果那是 key，它已经留在 shell 历史里了：请从历史中删除';
 
 const UNLOCK_KEYCHAIN = '请解锁（登录桌面，或用系统自带的钥匙串程序打开）后重试';
 
@@ -197,14 +200,17 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: '请检查输出的去向：磁盘可能已满，或输出已被关闭',
     }),
 
-    commandMissing: () => ({ message: '没有给出命令', hint: `参见：${program} --help` }),
-    commandUnknown: ({ given, near }) => ({
-      message: given ? `没有命令 ${given}` : '没有这个命令',
-      hint: near ? `是否想用 ${near}？` : `参见：${program} --help`,
+    commandMissing: ({ command }) => ({
+      message: command ? '命令要写在选项前面' : '没有给出命令',
+      hint: command ? `用法：${program} ${command} 选项` : `参见：${program} --help`,
     }),
-    optionUnknown: ({ command, given, near }) => ({
+    commandUnknown: ({ given, near, maybeKey }) => ({
+      message: given ? `没有命令 ${given}` : '没有这个命令',
+      hint: maybeKey ? KEY_IN_HISTORY : near ? `是否想用 ${near}？` : `参见：${program} --help`,
+    }),
+    optionUnknown: ({ command, given, near, maybeKey }) => ({
       message: given ? `没有选项 ${given}` : '没有这个选项',
-      hint: near ? `是否想用 ${near}？` : seeHelp(command),
+      hint: maybeKey ? KEY_IN_HISTORY : near ? `是否想用 ${near}？` : seeHelp(command),
     }),
     optionValueMissing: ({ command, option }) => ({
       message: `--${option} 需要一个值`,
@@ -230,7 +236,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     argumentUnexpected: ({ command, maybeKey }) => ({
       message: `glm-token ${command} 不接受参数，key 绝不能作为参数`,
-      hint: maybeKey ? '如果那是 key，它已经留在 shell 历史里了：请从历史中删除' : seeHelp(command),
+      hint: maybeKey ? KEY_IN_HISTORY : seeHelp(command),
     }),
     settingInvalid: ({ variable, problem }) => {
       const { message, hint } = describe(problem as GlmTokenError);
@@ -278,6 +284,10 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     choiceInvalid: ({ given, count }) => ({
       message: `${named(given, '这个回答')}不在选项之中`,
       hint: `请输入 1 到 ${count}，或直接按回车选择方括号中的一项`,
+    }),
+    answerUnclear: ({ given }) => ({
+      message: `${named(given, '这个回答')}既不是「是」也不是「否」`,
+      hint: '请输入 y 或 n，或直接按回车选择大写的一项',
     }),
     environmentIsReadOnly: () => ({
       message: 'key 在环境变量 GLM_API_KEY 中，glm-token 无法修改',
@@ -478,6 +488,13 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         ? `请把 ${parentVariable} 设为其他磁盘上的目录`
         : '该目录需要位于其他磁盘上',
     }),
+    fileDeclined: ({ account }) => ({
+      message: '没有保存任何内容',
+      hint: [
+        `钥匙串可用并解锁后：${program} setup${flagsOf(account)}`,
+        `如果还是用加密文件：${program} setup --store file${flagsOf(account)}`,
+      ],
+    }),
     fileBusy: ({ path }) => ({
       message: `另一个 glm-token 正在写入 ${path}`,
       hint: '请重试；原有内容没有改动',
@@ -667,7 +684,8 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     modeMended: (path, mode) => `其他用户原先可以访问 ${path}，已把权限改为 ${mode}`,
 
     yesOrNo: (byDefault) => (byDefault ? 'Y/n' : 'y/N'),
-    meansYes: (answer, byDefault) => (answer === '' ? byDefault : /^(y(es)?|是)$/i.test(answer)),
+    meansYes: (answer) =>
+      /^(y(es)?|是)$/i.test(answer) || (/^(no?|否)$/i.test(answer) ? false : undefined),
     askChoice: (byDefault) => `请选择 [${byDefault}]：`,
     askKey: 'API key（id.secret，不显示）：',
     askToken: '令牌（不显示）：',
@@ -682,13 +700,6 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         ? `是否删除输出 ${keyFor(account)} 的命令？`
         : `是否从${storeTitle(store)}删除 ${keyFor(account)}？`,
     askFileInstead: (store) => `是否改为保存在${storeTitle(store)}？`,
-    wayOn: (account) => ({
-      message: '没有保存任何内容',
-      hint: [
-        `钥匙串可用并解锁后：${program} setup${flagsOf(account)}`,
-        `如果还是用加密文件：${program} setup --store file${flagsOf(account)}`,
-      ],
-    }),
 
     help: {
       usage: '用法：',
@@ -844,7 +855,10 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       getKey: (url) => `获取 key：${url}`,
       usesEnvironment: '已设置 GLM_API_KEY，因此使用环境变量中的 key，不保存任何内容',
       destination: (store) => `key 将保存在${storeTitle(store)}`,
-      alreadyStored: (account) => `${keyFor(account)} 已经保存过`,
+      alreadyStored: (account) => ({
+        message: `${keyFor(account)} 已经保存过`,
+        hint: `如需替换：${storeAgain(account)}`,
+      }),
       askCheck: (host) =>
         `现在向 ${hostTitle(host)} 验证 key 吗？会发送一次只要一个 token 的对话请求。`,
       accepted: (host) => `已验证：${hostTitle(host)} 接受这个 key`,
@@ -1010,7 +1024,10 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       }),
     },
     exec: {
-      notFound: { message: '没有这个命令', hint: '请检查命令名和 PATH' },
+      notFound: (name) => ({
+        message: name ? `没有命令 ${name}` : '没有这个命令',
+        hint: '请检查命令名和 PATH',
+      }),
       notExecutable: (errno) => ({
         message: `无法运行这个命令（${errno}）`,
         hint: '请检查它是不是程序，以及它的权限',

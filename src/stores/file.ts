@@ -62,14 +62,12 @@ class FileStore implements Store {
   readonly place: string;
   readonly lockable: Lockable;
   readonly #options: FileOptions;
-  readonly #path: string;
   readonly #held: Held<Unlocked>;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(options: FileOptions) {
     this.#options = options;
-    this.place = options.directory.path;
-    this.#path = join(options.directory.path, KEY_FILE);
+    this.place = join(options.directory.path, KEY_FILE);
     this.#held = new Held({
       ...options,
       clear: ({ passphrase }) => passphrase.fill(0),
@@ -186,7 +184,7 @@ class FileStore implements Store {
 
   async #openWithBytes(text: string | undefined, passphrase: Uint8Array): Promise<Unlocked> {
     try {
-      const keys = text === undefined ? new Map() : await unseal(text, passphrase, this.#path);
+      const keys = text === undefined ? new Map() : await unseal(text, passphrase, this.place);
       return this.#hold({ passphrase, text, keys });
     } catch (error) {
       const { passphraseFile } = this.#options;
@@ -245,11 +243,11 @@ class FileStore implements Store {
   }
 
   async #takeLock(): Promise<{ check(): void; release(): Promise<void> }> {
-    const busy = (cause: unknown) => new GlmTokenError('fileBusy', { path: this.#path }, cause);
+    const busy = (cause: unknown) => new GlmTokenError('fileBusy', { path: this.place }, cause);
     let lost: Error | undefined;
     try {
       const release = await whenFree(() =>
-        lockFile(this.#path, {
+        lockFile(this.place, {
           realpath: false, // The first writer locks before there is a file.
           stale: STALE_AFTER_MS,
           onCompromised: (error) => {
@@ -267,7 +265,7 @@ class FileStore implements Store {
       const { code = String(error) } = error as NodeJS.ErrnoException;
       if (code === 'ELOCKED') throw busy(error);
       const { parentVariable } = this.#options.directory;
-      const fault = { action: 'write', path: this.#path, errno: code, parentVariable } as const;
+      const fault = { action: 'write', path: this.place, errno: code, parentVariable } as const;
       throw new GlmTokenError('fileRefused', fault, error);
     }
   }

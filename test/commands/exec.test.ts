@@ -1,12 +1,12 @@
 /** exec: what the command is given, and that signals and its exit status pass through. */
 
 import assert from 'node:assert/strict';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { claimsOf } from '../support/claims.ts';
-import { BARE_ENV, PROGRAM } from '../support/environment.ts';
+import { BARE_ENV, found, PROGRAM } from '../support/environment.ts';
 import { GlmServer } from '../support/glm-server.ts';
 import { glmToken, run, runOnTerminal, SIDE_BY_SIDE } from '../support/program.ts';
 
@@ -120,7 +120,7 @@ describe('how it ends', SIDE_BY_SIDE, () => {
     assert.equal(missing.status, 127);
     assert.equal(
       missing.stderr,
-      'glm-token: there is no such command\nhint: check its name and PATH\n',
+      'glm-token: there is no command "no-such-command"\nhint: check its name and PATH\n',
     );
     const folder = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
     const file = join(folder, 'script');
@@ -142,6 +142,24 @@ describe('how it ends', SIDE_BY_SIDE, () => {
       assert.deepEqual([status, stdout], [9, 'ready\ngot\n']);
     });
   }
+
+  test('a command that it may send no signal to is waited for', async (t) => {
+    if (process.getuid?.() !== 0) return t.skip('only root can make a command that is run as root');
+    const folder = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
+    const python = join(folder, 'python');
+    copyFileSync(found.python, python);
+    chmodSync(python, 0o4755);
+    chmodSync(folder, 0o755);
+    const asRoot =
+      'import os, time; os.setresuid(0, 0, 0); print("ready", flush=True); time.sleep(0.3)';
+    const outcome = await glmToken(['exec', python, '-c', asRoot], {
+      env,
+      user: { uid: 65534, gid: 65534 },
+      onSpawn: (child) => child.stdout?.once('data', () => child.kill('SIGTERM')),
+    });
+    assert.deepEqual([outcome.status, outcome.stdout, outcome.stderr], [0, 'ready\n', '']);
+    rmSync(folder, { recursive: true });
+  });
 
   test('the signal that ended the command ends the program too, as a shell sees it', async () => {
     for (const signal of ['SIGTERM', 'SIGKILL', 'SIGINT'] as const) {

@@ -39,7 +39,9 @@ describe('setup without a keychain', () => {
     assert.equal(status, 0, stderr);
     assert.match(stdout, TOKEN);
     assert.match(stderr, /^glm-token: there is no keychain: .*D-Bus/);
-    assert.ok(stderr.includes(`the key will be kept in the encrypted file (${directory})`));
+    assert.ok(
+      stderr.includes(`the key will be kept in the encrypted file (${directory}/keys.jwe)`),
+    );
     assert.doesNotMatch(stdout + stderr, /TopSecret|correct/);
     assert.match((await glmToken(['print'], { env })).stdout, TOKEN);
     assert.match((await glmToken(['list'], { env })).stdout, / 0123…cdef {2}file\n/);
@@ -63,10 +65,12 @@ describe('setup without a keychain', () => {
   });
 
   test('asks on a terminal, and then asks for a passphrase twice', async () => {
-    const question = `Keep the key in the encrypted file (${directory}) instead? [Y/n] `;
+    const question = `Keep the key in the encrypted file (${directory}/keys.jwe) instead? [Y/n] `;
     const setup = ['setup', '--host=open.bigmodel.cn', '--plan=coding'];
     const no = await onTerminal(setup, [[question, 'n']]);
     assert.equal(no.status, 5, no.stdout);
+    assert.match(no.stdout, /nothing was stored\r\nhint: once the keychain /);
+    assert.equal(no.stdout.match(/there is no keychain/g)?.length, 1);
     assert.equal(existsSync(directory), false);
 
     const yes = await onTerminal(setup, [

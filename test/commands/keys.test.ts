@@ -252,6 +252,15 @@ describe('on a terminal', () => {
     const question =
       'Delete the key for open.bigmodel.cn from the keychain (Secret Service)? [y/N] ';
     assert.equal((await onTerminal(['delete'], [[question, 'n']])).status, 2);
+    const unclear = await onTerminal(
+      ['delete'],
+      [
+        [question, 'perhaps'],
+        ['"perhaps" is neither yes nor no', ''],
+      ],
+    );
+    assert.match(unclear.stdout, /nothing was changed|nothing was deleted/);
+    assert.equal(unclear.status, 2);
     assert.equal((await onTerminal(['delete'], [[question, 'y']])).status, 0);
     assert.equal((await glm(['print'])).status, 3);
   });
@@ -265,7 +274,10 @@ describe('on a terminal', () => {
     assert.equal(first.status, 0, first.stdout);
     assert.match(first.stdout, /\r\neyJ/);
     const second = await onTerminal(setup, [['[Y/n] ', 'n']]);
-    assert.match(second.stdout, /the key for open\.bigmodel\.cn is stored already/);
+    assert.match(
+      second.stdout,
+      /the key for open\.bigmodel\.cn is stored already\r\nhint: to replace it: .* store --force\r\n/,
+    );
   });
 });
 

@@ -300,6 +300,8 @@ describe('a rehearsal', () => {
       assert.match(stderr, /this was a rehearsal with a made-up key/);
       assert.equal(existsSync(join(home, '.local')), false);
     }
+    const ofPlan = await glmToken(['setup', '--rehearse', '--plan=coding'], { env });
+    assert.match(ofPlan.stdout, /glm-gptel-auth-make-backend "GLM" :coding-plan t/);
   });
 
   test('with a key, --rehearse-without-key is no rehearsal', async () => {

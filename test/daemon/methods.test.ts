@@ -63,7 +63,7 @@ describe('initialize', () => {
       assert.equal(error?.data.code, 'ERR_DAEMON', JSON.stringify(params));
       assert.equal(
         error?.message,
-        `the helper (glm-token ${version}) speaks protocol 1, and its client another one`,
+        `the helper (glm-token ${version}) uses protocol 1, but its client uses another`,
       );
       assert.match(error?.data.hint ?? '', /^update glm-token and glm-gptel-auth\.el together/);
     }

@@ -118,7 +118,7 @@ describe('an old version, a new one over it, and one that npm refuses', SIDE_BY_
       assert.deepEqual(said, [
         `GLM: glm-token is version 0.0.9, but glm-gptel-auth is ${VERSION}`,
         `GLM: installed glm-token ${VERSION}; M-x glm-gptel-auth-setup goes on from here`,
-        'GLM: npm ended with status 1; what it said is in *glm-token install*',
+        'GLM: npm ended with status 1; its output is in *glm-token install*',
       ]);
       const given = readFileSync(seen, 'utf8');
       assert.match(given, /^PATH=/m);

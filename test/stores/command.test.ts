@@ -255,7 +255,7 @@ describe('the command line', () => {
   });
 
   for (const [what, body, status, sentence] of [
-    ['prints no key', 'echo hello', 4, 'what show printed for open.bigmodel.cn is of no use'],
+    ['prints no key', 'echo hello', 4, 'what show printed for open.bigmodel.cn cannot be used'],
     ['prints nothing', 'true', 4, 'show printed no key for open.bigmodel.cn'],
     ['prints without end', 'yes', 5, 'show printed too much, and was ended'],
     ['prints one line without end', 'tr "\\0" a </dev/zero', 5, 'show printed too much'],
@@ -292,7 +292,7 @@ describe('the command line', () => {
       ['sh', '-c', `echo ${KEY}`],
     ]) {
       const { stderr, status } = await keep(words);
-      assert.match(stderr, /^glm-token: the command has the key in its words; it was not kept\n/);
+      assert.match(stderr, /^glm-token: the command contains the key, so it was not stored\n/);
       assert.equal(status, 2);
     }
   });
