@@ -62,6 +62,8 @@ class KeyCommands implements CommandStore {
   readonly #options: CommandOptions;
   /** What was printed, by the words that printed it. */
   readonly #held: Held<Map<string, string>>;
+  /** How often it was told to forget; what a command prints meanwhile is not held. */
+  #locks = 0;
 
   constructor(options: CommandOptions) {
     this.#options = options;
@@ -83,8 +85,9 @@ class KeyCommands implements CommandStore {
     this.#held.forgetIfIdle();
     const name = JSON.stringify(words);
     const held = this.#held.value?.get(name);
+    const locks = this.#locks;
     const text = held ?? formatKey(await this.#run(account, words));
-    this.#held.keep((this.#held.value ?? new Map()).set(name, text));
+    if (locks === this.#locks) this.#held.keep((this.#held.value ?? new Map()).set(name, text));
     return text;
   }
 
@@ -115,6 +118,7 @@ class KeyCommands implements CommandStore {
   }
 
   async forget(): Promise<void> {
+    this.#locks += 1;
     this.#held.forget();
   }
 

@@ -541,6 +541,18 @@ describe('as a store', () => {
     assert.equal(count(), 6);
   });
 
+  test('a key that is printed after a lock is not held', async () => {
+    const home = newHome();
+    const store = open(home);
+    const show = `sleep 0.2; echo ran >>"${home}/runs"; echo ${keyText(0)}`;
+    await store.setCommand(ACCOUNT, [script(home, 'show', show)]);
+    const reading = store.get(ACCOUNT);
+    await store.forget?.();
+    assert.equal(await reading, keyText(0));
+    await store.get(ACCOUNT);
+    assert.equal(readFileSync(join(home, 'runs'), 'utf8'), 'ran\n'.repeat(3));
+  });
+
   test('an account without a command is not there', async () => {
     const store = open(newHome());
     assert.deepEqual([await store.get(OTHER), store.has(OTHER)], [undefined, false]);
