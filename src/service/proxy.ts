@@ -100,6 +100,7 @@ async function connectBySocks(
   const [, version = '5', byName] = /^socks([45])?([ah])?:$/.exec(proxy.protocol) ?? [];
   // As curl has it: socks5h and socks4a leave names to the proxy, socks5 and socks4 do not.
   const destination = byName || proxy.protocol === 'socks:' ? host : (await lookup(host)).address;
+  signal.throwIfAborted();
   const client = new SocksClient({
     proxy: {
       host: proxy.hostname.replace(/^\[|\]$/g, ''),
