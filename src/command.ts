@@ -6,14 +6,14 @@ import type { AskHelper } from './daemon/client.ts';
 import type { Messages } from './messages/en.ts';
 import type { Paths } from './paths.ts';
 import type { Settings } from './settings.ts';
-import type { OnWaiting } from './stores/port.ts';
 import {
   KEPT_STORES,
   type KeptStoreName,
-  type Stores,
+  type OnWaiting,
   WRITABLE_STORES,
   type WritableStoreName,
-} from './stores/registry.ts';
+} from './stores/port.ts';
+import type { Stores } from './stores/registry.ts';
 import type { Terminal } from './terminal.ts';
 
 /** An option; what is said of it stands in src/messages, under the names of command and option. */

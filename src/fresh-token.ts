@@ -6,7 +6,8 @@ import { parseDuration } from './core/duration.ts';
 import { GlmTokenError } from './core/errors.ts';
 import type { ApiKey } from './core/key.ts';
 import { signToken, type Token } from './core/token.ts';
-import { findKey, type KeptStoreName } from './stores/registry.ts';
+import type { KeptStoreName } from './stores/port.ts';
+import { findKey } from './stores/registry.ts';
 
 export interface FreshToken extends Token {
   /** The key that signed it; `undefined` when a helper did, which keeps the key to itself. */

@@ -13,12 +13,16 @@ import {
 import { parseTimeLimit } from './core/duration.ts';
 import { GlmTokenError } from './core/errors.ts';
 import { shown } from './core/text.ts';
-import { WRITABLE_STORES, type WritableStoreName } from './stores/registry.ts';
+import { WRITABLE_STORES, type WritableStoreName } from './stores/port.ts';
 
 /** The languages that there are messages in. */
 export const LANGUAGES = ['en', 'zh'] as const;
 
 export type Language = (typeof LANGUAGES)[number];
+
+/** The locale that the environment names, in POSIX' order; empty where it names none. */
+export const localeOf = ({ LC_ALL, LC_MESSAGES, LANG }: NodeJS.ProcessEnv): string =>
+  LC_ALL || LC_MESSAGES || LANG || '';
 
 /**
  * The language for people: `GLM_TOKEN_LANG`, else that of the locale. A locale whose character set is
@@ -29,7 +33,7 @@ export type Language = (typeof LANGUAGES)[number];
 export function chooseLanguage(env: NodeJS.ProcessEnv, systemLocale: string | undefined): Language {
   const named = LANGUAGES.find((language) => language === env.GLM_TOKEN_LANG);
   if (named) return named;
-  const locale = env.LC_ALL || env.LC_MESSAGES || env.LANG || systemLocale || '';
+  const locale = localeOf(env) || systemLocale || '';
   return /^zh([-_][\w-]*)?(\.utf-?8)?(@.*)?$/i.test(locale) ? 'zh' : 'en';
 }
 

@@ -6,15 +6,13 @@ import { ACCOUNT_OPTIONS, type Command, type Context, type ExitStatus } from '..
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey } from '../core/key.ts';
 import { shown } from '../core/text.ts';
+import { LONG_TTL } from '../core/token.ts';
 import { freshToken } from '../fresh-token.ts';
 import { withoutKeys } from '../stores/environment.ts';
 import { findProgram } from '../stores/program.ts';
 
 /** Where OpenAI's and Z.ai's own programs and libraries look for a key. */
 const VARIABLES = ['OPENAI_API_KEY', 'ZAI_API_KEY'];
-
-/** A command cannot get another token while it runs, so this one has to last. */
-const TTL = '1h';
 
 /** What env, nohup and timeout report of a command that cannot be run. */
 const NOT_FOUND = 127;
@@ -25,13 +23,13 @@ export const exec: Command<'exec'> = {
   options: {
     ...ACCOUNT_OPTIONS,
     env: { type: 'string', value: 'NAME', default: VARIABLES.join(', ') },
-    ttl: { type: 'string', value: 'TIME', default: TTL },
+    ttl: { type: 'string', value: 'TIME', default: LONG_TTL },
   },
   operands: { usage: '[--] COMMAND ...', verbatim: true },
   async run(context, args, [file, ...rest]) {
     if (file === undefined) throw new GlmTokenError('execWithoutCommand');
     const names = args.env === undefined ? VARIABLES : [parseVariable(String(args.env))];
-    const ttl = String(args.ttl ?? TTL);
+    const ttl = String(args.ttl ?? LONG_TTL);
     const { token, key } = await freshToken(context, context.account(args), ttl);
     const env = withoutSecrets(context, key, names);
     for (const name of names) env[name] = token;

@@ -4,8 +4,8 @@ import { pad, widthOf } from '../columns.ts';
 import { type Command, type Context, STORE_OPTION, storeChoice } from '../command.ts';
 import { asGlmTokenError, GlmTokenError } from '../core/errors.ts';
 import type { AccountsResult } from '../daemon/protocol.ts';
-import type { StoreName } from '../stores/port.ts';
-import { type KeptStoreName, listAccounts, lookIntoOther } from '../stores/registry.ts';
+import type { KeptStoreName, StoreName } from '../stores/port.ts';
+import { listAccounts, lookIntoOther } from '../stores/registry.ts';
 
 const COLUMNS = ['host', 'profile', 'id', 'store'] as const;
 

@@ -3,7 +3,8 @@
 import type { Command } from '../command.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { parseKey } from '../core/key.ts';
-import { storeKey, WRITABLE_STORES, type WritableStoreName } from '../stores/registry.ts';
+import { WRITABLE_STORES, type WritableStoreName } from '../stores/port.ts';
+import { storeKey } from '../stores/registry.ts';
 
 export const move: Command<'move'> = {
   name: 'move',

@@ -18,6 +18,7 @@ import { initBlock } from '../init-block.ts';
 import { readKey, saveKey } from '../keep-key.ts';
 import type { PlanName } from '../messages/common.ts';
 import { PLANS, planToTry, SERVICES } from '../service/services.ts';
+import { localeOf } from '../settings.ts';
 import type { Store } from '../stores/port.ts';
 import { findKey, storeFor } from '../stores/registry.ts';
 
@@ -80,8 +81,7 @@ async function chooseAccount(context: Context, args: Args): Promise<Account> {
 /** The index of the international service where the clock is set to a zone outside of China. */
 function likelyService(env: NodeJS.ProcessEnv): number {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? '';
-  const locale = env.LC_ALL || env.LC_MESSAGES || env.LANG;
-  const isChinese = [env.GLM_TOKEN_LANG, locale].some((language) => language?.startsWith('zh'));
+  const isChinese = [env.GLM_TOKEN_LANG, localeOf(env)].some((name) => name?.startsWith('zh'));
   const isKnown = zone.includes('/') && !zone.startsWith('Etc/');
   const isInChina = /^Asia\/(Shanghai|Chongqing|Harbin|Urumqi|Kashgar)$/.test(zone);
   return isKnown && !isInChina && !isChinese ? 1 : 0;

@@ -309,6 +309,10 @@ export function asGlmTokenError(error: unknown): GlmTokenError {
   return new GlmTokenError('unexpected', { reason }, error);
 }
 
+/** What the system says of its refusal, such as `EACCES`. */
+export const errnoOf = (error: unknown): string =>
+  (error as NodeJS.ErrnoException).code ?? String(error);
+
 /** Whether something thrown is a failure that has this code. */
 export const hasCode = (error: unknown, code: ErrorCode): error is GlmTokenError =>
   error instanceof GlmTokenError && error.code === code;

@@ -1,6 +1,7 @@
 /** The token: its claims, its signature and its default lifetime. */
 
 import { SignJWT } from 'jose/jwt/sign';
+import { parseDuration } from './duration.ts';
 import type { ApiKey } from './key.ts';
 
 /**
@@ -11,7 +12,10 @@ export const TOKEN_HEADER = { alg: 'HS256', sign_type: 'SIGN', typ: 'JWT' } as c
 
 /** Lifetime of a token by default: three minutes, as in the service's own SDKs. */
 export const DEFAULT_TTL = '3m';
-export const DEFAULT_TTL_MS = 180_000;
+export const DEFAULT_TTL_MS = parseDuration(DEFAULT_TTL);
+
+/** Lifetime where another token may not be had, such as for a command that `exec` runs. */
+export const LONG_TTL = '1h';
 
 /** A signed token and the times that it carries, in milliseconds since 1970 (UTC). */
 export interface Token {

@@ -12,6 +12,7 @@ import {
 import {
   type ErrorCode,
   EXIT_STATUS,
+  errnoOf,
   GlmTokenError,
   hasCode,
   ReportedError,
@@ -155,7 +156,7 @@ async function reach({ path, uid }: ClientOptions): Promise<Socket> {
     await once(socket, 'connect');
   } catch (error) {
     if (error instanceof GlmTokenError) throw error;
-    const errno = (error as NodeJS.ErrnoException).code ?? String(error);
+    const errno = errnoOf(error);
     const fault = ({ ENOENT: 'missing', ECONNREFUSED: 'refused' } as const)[errno];
     throw unansweredAt(path)(fault ?? { errno }, error);
   }

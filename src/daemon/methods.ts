@@ -10,7 +10,7 @@ import type { Messages } from '../messages/en.ts';
 import { actionFor, faultOf } from '../service/error-codes.ts';
 import { PLANS, SERVICES } from '../service/services.ts';
 import { isWords, programOf } from '../stores/command.ts';
-import type { Store } from '../stores/port.ts';
+import { type Store, WRITABLE_STORES, type WritableStoreName } from '../stores/port.ts';
 import {
   findKey,
   keeperOf,
@@ -18,8 +18,6 @@ import {
   type Stores,
   storeCommand,
   storeKey,
-  WRITABLE_STORES,
-  type WritableStoreName,
 } from '../stores/registry.ts';
 import {
   checkLifetime,

@@ -9,7 +9,9 @@ import {
   parseProfile,
   sameAccount,
 } from '../core/account.ts';
+import { parseDuration } from '../core/duration.ts';
 import { GlmTokenError } from '../core/errors.ts';
+import { LONG_TTL } from '../core/token.ts';
 import type { CommandStore } from '../stores/command.ts';
 import type { Store } from '../stores/port.ts';
 import type { Stores } from '../stores/registry.ts';
@@ -32,7 +34,7 @@ export const FULL_ACCESS: Policy = { mayWrite: true, maySetCommand: true };
  * Lifetime of a token at most where only some accounts are served, in milliseconds: that of `exec`,
  * so that another machine is left with little when its connection ends.
  */
-export const SHARED_MAX_TTL_MS = 3_600_000;
+export const SHARED_MAX_TTL_MS = parseDuration(LONG_TTL);
 
 /**
  * Accounts as an option names them: `PROFILE@HOST`, or `HOST` for the profile that is used when none

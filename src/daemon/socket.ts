@@ -5,7 +5,7 @@ import { lstatSync, mkdirSync, type Stats, statSync, unlinkSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { lock } from 'proper-lockfile';
-import { GlmTokenError } from '../core/errors.ts';
+import { errnoOf, GlmTokenError } from '../core/errors.ts';
 import type { Helper } from './methods.ts';
 import { type Served, serve } from './stdio.ts';
 
@@ -145,7 +145,7 @@ async function attempt<T>(path: string, act: () => Promise<T>): Promise<T> {
     return await act();
   } catch (error) {
     if (error instanceof GlmTokenError) throw error;
-    const errno = (error as NodeJS.ErrnoException).code ?? String(error);
+    const errno = errnoOf(error);
     throw new GlmTokenError('socketRefused', { path, errno }, error);
   }
 }

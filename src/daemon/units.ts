@@ -1,7 +1,5 @@
 /** The files by which systemd and launchd start the helper, with the paths and options of this one. */
 
-import type { Args } from '../command.ts';
-
 export interface Unit {
   readonly node: string;
   readonly script: string;
@@ -27,7 +25,11 @@ const KEPT_VARIABLES = [
   'XDG_CONFIG_HOME',
 ] as const;
 
-const optionWords = (args: Args): string[] =>
+type Options = Readonly<
+  Partial<Record<(typeof KEPT_OPTIONS)[number], string | boolean | undefined>>
+>;
+
+const optionWords = (args: Options): string[] =>
   KEPT_OPTIONS.flatMap((name) => {
     const value = args[name];
     if (value === undefined || value === false) return [];
@@ -52,7 +54,7 @@ const commandWord = (word: string): string =>
  * A socket and the service behind it. What needs a namespace for mounts is not among the
  * restrictions: a user's own systemd cannot make one everywhere.
  */
-export function systemdUnits(unit: Unit, args: Args): string {
+export function systemdUnits(unit: Unit, args: Options): string {
   const { node, script, socket } = unit;
   const path = socket === undefined ? '%t/glm-token/agent.sock' : escapeSpecifiers(socket);
   const socketWord = quoteWord(`--socket=${path.replaceAll('$', '$$$$')}`);
@@ -105,7 +107,7 @@ const escapeXml = (text: string): string =>
  * An agent that runs from login on: launchd passes sockets by a function of its own, which Node has
  * no way to call.
  */
-export function launchdUnit(unit: Unit, args: Args): string {
+export function launchdUnit(unit: Unit, args: Options): string {
   const { node, script, socket } = unit;
   const { 'exit-after': _, ...lasting } = args;
   const string = (text: string) => `<string>${escapeXml(text)}</string>`;

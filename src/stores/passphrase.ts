@@ -2,7 +2,7 @@
 
 import { statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { GlmTokenError } from '../core/errors.ts';
+import { errnoOf, GlmTokenError } from '../core/errors.ts';
 import { readDescriptor, readRegularFile } from './regular-file.ts';
 
 export interface PassphraseQuestion {
@@ -42,7 +42,7 @@ export function readPassphraseFile(path: string): string {
       ? readDescriptor(Number(descriptor), MAX_PASSPHRASE_BYTES)
       : readRegularFile(path, MAX_PASSPHRASE_BYTES, { followLinks: true });
   } catch (error) {
-    const errno = (error as NodeJS.ErrnoException).code ?? String(error);
+    const errno = errnoOf(error);
     // It may be the passphrase itself, from someone who took the variable for that.
     const passphraseFile = isAbsolute(path) ? path : 'GLM_TOKEN_PASSPHRASE_FILE';
     throw new GlmTokenError('passphraseFileUnreadable', { passphraseFile, errno }, error);

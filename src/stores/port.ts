@@ -2,7 +2,6 @@
 
 import type { Account } from '../core/account.ts';
 import type { StoreLabel } from '../core/errors.ts';
-import type { Messages } from '../messages/en.ts';
 
 export type StoreName = StoreLabel['name'];
 
@@ -40,7 +39,18 @@ export interface Store extends StoreLabel {
   isStuck?(): boolean;
 }
 
-export type Peril = keyof Messages['doctor']['perils'];
+/** Why keys will not last: they are in memory, in a container, or in the keyring of a session. */
+export type Peril = 'memory' | 'container' | 'session';
+
+/** The stores that keys can be written to. */
+export const WRITABLE_STORES = ['keychain', 'file'] as const;
+
+export type WritableStoreName = (typeof WRITABLE_STORES)[number];
+
+/** The stores that can be named where a key is read, listed or deleted. */
+export const KEPT_STORES = [...WRITABLE_STORES, 'command'] as const;
+
+export type KeptStoreName = (typeof KEPT_STORES)[number];
 
 export interface Lockable {
   /**

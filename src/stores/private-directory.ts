@@ -18,7 +18,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { type FileFault, GlmTokenError } from '../core/errors.ts';
+import { errnoOf, type FileFault, GlmTokenError } from '../core/errors.ts';
 import type { Peril } from './port.ts';
 import { IRREGULAR, readRegularFile } from './regular-file.ts';
 
@@ -96,7 +96,7 @@ export function privateDirectory({
       return act();
     } catch (error) {
       if (error instanceof GlmTokenError) throw error;
-      const errno = (error as NodeJS.ErrnoException).code ?? String(error);
+      const errno = errnoOf(error);
       if (errno === IRREGULAR || errno === 'ELOOP') {
         throw new GlmTokenError('fileIrregular', { path }, error);
       }

@@ -7,18 +7,16 @@ import type { CommandStore, Words } from './command.ts';
 import { environmentStore } from './environment.ts';
 import { accountsInSecretService, keychainStore } from './keychain.ts';
 import type { AskPassphrase } from './passphrase.ts';
-import { COMMAND_FILE, KEY_FILE, type OnWaiting, type Store, type StoredAccount } from './port.ts';
+import {
+  COMMAND_FILE,
+  KEY_FILE,
+  type KeptStoreName,
+  type OnWaiting,
+  type Store,
+  type StoredAccount,
+  type WritableStoreName,
+} from './port.ts';
 import type { PrivateDirectory } from './private-directory.ts';
-
-/** The stores that keys can be written to. */
-export const WRITABLE_STORES = ['keychain', 'file'] as const;
-
-export type WritableStoreName = (typeof WRITABLE_STORES)[number];
-
-/** The stores that can be named where a key is read, listed or deleted. */
-export const KEPT_STORES = [...WRITABLE_STORES, 'command'] as const;
-
-export type KeptStoreName = (typeof KEPT_STORES)[number];
 
 /** What the stores need of the world. */
 export interface StoresOptions {
