@@ -12,7 +12,7 @@ import type { Account } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { shortenId } from '../core/key.ts';
 import { mayReplace, readKey, saveKey } from '../keep-key.ts';
-import { isWords, programOf } from '../stores/command.ts';
+import { isWords, programOf } from '../stores/key-commands.ts';
 import { storeCommand } from '../stores/registry.ts';
 
 export const store: Command<'store'> = {

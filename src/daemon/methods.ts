@@ -9,7 +9,7 @@ import { type Examined, examine, type Finding } from '../doctor.ts';
 import type { Messages } from '../messages/en.ts';
 import { actionFor, faultOf } from '../service/error-codes.ts';
 import { PLANS, SERVICES } from '../service/services.ts';
-import { isWords, programOf } from '../stores/command.ts';
+import { isWords, programOf } from '../stores/key-commands.ts';
 import { type Store, WRITABLE_STORES, type WritableStoreName } from '../stores/port.ts';
 import {
   findKey,

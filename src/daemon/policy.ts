@@ -12,7 +12,7 @@ import {
 import { parseDuration } from '../core/duration.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { LONG_TTL } from '../core/token.ts';
-import type { CommandStore } from '../stores/command.ts';
+import type { KeyCommandStore } from '../stores/key-commands.ts';
 import type { Store } from '../stores/port.ts';
 import type { Stores } from '../stores/registry.ts';
 
@@ -106,7 +106,7 @@ export function visibleStores(stores: Stores, policy: Policy): Stores {
       return (await store.list()).filter(({ account }) => isServed(policy, account));
     },
   });
-  const visibleCommands = (commands: CommandStore): CommandStore => ({
+  const visibleCommands = (commands: KeyCommandStore): KeyCommandStore => ({
     ...visible(commands),
     name: 'command',
     has: (account) => isServed(policy, account) && commands.has(account),

@@ -3,8 +3,8 @@
 import type { Account } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey, parseKey, shortenedIdOf } from '../core/key.ts';
-import type { CommandStore, Words } from './command.ts';
 import { environmentStore } from './environment.ts';
+import type { KeyCommandStore, Words } from './key-commands.ts';
 import { accountsInSecretService, keychainStore } from './keychain.ts';
 import type { AskPassphrase } from './passphrase.ts';
 import {
@@ -48,9 +48,9 @@ export interface Stores {
   /** The key in the environment, which takes precedence for the account that it is for. */
   readonly environment: Store | undefined;
   /** The commands that print keys, which take precedence over the store in use. */
-  commands(): Promise<CommandStore>;
+  commands(): Promise<KeyCommandStore>;
   /** Those, or `undefined` when there are none: `print` then does not load their code (3 ms). */
-  commandsInUse(): Promise<CommandStore | undefined>;
+  commandsInUse(): Promise<KeyCommandStore | undefined>;
   /**
    * The store that keys are written to: the one asked for, else the one in use. That is the one
    * which `GLM_TOKEN_STORE` names, else the key file when there is one (it is there because the user
@@ -68,7 +68,7 @@ export interface Stores {
 export function openStores(options: StoresOptions): Stores {
   const { settings } = options;
   const opened = new Map<WritableStoreName, Promise<Store>>();
-  let commands: Promise<CommandStore> | undefined;
+  let commands: Promise<KeyCommandStore> | undefined;
 
   const open: Record<WritableStoreName, () => Promise<Store>> = {
     keychain: async () => keychainStore({ ...options, timeoutMs: settings.promptTimeoutMs }),
@@ -81,9 +81,9 @@ export function openStores(options: StoresOptions): Stores {
       });
     },
   };
-  const openCommands = async (): Promise<CommandStore> => {
-    const { commandStore } = await import('./command.ts');
-    return commandStore({
+  const openCommands = async (): Promise<KeyCommandStore> => {
+    const { keyCommandStore } = await import('./key-commands.ts');
+    return keyCommandStore({
       ...options,
       directory: options.configDirectory(),
       timeoutMs: settings.promptTimeoutMs,
@@ -287,7 +287,7 @@ export async function glimpseAccounts(
  * @returns the key that the command printed; `undefined` when it was not kept
  */
 export async function storeCommand(
-  store: CommandStore,
+  store: KeyCommandStore,
   account: Account,
   words: Words,
   mayReplace: (existing: Words) => boolean | Promise<boolean>,

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { commandStore } from '../../src/stores/command.ts';
+import { keyCommandStore } from '../../src/stores/key-commands.ts';
 import { privateDirectory } from '../../src/stores/private-directory.ts';
 import { idOf } from '../support/claims.ts';
 import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
@@ -507,7 +507,7 @@ describe('its file', () => {
 describe('as a store', () => {
   let nowMs = 0;
   const open = (home: string) =>
-    commandStore({
+    keyCommandStore({
       directory: privateDirectory({
         path: join(home, 'config'),
         uid: process.getuid?.(),

@@ -15,7 +15,7 @@ import { findProgram } from './program.ts';
 /** A program and its arguments, run as they are, without a shell. */
 export type Words = readonly [program: string, ...rest: string[]];
 
-export interface CommandOptions {
+export interface KeyCommandOptions {
   readonly directory: PrivateDirectory;
   readonly env: NodeJS.ProcessEnv;
   /** Limit for one run, in milliseconds: the time that a person has to answer a prompt of the command. */
@@ -29,7 +29,7 @@ export interface CommandOptions {
   now(): number;
 }
 
-export interface CommandStore extends Store {
+export interface KeyCommandStore extends Store {
   readonly name: 'command';
   has(account: Account): boolean;
   /** The command of an account, if it has one; nothing is run. */
@@ -51,21 +51,22 @@ const MAX_OUTPUT_BYTES = 1 << 20;
 /** A command that takes longer seems to wait for a person: password managers take a second or so. */
 const WAITING_AFTER_MS = 1500;
 
-export const commandStore = (options: CommandOptions): CommandStore => new KeyCommands(options);
+export const keyCommandStore = (options: KeyCommandOptions): KeyCommandStore =>
+  new KeyCommands(options);
 
 /** Commands by the names of their accounts. */
 type Commands = ReadonlyMap<string, Words>;
 
-class KeyCommands implements CommandStore {
+class KeyCommands implements KeyCommandStore {
   readonly name = 'command';
   readonly place: string;
-  readonly #options: CommandOptions;
+  readonly #options: KeyCommandOptions;
   /** What was printed, by the words that printed it. */
   readonly #held: Held<Map<string, string>>;
   /** How often it was told to forget; what a command prints meanwhile is not held. */
   #locks = 0;
 
-  constructor(options: CommandOptions) {
+  constructor(options: KeyCommandOptions) {
     this.#options = options;
     this.place = join(options.directory.path, COMMAND_FILE);
     this.#held = new Held({ ...options, onIdle: () => this.#held.forget() });
@@ -197,7 +198,7 @@ type Ended = { readonly line: string } | { readonly fault: KeyCommandFault } | '
  */
 async function runCommand(
   [program, ...rest]: Words,
-  { env, hasTerminal, timeoutMs }: CommandOptions,
+  { env, hasTerminal, timeoutMs }: KeyCommandOptions,
 ): Promise<Ended> {
   const { spawn } = await import('node:child_process'); // Loaded only when a command is run.
   const { GPG_TTY, ...others } = withoutKeys(env);
