@@ -229,7 +229,7 @@ describe('status, lock and unlock', () => {
       assert.equal(await codeOf('unlock', { passphrase: '' }), 'ERR_PASSPHRASE');
       await resultOf('unlock', { passphrase: 'correct horse' });
       const { title } = await resultOf('store', { key: 'id.hushhush' });
-      assert.equal(title, `the encrypted file (${home}/.local/share/glm-token)`);
+      assert.equal(title, `the encrypted file (${home}/.local/share/glm-token/keys.jwe)`);
       assert.equal(await lockNow(), 'unlocked');
       await resultOf('lock');
       assert.equal(await lockNow(), 'locked');
