@@ -130,11 +130,11 @@ const anyText = fc.oneof(
 
 const key: fc.Arbitrary<ApiKey> = fc
   .record({
-    id: fc.stringMatching(/^[!-\-/-~]{1,64}$/),
+    id: fc.stringMatching(/^[\w!#$%&*+/?@^|~-]{1,64}$/),
     secret: fc.stringMatching(/^[!-\-/-~]{1,64}$/),
   })
   .filter(
-    (made) => tryParseKey(formatKey(made)) !== undefined && !/^["'`]|["'`]$/.test(formatKey(made)),
+    (made) => tryParseKey(formatKey(made)) !== undefined && !/[,;"'`]$/.test(formatKey(made)),
   );
 
 const host = fc.oneof(
