@@ -229,6 +229,26 @@ FAILURE is what was caught.  What node or glm-token wrote is shown whole."
         (glm-gptel-auth--finding
          "rest" "unchecked" (glm-gptel-auth--text 'rest-unchecked))))
 
+(defun glm-gptel-auth--ask-about (params)
+  "Return the findings of glm-token's doctor with PARAMS, a list of plists."
+  (append (plist-get (glm-gptel-auth--request 'doctor params) :findings) nil))
+
+(defun glm-gptel-auth--needs-key-p (findings)
+  "Return non-nil when the cure for one of FINDINGS is to store a key."
+  (cl-some (lambda (finding)
+             (eq 'glm-gptel-auth-store
+                 (glm-gptel-auth--cure (plist-get finding :code))))
+           findings))
+
+(defun glm-gptel-auth--remember-failed (accounts answers)
+  "Remember the first of ACCOUNTS that needs a key, as a request does.
+ACCOUNTS are parameters of glm-token's doctor, and ANSWERS what it found."
+  (when-let* ((index (cl-position-if #'glm-gptel-auth--needs-key-p answers)))
+    (let ((account (nth index accounts)))
+      (setq glm-gptel-auth--failed-account
+            (glm-gptel-auth--account (plist-get account :host)
+                                     (plist-get account :profile))))))
+
 (defun glm-gptel-auth--ask-doctor (live)
   "Return findings on the helper, and those of glm-token's own doctor.
 LIVE non-nil means to send a token to the service."
@@ -236,13 +256,9 @@ LIVE non-nil means to send a token to the service."
   (condition-case failure
       (let* ((glm-gptel-auth--may-ask nil)
              (status (glm-gptel-auth--request 'status))
-             (answers (mapcar
-                       (lambda (params)
-                         (append (plist-get (glm-gptel-auth--request
-                                             'doctor params)
-                                            :findings)
-                                 nil))
-                       (glm-gptel-auth--accounts-to-check live))))
+             (accounts (glm-gptel-auth--accounts-to-check live))
+             (answers (mapcar #'glm-gptel-auth--ask-about accounts)))
+        (glm-gptel-auth--remember-failed accounts answers)
         (append (list (glm-gptel-auth--check-version
                        (plist-get status :version)))
                 (glm-gptel-auth--merge-findings answers)

@@ -315,10 +315,14 @@ DEFAULT, a string or nil, is what an empty answer means."
 The keys are its error codes, and the actions that it suggests for errors
 of the service.  For all others, its own hint says what to do.")
 
+(defun glm-gptel-auth--cure (code)
+  "Return the command that cures CODE, a string or nil; nil when there is none."
+  (cdr (assoc code glm-gptel-auth--cures)))
+
 (defun glm-gptel-auth--with-cure (message code hint)
   "Return MESSAGE with the cure for CODE, or else with HINT.
 All are strings; CODE and HINT may be nil."
-  (let* ((command (cdr (assoc code glm-gptel-auth--cures)))
+  (let* ((command (glm-gptel-auth--cure code))
          (cure (if command (glm-gptel-auth--text 'run command) hint)))
     (if cure (glm-gptel-auth--text 'with-cure message cure) message)))
 

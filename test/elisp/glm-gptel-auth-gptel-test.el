@@ -546,16 +546,20 @@ Connection: close\r\n\r\n"
 
 (ert-deftest glm-test-doctor-looks-at-every-backend ()
   "At its key, and at its host; what is the same for all is said once."
-  (let ((text (glm-test--doctor
-               (list (glm-test--backend "GLM")
-                     (glm-test--backend "Work" :profile "work")
-                     (glm-gptel-auth-make-backend "Abroad" :host "API.Z.AI")
-                     (gptel-make-openai "Plain" :host glm-test--host
-                                        :header #'glm-gptel-auth-header)
-                     (gptel-make-openai "Raw" :host "open.bigmodel.cn"
-                                        :key "a.key")
-                     (gptel-make-openai "Other" :host "other.example"))))
-        (host (regexp-quote glm-test--host)))
+  (let* ((glm-gptel-auth--failed-account '(:host "earlier.example"))
+         (text (glm-test--doctor
+                (list (glm-test--backend "GLM")
+                      (glm-test--backend "Work" :profile "work")
+                      (glm-gptel-auth-make-backend "Abroad" :host "API.Z.AI")
+                      (gptel-make-openai "Plain" :host glm-test--host
+                                         :header #'glm-gptel-auth-header)
+                      (gptel-make-openai "Raw" :host "open.bigmodel.cn"
+                                         :key "a.key")
+                      (gptel-make-openai "Other" :host "other.example"))))
+         (host (regexp-quote glm-test--host)))
+    ;; The first that needs a key is the one that the cure is for.
+    (should (equal glm-gptel-auth--failed-account
+                   (list :host glm-test--host :profile "work")))
     (dolist (part (list (format "^backend +ok +GLM: tokens for %s$" host)
                         (format "^backend +ok +Work: tokens for %s (profile work)$"
                                 host)

@@ -1154,6 +1154,7 @@ glm-gptel-auth is 0\\.0\\.1; update both" (glm-test--doctor))))
     (let ((glm-gptel-auth-profile "none"))
       (should (string-match-p "key +failure +.*(profile none); \
 run M-x glm-gptel-auth-store" (glm-test--doctor))))
+    (should (equal (glm-gptel-auth--read-account) '(nil "none")))
     (glm-gptel-auth--stop-helper)
     (let* ((glm-gptel-auth-command '("/nowhere/x"))
            (gptel-log-level 'debug)
