@@ -255,13 +255,18 @@ ERR is the error that it answered, a plist, or nil."
 (defvar glm-gptel-auth--latency nil
   "How long the last token took to come, in seconds, or nil.")
 
+(defconst glm-gptel-auth--repeatable
+  '(token status accounts services explain unlock lock)
+  "Methods that do no more when they are done twice than when done once.")
+
 (defun glm-gptel-auth--ask-with-restart (method params)
   "Ask the helper to do METHOD with PARAMS, and return its result, a plist.
-A helper that is broken or gone is started again once.  If that fails
-too, a token is asked for without it, which reports what is wrong; but
-there is no way round a socket that was set."
+A helper that is broken or gone is started again once, if METHOD can be
+repeated.  If that fails too, a token is asked for without it, which
+reports what is wrong; but there is no way round a socket that was set."
   (let ((answer (glm-gptel-auth--ask-helper method params)))
-    (when (eq (car answer) 'broken)
+    (when (and (eq (car answer) 'broken)
+               (memq method glm-gptel-auth--repeatable))
       (setq answer (glm-gptel-auth--ask-helper method params)))
     (pcase answer
       (`(done ,result) result)

@@ -545,6 +545,13 @@ made.  There \\[keyboard-quit] in any frame ends the wait."
           (should (equal "daemon\ndaemon\n" (glm-test--contents log)))
           (should-not (process-list)))))))
 
+(ert-deftest glm-test-what-may-have-been-done-is-not-repeated ()
+  (glm-test--with-fake "silent" 'helper
+    (let ((glm-gptel-auth-timeout 0.3))
+      (should-error (glm-gptel-auth--request 'delete)
+                    :type 'glm-gptel-auth--failure)
+      (should (equal "daemon\n" (glm-test--contents log))))))
+
 (ert-deftest glm-test-what-a-helper-said-before-it-ended-is-told ()
   (glm-test--with 'helper
     (let ((glm-gptel-auth-lock-after "soon"))
