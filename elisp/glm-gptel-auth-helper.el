@@ -57,7 +57,7 @@ header can take minutes on noise, and nothing can interrupt it."
    name
    (append '("daemon" "--stdio")
            (when glm-gptel-auth-lock-after
-             (list (concat "--lock-after=" glm-gptel-auth-lock-after))))
+             (list (format "--lock-after=%s" glm-gptel-auth-lock-after))))
    ;; jsonrpc.el looks for a buffer of this name.
    (get-buffer-create (format "*%s stderr*" name))
    :coding 'utf-8-emacs-unix))
@@ -227,7 +227,10 @@ ERR is the error that it answered, a plist, or nil."
                           glm-gptel-auth--last-words)))
                (list (glm-gptel-auth--text (if gist 'helper-said 'helper-ended)
                                            (process-exit-status process) gist)
-                     nil))))))
+                     ;; That option is the only argument that the user sets.
+                     (and glm-gptel-auth-lock-after
+                          (eql 2 (process-exit-status process))
+                          (glm-gptel-auth--text 'check-lock-after))))))))
 
 (defun glm-gptel-auth--ask-helper (method params)
   "Ask the helper to do METHOD with PARAMS.
@@ -273,7 +276,9 @@ reports what is wrong; but there is no way round a socket that was set."
       ((and (guard (glm-gptel-auth--socket)) `(,_ ,message ,hint))
        (glm-gptel-auth--fail nil message hint))
       ((guard (eq method 'token)) (glm-gptel-auth--print-token params))
-      (`(,_ ,message ,hint) (glm-gptel-auth--fail "ERR_DAEMON" message hint)))))
+      (`(,_ ,message ,hint)
+       ;; For that code, the cure is the doctor.
+       (glm-gptel-auth--fail (unless hint "ERR_DAEMON") message hint)))))
 
 (defun glm-gptel-auth--prints-p ()
   "Return non-nil when a program is to be started for each token."

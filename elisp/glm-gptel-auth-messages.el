@@ -55,6 +55,8 @@ glm-token searched for"
                    "请检查 glm-gptel-auth-command；设为 nil 则自动查找 glm-token")
     (set-command "set `glm-gptel-auth-command' as glm-token setup prints it"
                  "请按 glm-token setup 的输出设置 glm-gptel-auth-command")
+    (check-lock-after "check `glm-gptel-auth-lock-after'"
+                      "请检查 glm-gptel-auth-lock-after")
     (no-node "cannot find node, which runs glm-token"
              "找不到运行 glm-token 所需的 node")
     (no-program "cannot find the program glm-token" "找不到程序 glm-token")

@@ -556,9 +556,11 @@ made.  There \\[keyboard-quit] in any frame ends the wait."
   (glm-test--with 'helper
     (let ((glm-gptel-auth-lock-after "soon"))
       (should (string-match-p "\\`GLM: the helper ended with status 2 \
-(glm-token: \"soon\" is not a duration; hint: .*); run M-x glm-gptel-auth-doctor\\'"
+(glm-token: \"soon\" is not a duration; hint: .*); \
+check `glm-gptel-auth-lock-after'\\'"
                               (glm-test--message #'glm-gptel-auth-restart)))
-      (should (string-match-p "helper +failure +the helper ended.*)$"
+      (should (string-match-p "helper +failure +the helper ended.*); \
+check `glm-gptel-auth-lock-after'$"
                               (glm-test--doctor))))))
 
 (ert-deftest glm-test-what-node-said-before-it-ended-is-told ()
