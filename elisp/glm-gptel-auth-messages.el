@@ -278,6 +278,8 @@ token"
                 "C-u M-x glm-gptel-auth-doctor 会发送一次只要一个 token 的对话请求")
 
     ;; The backend
+    (no-such-host ":host is a string such as \"api.z.ai\", without https:// and path"
+                  ":host 应是 \"api.z.ai\" 这样的字符串，不带 https:// 和路径")
     (no-such-effort ":effort is one of %s" ":effort 只能是 %s"))
   "What Emacs says by itself: names, each with its English and its Chinese.
 They are formats; Chinese may take the arguments in another order.")

@@ -466,6 +466,12 @@ ARGS are the keywords of `glm-gptel-auth-make-backend'; its
                      unless (plist-member params key)
                      append (list key value)))))
 
+(defun glm-gptel-auth--check-host (host)
+  "Signal a `user-error' unless HOST is what `:host' can be."
+  (unless (and (stringp host) (string-match-p "\\`[^/ \t\n]+\\'" host))
+    (user-error "%s" (glm-gptel-auth--text
+                      'glm (glm-gptel-auth--text 'no-such-host)))))
+
 ;;;###autoload
 (cl-defun glm-gptel-auth-make-backend
     (name &rest args &key profile (host (car glm-gptel-auth-hosts))
@@ -473,10 +479,10 @@ ARGS are the keywords of `glm-gptel-auth-make-backend'; its
           &allow-other-keys)
   "Register a GLM backend for gptel with NAME, a string, and return it.
 
-HOST is the first of `glm-gptel-auth-hosts' by default; api.z.ai is the
-international endpoint.  PROFILE, a string, fixes the profile whose key
-signs for this backend; by default it is `glm-gptel-auth-profile' at the
-time of the request.
+HOST, a string, is the first of `glm-gptel-auth-hosts' by default;
+\"api.z.ai\" is the international endpoint.  PROFILE, a string, fixes the
+profile whose key signs for this backend; by default it is
+`glm-gptel-auth-profile' at the time of the request.
 
 CODING-PLAN non-nil selects the endpoint of the GLM Coding Plan and
 `glm-gptel-auth-coding-models'.  Beware: the plan's terms name the tools
@@ -514,6 +520,7 @@ https://docs.bigmodel.cn/cn/guide/capabilities/stream-tool."
                             (glm-gptel-auth--text 'no-gptel) nil
                             (glm-gptel-auth--text 'install-gptel)))))
   (require 'gptel-openai-extras nil t)
+  (glm-gptel-auth--check-host host)
   (let* ((params (glm-gptel-auth--request-params
                   (append (list :stream stream) args)))
          (options (cl-loop for (key value) on args by #'cddr

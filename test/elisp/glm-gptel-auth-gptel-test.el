@@ -525,6 +525,14 @@ Connection: close\r\n\r\n"
                         (glm-gptel-auth-make-backend "GLM" :effort 'medium)
                         :type 'user-error)))))
 
+(ert-deftest glm-test-what-is-no-host-is-refused ()
+  (dolist (host '("https://api.z.ai/api" "api.z.ai/" "" api.z.ai nil))
+    (should (equal "GLM: :host is a string such as \"api.z.ai\", \
+without https:// and path"
+                   (cadr (should-error
+                          (glm-gptel-auth-make-backend "GLM" :host host)
+                          :type 'user-error))))))
+
 (ert-deftest glm-test-without-gptel-make-deepseek ()
   "As with a gptel that has none."
   (cl-letf (((symbol-function 'gptel-make-deepseek) nil))
