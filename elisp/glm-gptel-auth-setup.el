@@ -180,7 +180,7 @@ Return what was done, a string."
                     :host (plist-get account :host)
                     :profile (plist-get account :profile)
                     :coding-plan (equal plan "coding"))
-                  gptel-model 'glm-5.3)
+                  gptel-model (caar glm-gptel-auth-models))
     (glm-gptel-auth--text 'in-use)))
 
 (defun glm-gptel-auth--init-lines (account plan)

@@ -625,8 +625,8 @@ run M-x glm-gptel-auth-setup$"
           (let ((backend (default-value 'gptel-backend)))
             (should (equal "https://api.z.ai/api/coding/paas/v4/chat/completions"
                            (gptel-backend-url backend)))
-            (should (memq (default-value 'gptel-model)
-                          (gptel-backend-models backend)))))
+            (should (eq (default-value 'gptel-model) 'glm-5.3))
+            (should (memq 'glm-5.3 (gptel-backend-models backend)))))
       (setq-default gptel-backend (car before)
                     gptel-model (cadr before)))))
 
