@@ -153,6 +153,11 @@ again with the ssh -R that forwards it"
     (not-moved "%s: %s" "%s：%s")
     (none-moved "no key was moved" "没有移动任何 key")
 
+    (source-enabled "auth-source gives out GLM tokens in this session"
+                    "本次会话中，auth-source 会提供 GLM 令牌")
+    (source-disabled "auth-source no longer gives out GLM tokens"
+                     "auth-source 不再提供 GLM 令牌")
+
     ;; The helper, and what there is
     (restarted "helper restarted (glm-token %s, process %s)"
                "已重启常驻进程（glm-token %s，进程 %s）")

@@ -182,7 +182,8 @@ HOST, USER, PORT, MAX, REQUIRE, CREATE and DELETE are as in
   (interactive)
   (add-hook 'auth-source-backend-parser-functions #'glm-gptel-auth--parse)
   (add-to-list 'auth-sources 'glm-token)
-  (auth-source-forget-all-cached))
+  (auth-source-forget-all-cached)
+  (when (called-interactively-p 'any) (glm-gptel-auth--say 'source-enabled)))
 
 ;;;###autoload
 (defun glm-gptel-auth-source-disable ()
@@ -190,7 +191,8 @@ HOST, USER, PORT, MAX, REQUIRE, CREATE and DELETE are as in
   (interactive)
   (setq auth-sources (remq 'glm-token auth-sources))
   (remove-hook 'auth-source-backend-parser-functions #'glm-gptel-auth--parse)
-  (auth-source-forget-all-cached))
+  (auth-source-forget-all-cached)
+  (when (called-interactively-p 'any) (glm-gptel-auth--say 'source-disabled)))
 
 (defun glm-gptel-auth-source-unload-function ()
   "Leave auth-source before its parser is gone."

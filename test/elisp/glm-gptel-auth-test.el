@@ -1046,6 +1046,19 @@ open\\.bigmodel\\.cn; replace it\\? \\'" (car asked)))
     (glm-test--should-be-token
      (auth-source-pick-first-password :host "open.bigmodel.cn"))))
 
+(ert-deftest glm-test-auth-source-commands-say-what-they-did ()
+  "In init.el they are silent."
+  (glm-test--with-auth-source
+    (message "GLM: nothing yet")
+    (glm-gptel-auth-source-enable)
+    (should (equal "GLM: nothing yet" (glm-test--said)))
+    (call-interactively #'glm-gptel-auth-source-enable)
+    (should (equal "GLM: auth-source gives out GLM tokens in this session"
+                   (glm-test--said)))
+    (call-interactively #'glm-gptel-auth-source-disable)
+    (should (equal "GLM: auth-source no longer gives out GLM tokens"
+                   (glm-test--said)))))
+
 (ert-deftest glm-test-auth-source-names-the-cure-for-a-host-without-a-key ()
   "When it is asked for by name, not when any host will do."
   (glm-test--with-auth-source
