@@ -245,9 +245,10 @@ ask for them too."
 
 ;;;###autoload
 (defun glm-gptel-auth-lock ()
-  "Clear the remembered passphrase of the encrypted key file.
-A helper on a socket forgets it for all that it serves.  The OS keychain
-is not changed: lock it with its own program."
+  "Have the helper forget the passphrase of the key file, and held keys.
+Held keys are those that commands printed.  A helper on a socket forgets
+all that for everyone whom it serves.  The OS keychain is not changed:
+lock it with its own program."
   (interactive)
   ;; A helper on a socket outlives the connection, so it has to be told.  One
   ;; of our own ends, since one that hangs could not be told.

@@ -163,7 +163,9 @@ again with the ssh -R that forwards it"
                "已重启常驻进程（glm-token %s，进程 %s）")
     (reconnected "connected to the helper again (glm-token %s, process %s)"
                  "已重新连接常驻进程（glm-token %s，进程 %s）")
-    (locked "locked" "已锁定")
+    (locked "the helper holds no passphrase and no key now; a keychain has a \
+lock of its own"
+            "常驻进程中不再有口令和 key；系统钥匙串请用它自己的程序锁定")
     (status-title "GLM token status" "GLM 令牌状态")
     (transport-row "Transport" "方式")
     (transport-socket "socket: the helper at %s" "套接字：%s 处的常驻进程")

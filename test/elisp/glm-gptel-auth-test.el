@@ -1306,6 +1306,8 @@ It is \"correct horse\"."
   (glm-test--with-key-file '("correct horse" "correct horse")
     (glm-gptel-auth-token)
     (glm-gptel-auth-lock)
+    (should (equal "GLM: the helper holds no passphrase and no key now; a \
+keychain has a lock of its own" (glm-test--said)))
     (glm-test--should-be-token (glm-gptel-auth-token))
     (should (length= glm-test--asked 2))))
 
