@@ -260,7 +260,7 @@ lock it with its own program."
 ;;;; Showing rows in a buffer
 
 (defun glm-gptel-auth--show (buffer title rows refresh)
-  "Show TITLE and ROWS in the buffer named BUFFER.
+  "Show TITLE and ROWS in the buffer named BUFFER, and go there.
 Each row is a pair of a name and a text; the name is a string, or a symbol
 that stands for a text of ours.  REFRESH is a function that `revert-buffer'
 calls there."
@@ -281,7 +281,7 @@ calls there."
                                                 text))
                 "\n"))
       (goto-char (point-min)))
-    (display-buffer (current-buffer))))
+    (pop-to-buffer (current-buffer))))
 
 (defun glm-gptel-auth--try-program ()
   "Return the command line of glm-token, or why there is none, a string."

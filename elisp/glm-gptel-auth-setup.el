@@ -260,8 +260,7 @@ the end of a file that was not open.  Nothing is saved."
         (insert " (i)   ")
         (insert-text-button (glm-gptel-auth--text 'copy-lines) 'follow-link t
                             'action #'glm-gptel-auth--copy-lines)
-        (insert " (w)\n\n" lines)))
-    (pop-to-buffer (current-buffer))))
+        (insert " (w)\n\n" lines)))))
 
 ;;;; The command
 

@@ -1215,7 +1215,8 @@ token; C-u M-x glm-gptel-auth-doctor sends one" (glm-test--doctor)))))
       (should (string-match-p "helper +warning" (buffer-string)))
       (should (eq (key-binding "g") 'revert-buffer))
       (glm-test--without-network (revert-buffer))
-      (should (string-match-p "helper +ok" (buffer-string))))))
+      (should (string-match-p "helper +ok" (buffer-string))))
+    (should (eq (window-buffer) (get-buffer "*glm-token doctor*")))))
 
 (ert-deftest glm-test-doctor-sees-that-auth-source-lost-glm-token ()
   (glm-test--with-auth-source
