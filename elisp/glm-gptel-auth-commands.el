@@ -299,13 +299,15 @@ calls there."
                    (/ (plist-get status :uptime) 1000))
    (plist-get status :tokens)))
 
-(defun glm-gptel-auth--describe-store (status)
-  "Return a description, a string, of the store in STATUS, the helper's plist."
+(defun glm-gptel-auth--describe-store (status accounts)
+  "Return a description, a string, of the store in STATUS, the helper's plist.
+ACCOUNTS is a plist too, or a string that says why it cannot be listed."
   (let ((store (plist-get status :title))
         (state (pcase (plist-get status :lock)
                  ("locked" 'store-locked)
                  ("unlocked" 'store-unlocked)
-                 ("new" 'store-new))))
+                 ("new" 'store-new)
+                 ((guard (stringp accounts)) 'store-unavailable))))
     (when state (setq store (glm-gptel-auth--text state store)))
     (if (eq t (plist-get status :environment))
         (glm-gptel-auth--text 'environment-first store)
@@ -335,7 +337,7 @@ calls there."
       (helper-row . ,(if (stringp status) status
                        (glm-gptel-auth--describe-helper status)))
       (store-row . ,(if (stringp status) (glm-gptel-auth--text 'unknown)
-                      (glm-gptel-auth--describe-store status)))
+                      (glm-gptel-auth--describe-store status accounts)))
       (latency-row . ,(if glm-gptel-auth--latency
                           (glm-gptel-auth--text 'latency
                                                 (* 1000 glm-gptel-auth--latency))

@@ -236,8 +236,9 @@ FAILURE is what was caught.  What node or glm-token wrote is shown whole."
 (defun glm-gptel-auth--needs-key-p (findings)
   "Return non-nil when the cure for one of FINDINGS is to store a key."
   (cl-some (lambda (finding)
-             (eq 'glm-gptel-auth-store
-                 (glm-gptel-auth--cure (plist-get finding :code))))
+             (memq 'glm-gptel-auth-store
+                   (glm-gptel-auth--cure (plist-get finding :code)
+                                         (plist-get finding :hint))))
            findings))
 
 (defun glm-gptel-auth--remember-failed (accounts answers)

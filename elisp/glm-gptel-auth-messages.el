@@ -41,6 +41,8 @@ language environment or the locale is."
     (glm-code "GLM %s: %s" "GLM %s：%s")
     (with-cure "%s; %s" "%s；%s")
     (run "run M-x %s" "请运行 M-x %s")
+    (run-for-file "run M-x %s, which offers an encrypted file"
+                  "请运行 M-x %s，它会询问是否改用加密文件")
     (sentence "%s. " "%s。")
     (ask "%s: " "%s：")
     (ask-with-default "%s (default %s): " "%s（默认 %s）：")
@@ -181,6 +183,7 @@ lock of its own"
     (store-locked "%s, locked" "%s，已锁定")
     (store-unlocked "%s, unlocked" "%s，已解锁")
     (store-new "%s, not created yet" "%s，尚未创建")
+    (store-unavailable "%s, not available now" "%s，目前不可用")
     (environment-first "%s; GLM_API_KEY is set and takes precedence"
                        "%s；已设置 GLM_API_KEY，将优先使用它")
     (unknown "unknown" "未知")
@@ -326,15 +329,26 @@ DEFAULT, a string or nil, is what an empty answer means."
 The keys are its error codes, and the actions that it suggests for errors
 of the service.  For all others, its own hint says what to do.")
 
-(defun glm-gptel-auth--cure (code)
-  "Return the command that cures CODE, a string or nil; nil when there is none."
-  (cdr (assoc code glm-gptel-auth--cures)))
+(defun glm-gptel-auth--offers-file-p (code hint)
+  "Return non-nil when HINT for CODE, strings or nil, is the encrypted file.
+It names the option of the shell command, which is the same in every
+language; `glm-gptel-auth-store' offers the file by itself."
+  (and (equal code "ERR_STORE_UNAVAILABLE")
+       hint (string-search "--store file" hint)))
+
+(defun glm-gptel-auth--cure (code hint)
+  "Return what to do about CODE, a string or nil, as a text and a command.
+Return nil when HINT, a string or nil, is all that can be said."
+  (let ((command (cdr (assoc code glm-gptel-auth--cures))))
+    (cond (command (list 'run command))
+          ((glm-gptel-auth--offers-file-p code hint)
+           '(run-for-file glm-gptel-auth-store)))))
 
 (defun glm-gptel-auth--with-cure (message code hint)
   "Return MESSAGE with the cure for CODE, or else with HINT.
 All are strings; CODE and HINT may be nil."
-  (let* ((command (glm-gptel-auth--cure code))
-         (cure (if command (glm-gptel-auth--text 'run command) hint)))
+  (let* ((command (glm-gptel-auth--cure code hint))
+         (cure (if command (apply #'glm-gptel-auth--text command) hint)))
     (if cure (glm-gptel-auth--text 'with-cure message cure) message)))
 
 (defun glm-gptel-auth--fail (code message &optional hint)

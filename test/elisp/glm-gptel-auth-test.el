@@ -710,7 +710,8 @@ Each is the number of an argument and the letter of its conversion."
       (ert-info ((symbol-name name))
         (should (or (string-match-p (format "'%s\\_>\\|(%s \\." name name) sources)
                     (string-prefix-p "level-" (symbol-name name))
-                    (memq name '(glm run with-cure sentence ask ask-with-default))))))))
+                    (memq name '(glm run run-for-file with-cure sentence ask
+                                      ask-with-default))))))))
 
 (ert-deftest glm-test-no-name-is-defined-twice ()
   "All files share one name space."
@@ -1447,9 +1448,24 @@ New passphrase for the GLM key file: " . t))))
   (glm-test--without-keychain
     (setq answers (list "id2.secret")
           agreed nil)
-    (should (string-match-p "\\`GLM: there is no keychain: .*; .*encrypted file"
+    (should (string-match-p "\\`GLM: there is no keychain: .*; \
+run M-x glm-gptel-auth-store, which offers an encrypted file\\'"
                             (glm-test--message #'glm-gptel-auth-store)))
     (should-not (directory-files-recursively home "keys"))))
+
+(ert-deftest glm-test-without-a-keychain-the-cure-is-a-command-of-emacs ()
+  "The doctor offers the file too, and the status does not contradict itself."
+  (glm-test--without-keychain
+    (let ((cure "there is no keychain: .*; \
+run M-x glm-gptel-auth-store, which offers an encrypted file$"))
+      (should (string-match-p cure (glm-test--message #'glm-gptel-auth-token)))
+      (should (string-match-p (concat "^store +failure +" cure)
+                              (glm-test--doctor)))
+      (glm-gptel-auth-status)
+      (with-current-buffer "*glm-token status*"
+        (dolist (part (list "^Store +the keychain (.*), not available now$"
+                            (concat "^Accounts +" cure)))
+          (should (string-match-p part (buffer-string))))))))
 
 (ert-deftest glm-test-looking-does-not-ask-for-the-passphrase ()
   (glm-test--with-key-file '("correct horse")
