@@ -116,6 +116,8 @@ again with the ssh -R that forwards it"
                         "GLM 加密文件的新口令：")
     (ask-passphrase-again "Wrong passphrase. Try again: "
                           "口令错误，请重新输入：")
+    (ask-passphrase-repeated "Repeat passphrase: " "再次输入口令：")
+    (passphrases-differ "The passphrases do not match. " "两次输入的口令不一致。")
     (passphrase-needed "the key file needs its passphrase" "需要加密文件的口令")
     (set-passphrase-file "set GLM_TOKEN_PASSPHRASE_FILE"
                          "请设置 GLM_TOKEN_PASSPHRASE_FILE")

@@ -48,17 +48,32 @@ Text that was deleted stays in the gap of a buffer otherwise."
         (insert (make-string (gap-size) ?\s))
         (erase-buffer)))))
 
-(defun glm-gptel-auth--read-secret (prompt confirm)
-  "Read a secret with PROMPT; ask for it twice when CONFIRM is non-nil.
+(defun glm-gptel-auth--read-secret (prompt)
+  "Read a secret with PROMPT.
 Afterwards neither the record of the last keys typed nor the minibuffer
 holds it."
   (let (minibuffer)
     (unwind-protect
         (minibuffer-with-setup-hook
             (lambda () (setq minibuffer (current-buffer)))
-          (read-passwd prompt confirm))
+          (read-passwd prompt))
       (clear-this-command-keys)
       (glm-gptel-auth--wipe minibuffer))))
+
+(defun glm-gptel-auth--read-new-secret (prompt)
+  "Read a passphrase with PROMPT, and again, until both are the same.
+`read-passwd' by itself would ask for the second in English."
+  (let (remark secret)
+    (while (null secret)
+      (setq secret (glm-gptel-auth--with-secret
+                    (concat remark prompt) nil
+                    (lambda (first)
+                      (glm-gptel-auth--with-secret
+                       (glm-gptel-auth--text 'ask-passphrase-repeated) nil
+                       (lambda (second)
+                         (and (equal first second) (copy-sequence first))))))
+            remark (glm-gptel-auth--text 'passphrases-differ)))
+    secret))
 
 (defun glm-gptel-auth--sweep ()
   "Have strings that are no longer used overwritten.
@@ -74,7 +89,8 @@ three, in memory that Lisp does not reach."
   "Read a secret with PROMPT, and return the value of function USE for it.
 CONFIRM non-nil means to ask for it twice.  Afterwards the secret is in
 neither the string nor what it was typed into, nor in copies of them."
-  (let ((secret (glm-gptel-auth--read-secret prompt confirm)))
+  (let ((secret (if confirm (glm-gptel-auth--read-new-secret prompt)
+                  (glm-gptel-auth--read-secret prompt))))
     (unwind-protect (funcall use secret)
       (clear-string secret)
       (glm-gptel-auth--sweep))))

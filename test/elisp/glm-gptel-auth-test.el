@@ -1390,16 +1390,17 @@ type it in the minibuffer, and then try again"))
   "It is asked for when there is none yet, with a confirmation."
   (glm-test--with-key-file nil
     (delete-directory (expand-file-name ".local" home) t)
-    (let (confirmed)
-      (cl-letf (((symbol-function 'read-passwd)
-                 (lambda (prompt &optional confirm _)
-                   (push (cons prompt confirm) confirmed)
-                   (copy-sequence (if confirm "battery staple" "id2.secret")))))
-        (glm-gptel-auth-store "open.bigmodel.cn" "default")
-        (glm-test--should-be-token (glm-gptel-auth-token))
-        (should (equal confirmed
-                       '(("New passphrase for the GLM key file: " . t)
-                         ("API key for open.bigmodel.cn (id.secret): "))))))))
+    (setq answers (list "id2.secret" "battery" "batty"
+                        "battery staple" "battery staple"))
+    (glm-gptel-auth-store "open.bigmodel.cn" "default")
+    (glm-test--should-be-token (glm-gptel-auth-token))
+    (should (equal (nreverse glm-test--asked)
+                   '("API key for open.bigmodel.cn (id.secret): "
+                     "New passphrase for the GLM key file: "
+                     "Repeat passphrase: "
+                     "The passphrases do not match. \
+New passphrase for the GLM key file: "
+                     "Repeat passphrase: ")))))
 
 (defmacro glm-test--without-keychain (&rest body)
   "Evaluate BODY where there is no keychain and no key file yet.
@@ -1416,8 +1417,8 @@ type it in the minibuffer, and then try again"))
      (cl-letf (((symbol-function 'y-or-n-p)
                 (lambda (prompt) (push prompt questions) agreed))
                ((symbol-function 'read-passwd)
-                (lambda (prompt &optional confirm _)
-                  (push (cons prompt confirm) glm-test--asked)
+                (lambda (prompt &rest _)
+                  (push prompt glm-test--asked)
                   (copy-sequence (pop answers)))))
        (unwind-protect (glm-test--with 'helper ,@body)
          (delete-directory home t)))))
@@ -1425,7 +1426,7 @@ type it in the minibuffer, and then try again"))
 (ert-deftest glm-test-store-offers-the-key-file-without-a-keychain ()
   "What was typed before is not asked for again."
   (glm-test--without-keychain
-    (setq answers (list "id2.secret" "" "battery staple"))
+    (setq answers (list "id2.secret" "" "" "battery staple" "battery staple"))
     (glm-gptel-auth-store)
     (should (string-match-p "\\`GLM: stored the key for open.bigmodel.cn in \
 the encrypted file " (glm-test--said)))
@@ -1434,10 +1435,12 @@ the encrypted file " (glm-test--said)))
              "\\`There is no keychain: .*\\. Keep keys in an encrypted file \
 instead\\? \\'" (car questions)))
     (should (equal (nreverse glm-test--asked)
-                   '(("API key for the default host (id.secret): ")
-                     ("New passphrase for the GLM key file: " . t)
-                     ("An empty passphrase protects nothing. \
-New passphrase for the GLM key file: " . t))))
+                   '("API key for the default host (id.secret): "
+                     "New passphrase for the GLM key file: "
+                     "Repeat passphrase: "
+                     "An empty passphrase protects nothing. \
+New passphrase for the GLM key file: "
+                     "Repeat passphrase: ")))
     (should (equal "id2" (glm-test--signer (glm-gptel-auth-token))))
     (glm-gptel-auth-lock)
     (setq answers (list "battery staple"))
