@@ -229,7 +229,7 @@ init.el:"
                "如需在每次启动时生效，请把以下几行写入 init.el：")
     (insert-lines "Insert them" "插入")
     (copy-lines "Copy them" "复制")
-    (ask-buffer "Insert the lines into buffer: " "把配置插入到哪个缓冲区：")
+    (ask-buffer "Insert the lines into buffer" "把配置插入到哪个缓冲区")
     (copied "copied" "已复制")
     (inserted "inserted; save the buffer to keep it" "已插入；请记得保存缓冲区")
 

@@ -221,10 +221,12 @@ the end of a file that was not open.  Nothing is saved."
          (open (and user-init-file (find-buffer-visiting user-init-file)))
          (init (or open (and user-init-file
                              (find-file-noselect user-init-file))))
+         (default (buffer-name (or init (other-buffer))))
+         ;; `read-buffer' would name the default in English.
          (buffer (get-buffer
-                  (read-buffer (glm-gptel-auth--text 'ask-buffer)
-                               (if init (buffer-name init) (other-buffer))
-                               t))))
+                  (completing-read (glm-gptel-auth--prompt 'ask-buffer default)
+                                   #'internal-complete-buffer nil t nil
+                                   'buffer-name-history default))))
     (pop-to-buffer buffer)
     (when (and (eq buffer init) (not open)) (goto-char (point-max)))
     (unless (bolp) (insert "\n"))
