@@ -231,6 +231,9 @@ init.el:"
     (copy-lines "Copy them" "复制")
     (ask-buffer "Insert the lines into buffer" "把配置插入到哪个缓冲区")
     (copied "copied" "已复制")
+    (older-lines "nothing inserted: lines about glm-gptel-auth are here already; \
+replace them with the new ones, which are copied"
+                 "没有插入：这里已有 glm-gptel-auth 的配置；新的配置已复制，请用它替换")
     (inserted "inserted; save the buffer to keep it" "已插入；请记得保存缓冲区")
 
     ;; The doctor

@@ -212,10 +212,23 @@ They come from the program's own setup command."
   (kill-new glm-gptel-auth--lines)
   (glm-gptel-auth--say 'copied))
 
+(defun glm-gptel-auth--goto-older-lines ()
+  "Go to the first line about this package; return nil when there is none."
+  (let ((found (save-excursion
+                 (goto-char (point-min))
+                 (search-forward "glm-gptel-auth" nil t))))
+    (when found
+      (goto-char found)
+      (beginning-of-line)
+      t)))
+
 (defun glm-gptel-auth--insert-lines (&rest _)
   "Insert the lines for init.el in this buffer into another one.
 Ask for it; your init file is the default.  They go to point there, or to
-the end of a file that was not open.  Nothing is saved."
+the end of a file that was not open.  Nothing is saved.
+
+When lines about this package are there, go to them and copy the new ones,
+since of two such blocks the last one would win."
   (interactive nil glm-gptel-auth-setup-mode)
   (let* ((lines glm-gptel-auth--lines)
          (open (and user-init-file (find-buffer-visiting user-init-file)))
@@ -229,9 +242,12 @@ the end of a file that was not open.  Nothing is saved."
                                    'buffer-name-history default))))
     (pop-to-buffer buffer)
     (when (and (eq buffer init) (not open)) (goto-char (point-max)))
-    (unless (bolp) (insert "\n"))
-    (insert lines)
-    (glm-gptel-auth--say 'inserted)))
+    (if (glm-gptel-auth--goto-older-lines)
+        (progn (kill-new lines)
+               (glm-gptel-auth--say 'older-lines))
+      (unless (bolp) (insert "\n"))
+      (insert lines)
+      (glm-gptel-auth--say 'inserted))))
 
 (defvar glm-gptel-auth-setup-mode-map
   (let ((map (make-sparse-keymap)))

@@ -1646,6 +1646,24 @@ gives up.  `agreed' is the answer to questions, and `key' is typed.
                      (with-current-buffer target (buffer-string))))
       (kill-buffer "*GLM setup*"))))
 
+(ert-deftest glm-test-setup-lines-are-not-put-beside-older-ones ()
+  "Of two blocks, the last one would win."
+  (with-temp-buffer
+    (insert "(before)\n  (glm-gptel-auth-make-backend \"GLM\")\n")
+    (goto-char (point-min))
+    (let* ((target (current-buffer)) (user-init-file nil) (kill-ring nil)
+           (text (buffer-string))
+           (completing-read-function (lambda (&rest _) (buffer-name target))))
+      (glm-gptel-auth--show-setup nil "(lines)\n")
+      (with-current-buffer "*GLM setup*" (glm-gptel-auth--insert-lines))
+      (with-current-buffer target
+        (should (equal text (buffer-string)))
+        (should (looking-at-p "  (glm-gptel-auth-make-backend")))
+      (should (equal "(lines)\n" (current-kill 0)))
+      (should (string-prefix-p "GLM: nothing inserted: lines about"
+                               (glm-test--said)))
+      (kill-buffer "*GLM setup*"))))
+
 (ert-deftest glm-test-setup-tells-what-came-of-the-check ()
   (let ((live '(:check "live" :level "ok" :message "accepted"))
         (refused '(:check "live" :level "failure" :message "refused"
