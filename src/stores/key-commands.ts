@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { basename, join } from 'node:path';
 import { type Account, accountName, parseAccountName } from '../core/account.ts';
 import { GlmTokenError, type KeyCommandFault } from '../core/errors.ts';
-import { type ApiKey, formatKey, MAX_KEY_BYTES, parseKey } from '../core/key.ts';
+import { type ApiKey, formatKey, MAX_KEY_BYTES, parseKey, tryParseKey } from '../core/key.ts';
 import { mayBeKey } from '../core/text.ts';
 import { withoutKeys } from './environment.ts';
 import { Held } from './held.ts';
@@ -97,6 +97,7 @@ class KeyCommands implements KeyCommandStore {
   }
 
   async setCommand(account: Account, words: Words): Promise<ApiKey> {
+    if (isKey(programOf(words))) throw new GlmTokenError('keyInCommand');
     const key = await this.#run(account, words);
     const holdsKey = words.some((word) => word.includes(formatKey(key)) || word === key.secret);
     if (holdsKey) throw new GlmTokenError('keyInCommand');
@@ -166,6 +167,12 @@ class KeyCommands implements KeyCommandStore {
       throw new GlmTokenError('keyCommandPrintedNoKey', { account, program, fault }, error);
     }
   }
+}
+
+/** Whether a key was given as the program; of `show.sh`, what would be the secret is too short. */
+function isKey(program: string): boolean {
+  const key = tryParseKey(program);
+  return key !== undefined && mayBeKey(key.secret);
 }
 
 /** The name of a command's program. */

@@ -277,13 +277,26 @@ describe('the command line', () => {
   test('what may be a key is not repeated when there is no such program', async () => {
     for (const [word, named] of [
       ['nosuchprogram', true],
-      [KEY, false],
+      [ID, false],
+      ['show-my-key.sh', false],
     ] as const) {
       const { stderr, status } = await keep([word]);
       assert.equal(stderr.includes(word), named, stderr);
       assert.match(stderr, /^glm-token: there is no program /);
       assert.equal(status, 5);
     }
+  });
+
+  test('a key in place of the command is refused, and nothing is run', async () => {
+    const key = '0123.MadeUpSecret';
+    const program = script(home, key, `echo ran >"${home}/runs"; echo ${KEY}`);
+    for (const word of [key, program]) {
+      const { stderr, status } = await keep([word]);
+      assert.match(stderr, /^glm-token: the command contains the key, so it was not stored\n/);
+      assert.ok(!stderr.includes('MadeUp'), stderr);
+      assert.equal(status, 2);
+    }
+    assert.throws(() => statSync(join(home, 'runs')), { code: 'ENOENT' });
   });
 
   test('a command with the key in its words is refused', async () => {
