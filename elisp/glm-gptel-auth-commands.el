@@ -181,10 +181,17 @@ Return what glm-token answers, a plist, once the command printed a key."
     (glm-gptel-auth--after-change account)))
 
 (defun glm-gptel-auth--read-command ()
-  "With a prefix argument, ask for a command; return a list of its words."
-  (when current-prefix-arg
-    (split-string-shell-command
-     (read-shell-command (glm-gptel-auth--text 'ask-command)))))
+  "With a prefix argument, ask for a command; return a list of its words.
+Return nil when none prints the key.  The history does not keep the answer,
+which may be a key that was pasted by mistake; that is refused."
+  (when (and current-prefix-arg
+             (y-or-n-p (glm-gptel-auth--text 'ask-from-command)))
+    (let ((command (read-shell-command (glm-gptel-auth--text 'ask-command)
+                                       nil t)))
+      (when (string-match-p "\\`[^./ ]+\\.[^./ ]\\{12,\\}\\'" command)
+        (user-error "%s" (glm-gptel-auth--text
+                          'glm (glm-gptel-auth--text 'key-not-command))))
+      (split-string-shell-command command))))
 
 ;;;###autoload
 (defun glm-gptel-auth-store (&optional host profile command)
@@ -196,7 +203,7 @@ COMMAND, a list of strings, is a program with its arguments that prints the
 key, such as that of a password manager.  It is kept in place of the key, and
 run without a shell when the key is needed; it must hold no secret.
 
-With a prefix argument, ask for all of them."
+With a prefix argument, ask for all of them, and whether there is a COMMAND."
   (interactive (append (glm-gptel-auth--read-account)
                        (list (glm-gptel-auth--read-command))))
   (glm-gptel-auth--with-user-errors

@@ -138,8 +138,12 @@ again with the ssh -R that forwards it"
                  "%2$s 已保存了另一个 key（%1$s），是否替换？")
     (not-well-formed "not well-formed" "格式不正确")
     (ask-key "API key for %s (%s): " "%s 的 API key（%s）：")
-    (ask-command "Command that prints the key (empty to type the key): "
-                 "输出 key 的命令（留空则直接输入 key）：")
+    (ask-from-command "Does a command print the key, as of a password manager? "
+                      "key 是否由命令输出（例如密码管理器的命令）？")
+    (ask-command "Command that prints the key: " "输出 key 的命令：")
+    (key-not-command "this is a key, not a command; answer no to be asked for \
+the key itself"
+                     "这是 key，不是命令；请回答 n，然后输入 key")
     (stored "stored the key for %s in %s" "已把 %s 的 key 保存在%s")
     (from-command "the key for %s comes from %s from now on"
                   "%s 的 key 今后由 %s 提供")

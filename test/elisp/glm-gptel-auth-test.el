@@ -869,12 +869,33 @@ No other command is known."
     (let ((current-prefix-arg '(4)))
       (cl-letf (((symbol-function 'glm-gptel-auth--read-account)
                  (lambda () '("api.z.ai" "work")))
+                ((symbol-function 'y-or-n-p) #'always)
                 ((symbol-function 'read-shell-command)
-                 (lambda (_prompt)
+                 (lambda (&rest _)
                    (concat (shell-quote-argument show) " 'a b'"))))
         (call-interactively #'glm-gptel-auth-store)))
     (should (equal "a" (glm-test--signer
                         (glm-gptel-auth-token "api.z.ai" "work"))))))
+
+(ert-deftest glm-test-a-key-is-not-taken-for-a-command ()
+  "Whether there is a command is asked first; nothing is run or remembered."
+  (let ((current-prefix-arg '(4)) (agreed t) (typed "0123.MadeUpSecret")
+        history)
+    (cl-letf (((symbol-function 'y-or-n-p) (lambda (_) agreed))
+              ((symbol-function 'read-shell-command)
+               (lambda (_prompt _initial kept-in)
+                 (setq history kept-in)
+                 typed)))
+      (should (string-prefix-p
+               "GLM: this is a key, not a command; answer no"
+               (glm-test--message #'glm-gptel-auth--read-command)))
+      (should (eq history t))
+      (dolist (command '("show-key.sh" "./0123.MadeUpSecret"
+                         "pass show glm.work.api.z.ai"))
+        (setq typed command)
+        (should (equal (split-string command) (glm-gptel-auth--read-command))))
+      (setq agreed nil)
+      (should-not (glm-gptel-auth--read-command)))))
 
 (ert-deftest glm-test-command-that-fails-says-so ()
   (glm-test--with-command "echo HUSH; echo HUSH >&2; exit 3"
