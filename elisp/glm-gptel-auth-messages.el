@@ -161,6 +161,7 @@ the key itself"
     (not-moved "%s: %s" "%s：%s")
     (none-moved "no key was moved" "没有移动任何 key")
 
+    ;; auth-source
     (source-enabled "auth-source gives out GLM tokens in this session"
                     "本次会话中，auth-source 会提供 GLM 令牌")
     (source-disabled "auth-source no longer gives out GLM tokens"

@@ -89,19 +89,45 @@
 
 ;; A plain `require' from `load-path' has to offer these commands too; a
 ;; package manager has generated their autoloads already.
-(pcase-dolist (`(,file . ,commands)
-               '(("glm-gptel-auth-commands"
-                  glm-gptel-auth-store glm-gptel-auth-delete
-                  glm-gptel-auth-status glm-gptel-auth-import
-                  glm-gptel-auth-restart glm-gptel-auth-lock)
-                 ("glm-gptel-auth-install" glm-gptel-auth-install)
-                 ("glm-gptel-auth-setup" glm-gptel-auth-setup)
-                 ("glm-gptel-auth-doctor" glm-gptel-auth-doctor)
-                 ("glm-gptel-auth-source"
-                  glm-gptel-auth-source-enable glm-gptel-auth-source-disable)))
-  (dolist (command commands)
+(defconst glm-gptel-auth--commands
+  '(("glm-gptel-auth-commands"
+     (glm-gptel-auth-store
+      "Ask for an API key and store it for HOST and PROFILE, strings or nil."
+      &optional host profile command)
+     (glm-gptel-auth-delete
+      "Delete the key stored for HOST and PROFILE, strings or nil, after asking."
+      &optional host profile)
+     (glm-gptel-auth-status
+      "Show a summary of the helper and what it serves; no secret.")
+     (glm-gptel-auth-import
+      "Move GLM keys from your other auth-sources into the store of glm-token.")
+     (glm-gptel-auth-restart
+      "Restart the helper, or connect again to the one on a socket.")
+     (glm-gptel-auth-lock
+      "Have the helper forget the passphrase of the key file, and held keys."))
+    ("glm-gptel-auth-install"
+     (glm-gptel-auth-install
+      "Install glm-token, the program that this package asks, after asking."
+      &optional tarball))
+    ("glm-gptel-auth-setup"
+     (glm-gptel-auth-setup
+      "Set up a GLM key, and have gptel use it: service, plan, key, check."))
+    ("glm-gptel-auth-doctor"
+     (glm-gptel-auth-doctor
+      "Check all that a token depends on, and show what is wrong and its cure."
+      &optional live))
+    ("glm-gptel-auth-source"
+     (glm-gptel-auth-source-enable
+      "Have auth-source hand out fresh GLM tokens to every package that asks it.")
+     (glm-gptel-auth-source-disable
+      "Undo what `glm-gptel-auth-source-enable' did.")))
+  "Commands by their files, with what help shows before these are loaded.
+A test compares it with the files.")
+
+(pcase-dolist (`(,file . ,commands) glm-gptel-auth--commands)
+  (pcase-dolist (`(,command ,summary . ,arguments) commands)
     (unless (fboundp command)
-      (autoload command file nil t))))
+      (autoload command file (help-add-fundoc-usage summary arguments) t))))
 
 (declare-function cl-struct-slot-offset "cl-macs")
 (declare-function gptel-abort "ext:gptel-request")

@@ -29,6 +29,7 @@
 (defvar glm-test--before-load (glm-test--surroundings))
 (require 'glm-gptel-auth)
 (defvar glm-test--after-load (glm-test--surroundings))
+(defvar glm-test--autoloaded (documentation 'glm-gptel-auth-store t))
 (defvar glm-test--loaded
   (cl-remove-if-not #'featurep '(jsonrpc gptel json auth-source
                                  glm-gptel-auth-messages glm-gptel-auth-program
@@ -151,6 +152,16 @@
   (dolist (command '(install setup store delete status doctor import restart lock
                            source-enable source-disable))
     (should (commandp (intern (format "glm-gptel-auth-%s" command))))))
+
+(ert-deftest glm-test-help-knows-commands-before-their-files-are-loaded ()
+  (should (equal glm-test--autoloaded
+                 "Ask for an API key and store it for HOST and PROFILE, \
+strings or nil.\n\n(fn &optional HOST PROFILE COMMAND)"))
+  (pcase-dolist (`(,command ,summary . ,arguments)
+                 (apply #'append (mapcar #'cdr glm-gptel-auth--commands)))
+    (should (commandp command))
+    (should (equal summary (car (split-string (documentation command t) "\n"))))
+    (should (equal arguments (help-function-arglist command t)))))
 
 (ert-deftest glm-test-finds-the-program-beside-this-file ()
   (let ((glm-gptel-auth-command nil))
