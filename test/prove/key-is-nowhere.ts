@@ -166,7 +166,7 @@ async function* typed(emacs: string, version: string): AsyncGenerator<Row> {
     types: [
       ['API key for', `${ID}.${key.text}`],
       ['New passphrase', passphrase.text],
-      ['onfirm', passphrase.text],
+      ['Repeat passphrase', passphrase.text],
     ],
   });
   try {
