@@ -149,7 +149,9 @@ describe('the encrypted file', () => {
     await glm(['store'], KEY);
     const there = await glm(['move', '--to=file']);
     assert.equal(there.status, 0, there.stderr);
-    assert.ok(there.stderr.includes(`keys are read from the encrypted file (${data})`));
+    assert.ok(
+      there.stderr.includes(`keys are read from the encrypted file (${join(data, 'keys.jwe')})`),
+    );
     assert.deepEqual(readdirSync(data), ['keys.jwe']);
     assert.match((await glm(['print'])).stdout, TOKEN);
     assert.equal((await glm(['passphrase'], 'battery staple\r\n')).status, 0);
@@ -240,7 +242,10 @@ describe('exec', () => {
     for (const name of [KEY, 'no-such-command', '.\\missing.cmd']) {
       const { status, stdout, stderr } = await exec(['--', name]);
       assert.deepEqual([status, stdout], [127, '']);
-      assert.equal(stderr, 'glm-token: there is no such command\nhint: check its name and PATH\n');
+      assert.equal(
+        stderr,
+        'glm-token: there is no command of that name\nhint: check its name and PATH\n',
+      );
     }
   });
 
