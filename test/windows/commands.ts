@@ -238,13 +238,18 @@ describe('exec', () => {
     }
   });
 
-  test('a command that is not there exits 127, and its name is not repeated', async () => {
-    for (const name of [KEY, 'no-such-command', '.\\missing.cmd']) {
+  test('a command that is not there exits 127, and what may be a key is not repeated', async () => {
+    const unnamed = 'of that name';
+    for (const [name, shown] of [
+      [KEY, unnamed],
+      ['no-such-command', '"no-such-command"'],
+      ['.\\missing.cmd', unnamed],
+    ] as const) {
       const { status, stdout, stderr } = await exec(['--', name]);
       assert.deepEqual([status, stdout], [127, '']);
       assert.equal(
         stderr,
-        'glm-token: there is no command of that name\nhint: check its name and PATH\n',
+        `glm-token: there is no command ${shown}\nhint: check its name and PATH\n`,
       );
     }
   });
