@@ -284,9 +284,14 @@ describe('a command that prints the key', () => {
   });
 
   test('that is not there is an error, and its name is not repeated', async () => {
-    const { status, stderr } = await glm(['store', '--from-command', '--', KEY]);
-    assert.equal(status, 5, stderr);
-    assert.doesNotMatch(stderr, /TopSecret/);
+    for (const [program, expected] of [
+      [KEY, 2],
+      ['TopSecretSecret1', 5],
+    ] as const) {
+      const { status, stderr } = await glm(['store', '--from-command', '--', program]);
+      assert.equal(status, expected, stderr);
+      assert.doesNotMatch(stderr, /TopSecret/);
+    }
   });
 });
 
