@@ -94,7 +94,14 @@ class KeychainStore implements Store {
       await this.#call((keytar) => keytar.setPassword(this.#service, name, text), attributes);
     } catch (error) {
       // keytar's session may be broken although it answered before: "no such item" needs no session.
-      if (!hasReason(error, 'keychainFailed', 'keychainRestarted')) throw error;
+      // A KWallet that had just been opened was seen to call itself locked then, once in some hundred runs.
+      const mayBeWritten = hasReason(
+        error,
+        'keychainFailed',
+        'keychainRestarted',
+        'keychainLocked',
+      );
+      if (!this.#usesSecretService || !mayBeWritten) throw error;
       const { writeItem } = await import('./secret-service.ts');
       const isWritten = await writeItem(
         this.#options.env,
