@@ -132,13 +132,13 @@ export async function readFully(
       near: Object.hasOwn(SYNONYMS, word)
         ? SYNONYMS[word]
         : await near(word, [...commands.map(({ name }) => name), 'help']),
-      maybeKey: line.some(maybeKey),
+      maybeKey: line.some(holdsKey),
     });
   }
   const { options, operands } = command
     ? splitOperands(command, rest)
     : { options: line, operands: [] };
-  if (command) await checkOptionNames(command, options, line.some(maybeKey));
+  if (command) await checkOptionNames(command, options, line);
   const asked = builtInOf(options);
   if (asked === 'help') {
     const { helpOf, overview } = await import('./help.ts');
@@ -180,13 +180,18 @@ async function nearOption(given: string, names: readonly string[]): Promise<stri
 }
 
 /** Whether a word is a key, or an option with one. */
-const maybeKey = (word: string): boolean => tryParseKey(word.replace(/^-.*?=/s, '')) !== undefined;
+const holdsKey = (word: string): boolean => tryParseKey(word.replace(/^-.*?=/s, '')) !== undefined;
 
-/** Looked at before yargs, which trips over names such as `--toString` and `--_`. */
+/**
+ * Looked at before yargs, which trips over names such as `--toString` and `--_`.
+ *
+ * @param words those that may be options
+ * @param line all words, one of which may be a key
+ */
 async function checkOptionNames(
   command: AnyCommand,
   words: readonly string[],
-  hasKey: boolean,
+  line: readonly string[],
 ): Promise<void> {
   const known = optionsOf(command);
   const names = Object.keys(known);
@@ -194,7 +199,7 @@ async function checkOptionNames(
     const [, option, name, value] = /^(--?([^=]*))(=.*)?$/s.exec(word) ?? [];
     if (word === '--') return;
     if (!option || !name) continue;
-    // One dash is not enough: yargs would take `-host` for five flags, and the default host be meant.
+    // With one dash, yargs takes `-host` for four flags, and the default host would be used.
     const isKnown = option === `--${name}` && names.includes(name);
     const isFlag = BUILT_IN.includes(option) || (isKnown && known[name]?.type === 'boolean');
     if (isFlag && value !== undefined) {
@@ -209,7 +214,7 @@ async function checkOptionNames(
       command: command.name,
       given: shown(word.replace(/=.*/s, '')),
       near: await nearOption(name, names),
-      maybeKey: hasKey,
+      maybeKey: line.some(holdsKey),
     });
   }
 }
@@ -269,13 +274,11 @@ function checkStrays({ name, operands }: AnyCommand, strays: readonly string[]):
   if (operands && !choices) return;
   const stray = strays.find((word, at) => at > 0 || !choices?.includes(word));
   if (stray === undefined) return;
-  if (choices && !stray.includes('.')) {
+  const maybeKey = stray.includes('.');
+  if (choices && !maybeKey) {
     throw new GlmTokenError('argumentNotAChoice', { command: name, given: shown(stray), choices });
   }
-  throw new GlmTokenError('argumentUnexpected', {
-    command: name,
-    maybeKey: stray.includes('.'),
-  });
+  throw new GlmTokenError('argumentUnexpected', { command: name, maybeKey });
 }
 
 interface Split {
