@@ -200,7 +200,6 @@ export function serveClients(
     timer = setTimeout(() => (isBusy() ? timer?.refresh() : resolve()), exitAfterMs);
   });
   server.on('connection', welcome);
-  server.on('error', () => {}); // A client that could not be accepted (EMFILE); it tries again.
   return {
     idle,
     noteWaiting(program) {
