@@ -260,7 +260,7 @@ ERR is the error that it answered, a plist, or nil."
 
 (defconst glm-gptel-auth--repeatable
   '(token status accounts services explain unlock lock)
-  "Methods that do no more when they are done twice than when done once.")
+  "Methods that can safely be repeated.")
 
 (defun glm-gptel-auth--ask-with-restart (method params)
   "Ask the helper to do METHOD with PARAMS, and return its result, a plist.

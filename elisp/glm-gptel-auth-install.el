@@ -97,7 +97,7 @@ Return a list of its name, or of nil."
 
 ;;;###autoload
 (defun glm-gptel-auth-install (&optional tarball)
-  "Install glm-token, the program that this package asks, after asking.
+  "Install glm-token, the program behind this package, after asking.
 It is the version of this package, or what the file TARBALL holds, as
 `npm pack' makes it; with a prefix argument, ask for that file.  npm puts it
 into the directory glm-token in `user-emacs-directory', in place of the

@@ -340,9 +340,10 @@ The keys are its error codes, and the actions that it suggests for errors
 of the service.  For all others, its own hint says what to do.")
 
 (defun glm-gptel-auth--offers-file-p (code hint)
-  "Return non-nil when HINT for CODE, strings or nil, is the encrypted file.
-It names the option of the shell command, which is the same in every
-language; `glm-gptel-auth-store' offers the file by itself."
+  "Return non-nil when the cure in HINT for CODE is an encrypted file.
+Both are strings or nil.  The option of the shell command is looked for,
+since it is the same in every language; `glm-gptel-auth-store' offers the
+file by itself."
   (and (equal code "ERR_STORE_UNAVAILABLE")
        hint (string-search "--store file" hint)))
 

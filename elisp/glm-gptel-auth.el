@@ -107,7 +107,7 @@
       "Have the helper forget the passphrase of the key file, and held keys."))
     ("glm-gptel-auth-install"
      (glm-gptel-auth-install
-      "Install glm-token, the program that this package asks, after asking."
+      "Install glm-token, the program behind this package, after asking."
       &optional tarball))
     ("glm-gptel-auth-setup"
      (glm-gptel-auth-setup

@@ -20,8 +20,8 @@ export function parseDuration(text: string): number {
 }
 
 /**
- * Longest time that a timer is set to, in milliseconds: Node's end at once when they are set to more
- * than 2^31 - 1, which is almost 25 days; the rest is room for what is added to it.
+ * Longest time that a timer is set to, in milliseconds. Node fires a timer of more than 2^31 - 1 ms
+ * (24.8 days) at once; the difference is room for what callers add.
  */
 const MAX_TIMER_MS = 24 * UNIT_MS.d;
 

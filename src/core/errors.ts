@@ -49,7 +49,7 @@ export type KeyFault =
   | 'more-than-id'
   | 'id-not-ascii';
 
-/** A word that means nothing, what may have been meant, and whether a key is on that line. */
+/** A word that is no command or option, the nearest that is one, and whether the line has a key. */
 export interface Unknown {
   readonly given: Given;
   readonly near: string | undefined;

@@ -26,8 +26,8 @@ const isAround = (character: string | undefined): boolean =>
 /**
  * The key in `text`, without what a paste brings along at its ends.
  *
- * The id is printable ASCII, since it goes into the token's claims as it is, without the signs of
- * code around it; the secret is any text without white space, invisible characters and dots.
+ * The id is printable ASCII, since it goes into the token's claims as it is, and has none of the
+ * punctuation of code; the secret is any text without white space, invisible characters and dots.
  *
  * @throws GlmTokenError `ERR_KEY_MALFORMED`; the message says what is wrong and repeats none of it
  */

@@ -94,7 +94,7 @@ class KeychainStore implements Store {
       await this.#call((keytar) => keytar.setPassword(this.#service, name, text), attributes);
     } catch (error) {
       // keytar's session may be broken although it answered before: "no such item" needs no session.
-      // A KWallet that had just been opened was seen to call itself locked then, once in some hundred runs.
+      // A KWallet that was just opened may call itself locked then: `store` exited with 6, once in hundreds.
       const mayBeWritten = hasReason(
         error,
         'keychainFailed',
