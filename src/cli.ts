@@ -3,15 +3,15 @@
 import { realpathSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename, sep } from 'node:path';
-import type { AnyCommand, Args, Context, ExitStatus } from './command.ts';
-import { readFully, readQuickly, wantsJson } from './command-line.ts';
+import { readFully, readQuickly, wantsJson } from './cli/command-line.ts';
+import { isPipeClosed, Refused, Terminal, writeAll } from './cli/terminal.ts';
+import type { AnyCommand, Args, Context, ExitStatus } from './commands/command.ts';
 import { print } from './commands/print.ts';
 import { type Account, parseHost, parseProfile } from './core/account.ts';
 import { asGlmTokenError, EXIT_STATUS } from './core/errors.ts';
 import { type System, shellQuote } from './core/text.ts';
 import type { AskHelper } from './daemon/client.ts';
 import { english as englishFor, type Messages } from './messages/en.ts';
-import { findPaths } from './paths.ts';
 import {
   chooseLanguage,
   type DirectoryKind,
@@ -21,9 +21,9 @@ import {
   readSettings,
   type Settings,
 } from './settings.ts';
+import { findPaths } from './setup/paths.ts';
 import { privateDirectory } from './stores/private-directory.ts';
 import { openStores, type Stores, type StoresOptions } from './stores/registry.ts';
-import { isPipeClosed, Refused, Terminal, writeAll } from './terminal.ts';
 
 /** Set by the build from package.json. */
 declare const GLM_TOKEN_VERSION: string;
@@ -179,9 +179,9 @@ async function run(): Promise<ExitStatus | undefined> {
   const line = command && readQuickly(command, rest);
   if (command && line) return command.run(makeContext(), line.args, line.operands);
 
-  const { COMMANDS } = await import('./commands.ts');
+  const { COMMANDS } = await import('./commands/all.ts');
   if (word === 'completion' && rest[0] === '--offer') {
-    const { answerScript } = await import('./completion/offer.ts');
+    const { answerScript } = await import('./cli/completion/offer.ts');
     writeAll(1, await answerScript(rest.slice(1), COMMANDS, messages, makeContext));
     return undefined;
   }

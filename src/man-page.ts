@@ -3,10 +3,10 @@
  * there is to say of them, exit statuses, variables and files from docs/reference.md.
  */
 
-import { wrap } from './columns.ts';
-import type { AnyCommand } from './command.ts';
-import { COMMANDS } from './commands.ts';
-import { optionRows } from './help.ts';
+import { wrap } from './cli/columns.ts';
+import { optionRows } from './cli/help.ts';
+import { COMMANDS } from './commands/all.ts';
+import type { AnyCommand } from './commands/command.ts';
 import { english } from './messages/en.ts';
 
 /** Longest line of text in the source, in columns; `mandoc -T lint` wants it. */

@@ -5,8 +5,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { type Option, optionsOf } from '../src/command.ts';
-import { COMMANDS } from '../src/commands.ts';
+import { COMMANDS } from '../src/commands/all.ts';
+import { type Option, optionsOf } from '../src/commands/command.ts';
 import { EXIT_STATUS } from '../src/core/errors.ts';
 import { english, type Messages } from '../src/messages/en.ts';
 import { chinese } from '../src/messages/zh.ts';

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import stringWidth from 'string-width';
-import { COMMANDS } from '../src/commands.ts';
+import { COMMANDS } from '../src/commands/all.ts';
 import { english } from '../src/messages/en.ts';
 import { chinese } from '../src/messages/zh.ts';
 import { chooseLanguage } from '../src/settings.ts';

@@ -1,10 +1,10 @@
 /** `glm-token completion`: the script by which a shell completes our words at TAB. */
 
 import { basename } from 'node:path';
-import type { Command } from '../command.ts';
-import { SCRIPTS, SHELLS } from '../completion/scripts.ts';
+import { SCRIPTS, SHELLS } from '../cli/completion/scripts.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { shown } from '../core/text.ts';
+import type { Command } from './command.ts';
 
 export const completion: Command<'completion'> = {
   name: 'completion',

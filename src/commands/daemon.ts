@@ -1,12 +1,12 @@
 /** `glm-token daemon`: the helper that gives tokens to Emacs, or to whoever connects to its socket. */
 
-import type { Args, Command, Context } from '../command.ts';
 import { parseTimeLimit } from '../core/duration.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { helperMethods } from '../daemon/methods.ts';
 import { type Policy, parseAccounts, SHARED_MAX_TTL_MS } from '../daemon/policy.ts';
 import { serve } from '../daemon/stdio.ts';
 import { defaultSocketPath, parseSocketPath } from '../settings.ts';
+import type { Args, Command, Context } from './command.ts';
 
 /** Idle time after which the key file is locked. */
 const LOCK_AFTER = '15m';

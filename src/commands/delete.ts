@@ -1,8 +1,8 @@
 /** `glm-token delete`: removes a key. */
 
-import { ACCOUNT_OPTIONS, type Command, STORE_OPTION, storeChoice } from '../command.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { keeperOf } from '../stores/registry.ts';
+import { ACCOUNT_OPTIONS, type Command, STORE_OPTION, storeChoice } from './command.ts';
 
 export const deleteCommand: Command<'delete'> = {
   name: 'delete',

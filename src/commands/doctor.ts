@@ -1,11 +1,11 @@
 /** `glm-token doctor`: checks all that a token depends on. */
 
-import { pad } from '../columns.ts';
-import { ACCOUNT_OPTIONS, type Command, type Context } from '../command.ts';
+import { pad } from '../cli/columns.ts';
 import { EXIT_STATUS } from '../core/errors.ts';
 import { DEFAULT_TTL } from '../core/token.ts';
-import { type AskedHelper, examine, type Finding } from '../doctor.ts';
-import { freshToken } from '../fresh-token.ts';
+import { type AskedHelper, examine, type Finding } from '../doctor/examine.ts';
+import { ACCOUNT_OPTIONS, type Command, type Context } from './command.ts';
+import { freshToken } from './fresh-token.ts';
 
 /** Width of the columns for level and check: the longest of each. */
 const LEVEL_WIDTH = 'failure'.length;

@@ -2,14 +2,14 @@
 
 import { spawn } from 'node:child_process';
 import { isatty } from 'node:tty';
-import { ACCOUNT_OPTIONS, type Command, type Context, type ExitStatus } from '../command.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey } from '../core/key.ts';
 import { shown } from '../core/text.ts';
 import { LONG_TTL } from '../core/token.ts';
-import { freshToken } from '../fresh-token.ts';
 import { withoutKeys } from '../stores/environment.ts';
 import { findProgram } from '../stores/program.ts';
+import { ACCOUNT_OPTIONS, type Command, type Context, type ExitStatus } from './command.ts';
+import { freshToken } from './fresh-token.ts';
 
 /** Where OpenAI's and Z.ai's own programs and libraries look for a key. */
 const VARIABLES = ['OPENAI_API_KEY', 'ZAI_API_KEY'];

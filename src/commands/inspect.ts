@@ -1,7 +1,6 @@
 /** `glm-token inspect`: what a token says, and what is wrong with it. */
 
-import { pad, widthOf } from '../columns.ts';
-import type { Command, Context } from '../command.ts';
+import { pad, widthOf } from '../cli/columns.ts';
 import { asGlmTokenError } from '../core/errors.ts';
 import { shortenId, tryParseKey } from '../core/key.ts';
 import {
@@ -15,6 +14,7 @@ import {
   withoutSecrets,
 } from '../core/parsed-token.ts';
 import { type ListedAccount, surveyAccounts } from '../stores/registry.ts';
+import type { Command, Context } from './command.ts';
 
 /** How much of the signature is shown, in characters: with the rest, the token could be used. */
 const SHOWN_SIGNATURE = 4;

@@ -1,11 +1,11 @@
 /** `glm-token list`: the accounts that have a key, and never a secret. */
 
-import { pad, widthOf } from '../columns.ts';
-import { type Command, type Context, STORE_OPTION, storeChoice } from '../command.ts';
+import { pad, widthOf } from '../cli/columns.ts';
 import { asGlmTokenError, GlmTokenError } from '../core/errors.ts';
 import type { AccountsResult } from '../daemon/protocol.ts';
 import type { KeptStoreName, StoreName } from '../stores/port.ts';
 import { listAccounts, lookIntoOther } from '../stores/registry.ts';
+import { type Command, type Context, STORE_OPTION, storeChoice } from './command.ts';
 
 const COLUMNS = ['host', 'profile', 'id', 'store'] as const;
 

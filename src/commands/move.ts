@@ -1,10 +1,10 @@
 /** `glm-token move`: moves all keys from one store to the other. */
 
-import type { Command } from '../command.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { parseKey } from '../core/key.ts';
 import { WRITABLE_STORES, type WritableStoreName } from '../stores/port.ts';
 import { storeKey } from '../stores/registry.ts';
+import type { Command } from './command.ts';
 
 export const move: Command<'move'> = {
   name: 'move',

@@ -1,8 +1,8 @@
 /** `glm-token passphrase`: changes the passphrase of the key file. */
 
-import type { Command } from '../command.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { MAX_PASSPHRASE_BYTES, passphraseIn } from '../stores/passphrase.ts';
+import type { Command } from './command.ts';
 
 export const passphrase: Command<'passphrase'> = {
   name: 'passphrase',

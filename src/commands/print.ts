@@ -1,9 +1,9 @@
 /** `glm-token print`: a fresh token on standard output. The hot path; keep it light. */
 
-import { ACCOUNT_OPTIONS, type Command, STORE_OPTION, storeChoice } from '../command.ts';
 import type { Account } from '../core/account.ts';
 import { DEFAULT_TTL, type Token } from '../core/token.ts';
-import { freshToken } from '../fresh-token.ts';
+import { ACCOUNT_OPTIONS, type Command, STORE_OPTION, storeChoice } from './command.ts';
+import { freshToken } from './fresh-token.ts';
 
 const FORMATS = {
   token: ({ token }: Token) => token,

@@ -1,6 +1,17 @@
 /** `glm-token setup`: the guided first run. */
 
 import { randomBytes } from 'node:crypto';
+import { type Account, DEFAULT_HOST } from '../core/account.ts';
+import { GlmTokenError, hasCode, hasReason } from '../core/errors.ts';
+import { type ApiKey, MAX_KEY_BYTES, parseKey } from '../core/key.ts';
+import { isSignedBy, parseToken } from '../core/parsed-token.ts';
+import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
+import type { PlanName } from '../messages/common.ts';
+import { PLANS, planToTry, SERVICES } from '../service/services.ts';
+import { localeOf } from '../settings.ts';
+import { initBlock } from '../setup/init-block.ts';
+import type { Store } from '../stores/port.ts';
+import { findKey, storeFor } from '../stores/registry.ts';
 import {
   ACCOUNT_OPTIONS,
   type Args,
@@ -8,19 +19,8 @@ import {
   type Context,
   WRITABLE_STORE_OPTION,
   writableStoreChoice,
-} from '../command.ts';
-import { type Account, DEFAULT_HOST } from '../core/account.ts';
-import { GlmTokenError, hasCode, hasReason } from '../core/errors.ts';
-import { type ApiKey, MAX_KEY_BYTES, parseKey } from '../core/key.ts';
-import { isSignedBy, parseToken } from '../core/parsed-token.ts';
-import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
-import { initBlock } from '../init-block.ts';
-import { readKey, saveKey } from '../keep-key.ts';
-import type { PlanName } from '../messages/common.ts';
-import { PLANS, planToTry, SERVICES } from '../service/services.ts';
-import { localeOf } from '../settings.ts';
-import type { Store } from '../stores/port.ts';
-import { findKey, storeFor } from '../stores/registry.ts';
+} from './command.ts';
+import { readKey, saveKey } from './keep-key.ts';
 
 export const setup: Command<'setup'> = {
   name: 'setup',

@@ -1,5 +1,10 @@
 /** `glm-token store`: saves a key, or the command that prints it. */
 
+import type { Account } from '../core/account.ts';
+import { GlmTokenError } from '../core/errors.ts';
+import { shortenId } from '../core/key.ts';
+import { isWords, programOf } from '../stores/key-commands.ts';
+import { storeCommand } from '../stores/registry.ts';
 import {
   ACCOUNT_OPTIONS,
   type Args,
@@ -7,13 +12,8 @@ import {
   type Context,
   WRITABLE_STORE_OPTION,
   writableStoreChoice,
-} from '../command.ts';
-import type { Account } from '../core/account.ts';
-import { GlmTokenError } from '../core/errors.ts';
-import { shortenId } from '../core/key.ts';
-import { mayReplace, readKey, saveKey } from '../keep-key.ts';
-import { isWords, programOf } from '../stores/key-commands.ts';
-import { storeCommand } from '../stores/registry.ts';
+} from './command.ts';
+import { mayReplace, readKey, saveKey } from './keep-key.ts';
 
 export const store: Command<'store'> = {
   name: 'store',

@@ -5,7 +5,7 @@ import { parseDuration } from '../core/duration.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, parseKey } from '../core/key.ts';
 import { DEFAULT_TTL, signToken } from '../core/token.ts';
-import { type Examined, examine, type Finding } from '../doctor.ts';
+import { type Examined, examine, type Finding } from '../doctor/examine.ts';
 import type { Messages } from '../messages/en.ts';
 import { actionFor, faultOf } from '../service/error-codes.ts';
 import { PLANS, SERVICES } from '../service/services.ts';

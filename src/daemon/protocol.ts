@@ -4,7 +4,7 @@ import { ErrorCodes, ResponseError } from 'vscode-jsonrpc/node';
 import type { Account } from '../core/account.ts';
 import { asGlmTokenError, EXIT_STATUS, GlmTokenError } from '../core/errors.ts';
 import { printable } from '../core/text.ts';
-import type { Finding } from '../doctor.ts';
+import type { Finding } from '../doctor/examine.ts';
 import { oneHint } from '../messages/common.ts';
 import type { Messages } from '../messages/en.ts';
 import type { Action } from '../service/error-codes.ts';

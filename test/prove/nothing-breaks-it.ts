@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import fc from 'fast-check';
 import { FlattenedEncrypt } from 'jose/jwe/flattened/encrypt';
-import { readFully, readQuickly } from '../../src/command-line.ts';
-import { COMMANDS } from '../../src/commands.ts';
+import { readFully, readQuickly } from '../../src/cli/command-line.ts';
+import { COMMANDS } from '../../src/commands/all.ts';
 import {
   accountName,
   parseAccountName,

@@ -1,11 +1,11 @@
 /** How a key that a person gives gets into a store. */
 
+import type { Account } from '../core/account.ts';
+import { GlmTokenError } from '../core/errors.ts';
+import { type ApiKey, MAX_KEY_BYTES, parseKey, shortenId } from '../core/key.ts';
+import type { Store } from '../stores/port.ts';
+import { lookIntoOther, storeKey } from '../stores/registry.ts';
 import type { Context } from './command.ts';
-import type { Account } from './core/account.ts';
-import { GlmTokenError } from './core/errors.ts';
-import { type ApiKey, MAX_KEY_BYTES, parseKey, shortenId } from './core/key.ts';
-import type { Store } from './stores/port.ts';
-import { lookIntoOther, storeKey } from './stores/registry.ts';
 
 /**
  * Reads a key: at the prompt, where a person may try again, else from standard input.

@@ -1,13 +1,13 @@
 /** Where a command gets a token: from a key in the stores, or from the helper at `GLM_TOKEN_SOCKET`. */
 
+import type { Account } from '../core/account.ts';
+import { parseDuration } from '../core/duration.ts';
+import { GlmTokenError } from '../core/errors.ts';
+import type { ApiKey } from '../core/key.ts';
+import { signToken, type Token } from '../core/token.ts';
+import type { KeptStoreName } from '../stores/port.ts';
+import { findKey } from '../stores/registry.ts';
 import type { Context } from './command.ts';
-import type { Account } from './core/account.ts';
-import { parseDuration } from './core/duration.ts';
-import { GlmTokenError } from './core/errors.ts';
-import type { ApiKey } from './core/key.ts';
-import { signToken, type Token } from './core/token.ts';
-import type { KeptStoreName } from './stores/port.ts';
-import { findKey } from './stores/registry.ts';
 
 export interface FreshToken extends Token {
   /** The key that signed it; `undefined` when a helper did, which keeps the key to itself. */

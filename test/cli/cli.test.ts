@@ -5,10 +5,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { COMMANDS } from '../src/commands.ts';
-import { EXIT_STATUS } from '../src/core/errors.ts';
-import { BARE_ENV, type Env, PROGRAM } from './support/environment.ts';
-import { glmToken, run, SIDE_BY_SIDE } from './support/program.ts';
+import { COMMANDS } from '../../src/commands/all.ts';
+import { EXIT_STATUS } from '../../src/core/errors.ts';
+import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
+import { glmToken, run, SIDE_BY_SIDE } from '../support/program.ts';
 
 const ID = '0123456789abcdef0123456789abcdef';
 const SECRET = 'AbCdEfGhIjKlMnOp';

@@ -1,9 +1,9 @@
 /** What `--help` prints: the overview, and the help of each command, at a width. */
 
+import { GROUPS } from '../commands/all.ts';
+import { type AnyCommand, optionsOf } from '../commands/command.ts';
+import type { Messages } from '../messages/en.ts';
 import { pad, wrap } from './columns.ts';
-import { type AnyCommand, optionsOf } from './command.ts';
-import { GROUPS } from './commands.ts';
-import type { Messages } from './messages/en.ts';
 
 /** A term, and what it means. */
 export type Row = readonly [term: string, meaning: string];

@@ -1,6 +1,6 @@
 /** The checks of all that a token depends on: what is wrong, and its cure. */
 
-import { type Account, sameAccount } from './core/account.ts';
+import { type Account, sameAccount } from '../core/account.ts';
 import {
   asGlmTokenError,
   type ErrorCode,
@@ -8,17 +8,17 @@ import {
   hasCode,
   hasReason,
   type StoreLabel,
-} from './core/errors.ts';
-import { type ApiKey, shortenId } from './core/key.ts';
-import { CLOCK_TOLERANCE_MS, findProblems, isSignedBy, parseToken } from './core/parsed-token.ts';
-import { DEFAULT_TTL_MS, signToken } from './core/token.ts';
-import { oneHint, type PlanName, type Text } from './messages/common.ts';
-import type { Messages } from './messages/en.ts';
-import type { Answer } from './service/probe.ts';
-import { planToTry } from './service/services.ts';
-import type { Settings } from './settings.ts';
-import { othersCanRead } from './stores/passphrase.ts';
-import type { StoreName } from './stores/port.ts';
+} from '../core/errors.ts';
+import { type ApiKey, shortenId } from '../core/key.ts';
+import { CLOCK_TOLERANCE_MS, findProblems, isSignedBy, parseToken } from '../core/parsed-token.ts';
+import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
+import { oneHint, type PlanName, type Text } from '../messages/common.ts';
+import type { Messages } from '../messages/en.ts';
+import type { Answer } from '../service/probe.ts';
+import { planToTry } from '../service/services.ts';
+import type { Settings } from '../settings.ts';
+import { othersCanRead } from '../stores/passphrase.ts';
+import type { StoreName } from '../stores/port.ts';
 import {
   findKey,
   type ListedAccount,
@@ -26,7 +26,7 @@ import {
   type Stores,
   storeFor,
   surveyAccounts,
-} from './stores/registry.ts';
+} from '../stores/registry.ts';
 
 export type Check =
   | 'version'
@@ -272,7 +272,7 @@ async function* checkHost(
 ): AsyncGenerator<Finding, Finding | undefined> {
   let answer: Answer;
   try {
-    const { askHost } = await import('./service/probe.ts');
+    const { askHost } = await import('../service/probe.ts');
     answer = await askHost(host, examined);
   } catch (error) {
     yield failure(examined, 'host', error);
@@ -323,7 +323,7 @@ async function checkLive(
   { account, token, store, plan, clock }: LiveCheck,
 ): Promise<Finding> {
   try {
-    const { chat, listModels, refusalIn } = await import('./service/probe.ts');
+    const { chat, listModels, refusalIn } = await import('../service/probe.ts');
     const { host } = account;
     const answer = plan
       ? await chat(host, plan, token, examined)

@@ -5,10 +5,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { idOf } from './support/claims.ts';
-import { BARE_ENV, type Env, PROGRAM } from './support/environment.ts';
-import { KeychainSession } from './support/keychain.ts';
-import { type Answers, glmToken, run, runOnTerminal, SIDE_BY_SIDE } from './support/program.ts';
+import { idOf } from '../support/claims.ts';
+import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
+import { KeychainSession } from '../support/keychain.ts';
+import { type Answers, glmToken, run, runOnTerminal, SIDE_BY_SIDE } from '../support/program.ts';
 
 const ID = '0123456789abcdef0123456789abcdef';
 const KEY = `${ID}.TopSecretSecret1`;

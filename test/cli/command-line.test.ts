@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { readFully, readQuickly, wantsJson } from '../src/command-line.ts';
-import { COMMANDS } from '../src/commands.ts';
-import { english } from '../src/messages/en.ts';
-import { ROOT } from './support/environment.ts';
-import { CALL, glmToken, SIDE_BY_SIDE } from './support/program.ts';
+import { readFully, readQuickly, wantsJson } from '../../src/cli/command-line.ts';
+import { COMMANDS } from '../../src/commands/all.ts';
+import { english } from '../../src/messages/en.ts';
+import { ROOT } from '../support/environment.ts';
+import { CALL, glmToken, SIDE_BY_SIDE } from '../support/program.ts';
 
 const { version } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'));
 const messages = english('glm-token');

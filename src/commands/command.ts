@@ -1,20 +1,20 @@
 /** What a subcommand is, and the world that it works with. */
 
 import type { Readable, Writable } from 'node:stream';
-import type { Account } from './core/account.ts';
-import type { AskHelper } from './daemon/client.ts';
-import type { Messages } from './messages/en.ts';
-import type { Paths } from './paths.ts';
-import type { Settings } from './settings.ts';
+import type { Terminal } from '../cli/terminal.ts';
+import type { Account } from '../core/account.ts';
+import type { AskHelper } from '../daemon/client.ts';
+import type { Messages } from '../messages/en.ts';
+import type { Settings } from '../settings.ts';
+import type { Paths } from '../setup/paths.ts';
 import {
   KEPT_STORES,
   type KeptStoreName,
   type OnWaiting,
   WRITABLE_STORES,
   type WritableStoreName,
-} from './stores/port.ts';
-import type { Stores } from './stores/registry.ts';
-import type { Terminal } from './terminal.ts';
+} from '../stores/port.ts';
+import type { Stores } from '../stores/registry.ts';
 
 /** An option; what is said of it stands in src/messages, under the names of command and option. */
 export interface Option {

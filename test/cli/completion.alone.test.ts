@@ -11,14 +11,14 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { COMMANDS } from '../src/commands.ts';
-import { makeOffer } from '../src/completion/offer.ts';
-import { SCRIPTS, SHELLS, type Shell } from '../src/completion/scripts.ts';
-import { formatOffer } from '../src/completion/shells.ts';
-import { english } from '../src/messages/en.ts';
-import { BARE_ENV, type Env, found, PROGRAM, ROOT } from './support/environment.ts';
-import { KeychainSession } from './support/keychain.ts';
-import { CALL, glmToken, run } from './support/program.ts';
+import { makeOffer } from '../../src/cli/completion/offer.ts';
+import { SCRIPTS, SHELLS, type Shell } from '../../src/cli/completion/scripts.ts';
+import { formatOffer } from '../../src/cli/completion/shells.ts';
+import { COMMANDS } from '../../src/commands/all.ts';
+import { english } from '../../src/messages/en.ts';
+import { BARE_ENV, type Env, found, PROGRAM, ROOT } from '../support/environment.ts';
+import { KeychainSession } from '../support/keychain.ts';
+import { CALL, glmToken, run } from '../support/program.ts';
 
 const messages = english('glm-token');
 

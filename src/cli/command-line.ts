@@ -1,11 +1,11 @@
 /** The command line's grammar: one strict, quick reading of it, and yargs for everything else. */
 
 import { parseArgs } from 'node:util';
-import { type AnyCommand, type Args, type CommandName, optionsOf } from './command.ts';
-import { GlmTokenError } from './core/errors.ts';
-import { tryParseKey } from './core/key.ts';
-import { shown } from './core/text.ts';
-import type { Messages } from './messages/en.ts';
+import { type AnyCommand, type Args, type CommandName, optionsOf } from '../commands/command.ts';
+import { GlmTokenError } from '../core/errors.ts';
+import { tryParseKey } from '../core/key.ts';
+import { shown } from '../core/text.ts';
+import type { Messages } from '../messages/en.ts';
 
 /** The arguments of a subcommand, understood. */
 export interface Line {

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { readFully } from '../src/command-line.ts';
-import { COMMANDS, GROUPS } from '../src/commands.ts';
-import { english } from '../src/messages/en.ts';
-import { BARE_ENV, found, only, PROGRAM, ROOT } from './support/environment.ts';
-import { glmToken, run } from './support/program.ts';
+import { readFully } from '../../src/cli/command-line.ts';
+import { COMMANDS, GROUPS } from '../../src/commands/all.ts';
+import { english } from '../../src/messages/en.ts';
+import { BARE_ENV, found, only, PROGRAM, ROOT } from '../support/environment.ts';
+import { glmToken, run } from '../support/program.ts';
 
 const messages = english('glm-token');
 

@@ -4,12 +4,12 @@ import { openSync, writeSync } from 'node:fs';
 import type { Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { styleText } from 'node:util';
-import type { Account } from './core/account.ts';
-import { asGlmTokenError, GlmTokenError } from './core/errors.ts';
-import { printable, shown } from './core/text.ts';
-import { oneHint, type Text } from './messages/common.ts';
-import type { Messages } from './messages/en.ts';
-import type { PassphraseQuestion } from './stores/passphrase.ts';
+import type { Account } from '../core/account.ts';
+import { asGlmTokenError, GlmTokenError } from '../core/errors.ts';
+import { printable, shown } from '../core/text.ts';
+import { oneHint, type Text } from '../messages/common.ts';
+import type { Messages } from '../messages/en.ts';
+import type { PassphraseQuestion } from '../stores/passphrase.ts';
 
 /** Thrown when a question was refused, by Ctrl-C or Ctrl-D. */
 export class Refused extends Error {}

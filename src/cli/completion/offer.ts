@@ -1,12 +1,12 @@
 /** What TAB offers: the words that can stand in the place of the last one of a line. */
 
-import { type AnyCommand, type Context, type Option, optionsOf } from '../command.ts';
+import { type AnyCommand, type Context, type Option, optionsOf } from '../../commands/command.ts';
+import { type Account, DEFAULT_PROFILE, sameAccount } from '../../core/account.ts';
+import { hasUnsafeCharacters } from '../../core/text.ts';
+import type { Messages } from '../../messages/en.ts';
+import { SERVICES } from '../../service/services.ts';
+import { glimpseAccounts } from '../../stores/registry.ts';
 import { splitOperands } from '../command-line.ts';
-import { type Account, DEFAULT_PROFILE, sameAccount } from '../core/account.ts';
-import { hasUnsafeCharacters } from '../core/text.ts';
-import type { Messages } from '../messages/en.ts';
-import { SERVICES } from '../service/services.ts';
-import { glimpseAccounts } from '../stores/registry.ts';
 import { formatOffer, type Offer, type Word } from './shells.ts';
 
 /** What an offer is made of. */

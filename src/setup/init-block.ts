@@ -1,8 +1,8 @@
 /** The lines for init.el that use this program from gptel. */
 
-import type { Context } from './command.ts';
-import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from './core/account.ts';
-import type { PlanName } from './messages/common.ts';
+import type { Context } from '../commands/command.ts';
+import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
+import type { PlanName } from '../messages/common.ts';
 
 /** The lines for init.el, with absolute paths, so that they work as pasted. */
 export function initBlock(
