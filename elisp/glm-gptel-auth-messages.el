@@ -99,31 +99,31 @@ M-x glm-gptel-auth-status")
     (cannot-start "cannot start glm-token: %s" "无法启动 glm-token：%s")
     (print-ended "glm-token ended with status %s" "glm-token 已退出，退出码 %s")
     (no-token "glm-token gave no token" "glm-token 没有给出令牌")
-    (helper-late "the helper did not answer in time" "常驻进程没有及时回答")
-    (helper-ended "the helper ended with status %s" "常驻进程已退出，退出码 %s")
+    (helper-late "the helper did not answer in time" "后台进程没有及时回答")
+    (helper-ended "the helper ended with status %s" "后台进程已退出，退出码 %s")
     (helper-said "the helper ended with status %s (%s)"
-                 "常驻进程已退出，退出码 %s（%s）")
+                 "后台进程已退出，退出码 %s（%s）")
     (socket-silent "nothing answers at %s (%s)" "%s 没有响应（%s）")
     (socket-closed "%s was closed without an answer" "%s 没有回答就关闭了")
     (mend-socket "start the helper (glm-token daemon --socket), or log in \
 again with the ssh -R that forwards it"
-                 "请启动常驻进程（glm-token daemon --socket），或用转发它的 ssh -R \
+                 "请启动后台进程（glm-token daemon --socket），或用转发它的 ssh -R \
 重新登录")
 
     ;; The passphrase
-    (ask-passphrase "Passphrase of the GLM key file: " "GLM 加密文件的口令：")
-    (ask-new-passphrase "New passphrase for the GLM key file: "
+    (ask-passphrase "Passphrase of the GLM encrypted file: " "GLM 加密文件的口令：")
+    (ask-new-passphrase "New passphrase for the GLM encrypted file: "
                         "GLM 加密文件的新口令：")
     (ask-passphrase-again "Wrong passphrase. Try again: "
                           "口令错误，请重新输入：")
     (ask-passphrase-repeated "Repeat passphrase: " "再次输入口令：")
     (passphrases-differ "The passphrases do not match. " "两次输入的口令不一致。")
-    (passphrase-needed "the key file needs its passphrase" "需要加密文件的口令")
+    (passphrase-needed "the encrypted file needs its passphrase" "需要加密文件的口令")
     (set-passphrase-file "set GLM_TOKEN_PASSPHRASE_FILE"
                          "请设置 GLM_TOKEN_PASSPHRASE_FILE")
     (use-helper "set `glm-gptel-auth-transport' to helper, which asks for it"
                 "请把 glm-gptel-auth-transport 设为 helper，它会询问口令")
-    (file-locked "the key file is locked" "加密文件已锁定")
+    (file-locked "the encrypted file is locked" "加密文件已锁定")
     (asks-later "the next request asks for its passphrase" "下次请求时会询问口令")
     (asking-already "the passphrase is already being asked for" "正在询问口令")
     (answer-first "type it in the minibuffer, and then try again"
@@ -133,7 +133,7 @@ again with the ssh -R that forwards it"
     (host "Host" "主机")
     (profile "Profile" "Profile")
     (ask-file-instead "Keep keys in an encrypted file instead? "
-                      "是否改为保存在加密文件中？")
+                      "是否改为保存到加密文件？")
     (ask-replace "A different key (%s) is stored for %s; replace it? "
                  "%2$s 已保存了另一个 key（%1$s），是否替换？")
     (not-well-formed "not well-formed" "格式不正确")
@@ -169,20 +169,20 @@ the key itself"
 
     ;; The helper, and what there is
     (restarted "helper restarted (glm-token %s, process %s)"
-               "已重启常驻进程（glm-token %s，进程 %s）")
+               "已重启后台进程（glm-token %s，进程 %s）")
     (reconnected "connected to the helper again (glm-token %s, process %s)"
-                 "已重新连接常驻进程（glm-token %s，进程 %s）")
+                 "已重新连接后台进程（glm-token %s，进程 %s）")
     (locked "the helper holds no passphrase and no key now; a keychain has a \
 lock of its own"
-            "常驻进程中不再有口令和 key；系统钥匙串请用它自己的程序锁定")
+            "后台进程中不再有口令和 key；系统钥匙串请用它自己的程序锁定")
     (status-title "GLM token status" "GLM 令牌状态")
     (transport-row "Transport" "方式")
-    (transport-socket "socket: the helper at %s" "套接字：%s 处的常驻进程")
+    (transport-socket "socket: the helper at %s" "套接字：%s 处的后台进程")
     (transport-helper "helper: one process for all tokens"
                       "helper：所有令牌共用一个进程")
     (transport-process "process: one process for each token"
                        "process：每个令牌启动一个进程")
-    (helper-row "Helper" "常驻进程")
+    (helper-row "Helper" "后台进程")
     (helper-is "process %d, glm-token %s, up %s, %d tokens"
                "进程 %d，glm-token %s，已运行 %s，签发令牌 %d 个")
     (uptime "%dd %hh %mm %z%ss" "%d 天 %h 小时 %m 分 %z%s 秒")
@@ -221,7 +221,7 @@ does not."
     (kept-in "the one before is kept, in %s" "保留原有的 key，在%s")
     (check-row "Check" "验证")
     (ask-check "Send one chat request of one token to %s, to check the key? "
-               "是否向 %s 验证 key？会发送一次只要一个 token 的对话请求。")
+               "是否向 %s 验证 key？会发送一个极小的对话请求（max_tokens=1）。")
     (asking "asking %s ..." "正在询问 %s……")
     (not-checked "whether the service accepts the key was not checked"
                  "未验证服务是否接受这个 key")
@@ -291,11 +291,11 @@ M-x glm-gptel-auth-source-enable 之后，auth-sources 又被重新设置")
     (update-both "update both, then M-x glm-gptel-auth-restart"
                  "请更新两者，然后运行 M-x glm-gptel-auth-restart")
     (rest-unchecked "store, keys, hosts and clock are checked by the helper"
-                    "存储位置、key、主机和时钟由常驻进程检查")
+                    "存储位置、key、主机和时钟由后台进程检查")
     (live-unchecked "whether the service accepts a token" "服务是否接受令牌")
     (check-live "C-u M-x glm-gptel-auth-doctor sends one chat request of one \
 token"
-                "C-u M-x glm-gptel-auth-doctor 会发送一次只要一个 token 的对话请求")
+                "C-u M-x glm-gptel-auth-doctor 会发送一个极小的对话请求（max_tokens=1）")
 
     ;; The backend
     (no-such-host ":host is a string such as \"api.z.ai\", without https:// and path"

@@ -94,7 +94,7 @@ describe('keys never go below the current directory', { ...SIDE_BY_SIDE, ...only
         const { status, stdout, stderr } = await glmToken(args, { env, cwd, input: 'id.secret' });
         assert.equal(
           stderr,
-          `glm-token: ${variable}: it is empty or relative, so that keys would go below the current directory\nhint: set it to an absolute path\n`,
+          `glm-token: ${variable}: must be an absolute path, or keys would land in the current directory\nhint: set it to an absolute path\n`,
         );
         assert.deepEqual([status, stdout], [2, ''], args.join(' '));
       }

@@ -274,7 +274,7 @@ export function english(program: string, system: System = 'posix') {
       hint: `use one of: ${choices.join(', ')}`,
     }),
     homeNotAbsolute: () => ({
-      message: 'it is empty or relative, so that keys would go below the current directory',
+      message: 'must be an absolute path, or keys would land in the current directory',
       hint: 'set it to an absolute path',
     }),
     hostInvalid: ({ given }) => ({
@@ -355,7 +355,7 @@ export function english(program: string, system: System = 'posix') {
       hint: `use an absolute path of at most ${maxBytes} bytes`,
     }),
     writingNotAllowed: () => ({
-      message: 'the helper stores and deletes no keys for its clients',
+      message: 'this helper is read-only',
       hint: `use glm-token where the helper runs, or start it with --allow-write`,
     }),
     lifetimeTooLong: ({ maxTtlMs }) => ({
@@ -371,7 +371,7 @@ export function english(program: string, system: System = 'posix') {
       hint: `put it after the options: ${program} store --from-command -- pass show glm`,
     }),
     commandAndStore: () => ({
-      message: '--store names a place for a key, and with --from-command no key is kept',
+      message: '--from-command stores no key, so --store does not apply',
       hint: 'leave one of them out',
     }),
     commandNotAllowed: () => ({
@@ -394,7 +394,7 @@ export function english(program: string, system: System = 'posix') {
             hint: `if it was an argument, it is in your shell history now; store it with: ${program} store`,
           }
         : {
-            message: 'there is no token (JWT) in that',
+            message: 'no token (JWT) found',
             hint: `give a token: three parts with dots between them, as ${program} print makes it`,
           },
 
@@ -414,7 +414,7 @@ export function english(program: string, system: System = 'posix') {
     }),
     noKeyYet: () => ({ message: 'no key is stored yet', hint: `run: ${program} store` }),
     noKeyFile: () => ({
-      message: 'there is no key file, so it has no passphrase',
+      message: 'there is no encrypted file, so it has no passphrase',
       hint: `to make one: ${program} store --store file`,
     }),
     nothingToMove: ({ store }) => ({
@@ -447,7 +447,7 @@ export function english(program: string, system: System = 'posix') {
     keyCommandFailed: ({ account, program: name, fault }) => {
       if (fault === 'endless') {
         return {
-          message: `${name} printed too much, and was ended`,
+          message: `${name} was stopped: it printed more than 1 MiB`,
           hint: 'the first line of its output has to be the key',
         };
       }
@@ -514,7 +514,7 @@ export function english(program: string, system: System = 'posix') {
       hint: 'make it your own with chown, or remove it',
     }),
     fileIrregular: ({ path }) => ({
-      message: `${path} is not a regular file of a sensible size`,
+      message: `${path} is not a regular file, or is larger than 1 MiB`,
       hint: 'see what it is, and move it away; links are not followed',
     }),
     fileOpenToOthers: ({ path, parentVariable }) => ({
@@ -567,15 +567,17 @@ export function english(program: string, system: System = 'posix') {
     }),
 
     passphraseNeeded: ({ isNew }) => ({
-      message: isNew ? 'the new key file needs a passphrase' : 'the key file needs its passphrase',
+      message: isNew
+        ? 'the new encrypted file needs a passphrase'
+        : 'the encrypted file needs its passphrase',
       hint: 'run it on a terminal, or set GLM_TOKEN_PASSPHRASE_FILE to a file that holds it',
     }),
     passphraseWrong: ({ path }) => ({
-      message: `wrong passphrase for the key file (${path})`,
+      message: `wrong passphrase for the encrypted file (${path})`,
       hint: 'try again; without the passphrase, the keys cannot be recovered',
     }),
     passphraseInFileWrong: ({ passphraseFile }) => ({
-      message: `${passphraseFile} does not hold the passphrase of the key file`,
+      message: `${passphraseFile} does not hold the passphrase of the encrypted file`,
       hint: CHECK_PASSPHRASE_FILE,
     }),
     passphraseEmpty: () => ({
@@ -596,7 +598,7 @@ export function english(program: string, system: System = 'posix') {
     }),
 
     keyFileDamaged: ({ path }) => ({
-      message: `the key file (${path}) is damaged`,
+      message: `the encrypted file (${path}) is damaged`,
       hint: `restore it from a backup, or remove it and run: ${program} store --store file`,
     }),
     commandFileDamaged: ({ path }) => ({
@@ -604,7 +606,7 @@ export function english(program: string, system: System = 'posix') {
       hint: `mend it, or remove it and store the command again: ${program} store --from-command -- COMMAND ...`,
     }),
     keyFileNewer: ({ path }) => ({
-      message: `the key file (${path}) was made by a newer glm-token, in a form that this one cannot read`,
+      message: `the encrypted file (${path}) was made by a newer glm-token, in a form that this one cannot read`,
       hint: 'update glm-token',
     }),
 
@@ -732,9 +734,9 @@ export function english(program: string, system: System = 'posix') {
     askChoice: (byDefault: number) => `Choice [${byDefault}]: `,
     askKey: 'API key (id.secret, not shown): ',
     askToken: 'Token (not shown): ',
-    askPassphrase: 'Passphrase of the key file: ',
+    askPassphrase: 'Passphrase of the encrypted file: ',
     askPassphraseAfterWrong: 'Wrong passphrase. Try again: ',
-    askNewPassphrase: 'New passphrase for the key file: ',
+    askNewPassphrase: 'New passphrase for the encrypted file: ',
     askPassphraseAgain: 'Repeat passphrase: ',
     askReplace: (account: Account, existing: string | undefined) =>
       `Another key${existing ? ` (${existing})` : ''} is stored for ${accountTitle(account)}. Replace it?`,
@@ -853,7 +855,7 @@ export function english(program: string, system: System = 'posix') {
         ] as Examples,
       },
       passphrase: {
-        summary: 'change the passphrase of the key file',
+        summary: 'change the passphrase of the encrypted file',
         options: {},
         examples: [] as Examples,
       },
@@ -881,7 +883,7 @@ export function english(program: string, system: System = 'posix') {
           socket: 'speak it on a Unix socket, for every program with GLM_TOKEN_SOCKET',
           accounts: 'serve tokens for these accounts alone, read-only: PROFILE@HOST,...',
           'allow-write': 'let clients store and delete keys',
-          'lock-after': 'lock the key file after this much idle time',
+          'lock-after': 'lock the encrypted file after this much idle time',
           'exit-after': 'end after this much idle time',
           'print-unit': 'print files that start it at the first use, or at login',
         },
@@ -891,7 +893,7 @@ export function english(program: string, system: System = 'posix') {
         ] as Examples,
       },
       completion: {
-        summary: 'print what makes TAB complete in bash, zsh or fish',
+        summary: 'print a completion script for bash, zsh or fish',
         options: {},
         examples: [
           ['eval "$(glm-token completion bash)"', 'a line for ~/.bashrc'],

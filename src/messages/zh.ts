@@ -107,23 +107,23 @@ const SOCKET_FAULTS: Record<Extract<SocketFault, string>, SocketFaultText> = {
   missing: {
     message: (path) => `${path} 处没有套接字`,
     hint: (program) =>
-      `请启动常驻进程（${program} daemon --socket），或用转发它的 ssh -R 重新登录；不设置 GLM_TOKEN_SOCKET 时使用本机的 key`,
+      `请启动后台进程（${program} daemon --socket），或用转发它的 ssh -R 重新登录；不设置 GLM_TOKEN_SOCKET 时使用本机的 key`,
   },
   refused: {
-    message: (path) => `${path} 没有响应：常驻进程已经结束，或转发它的 ssh 登录已经断开`,
-    hint: (program) => `请启动常驻进程（${program} daemon --socket），或用转发它的 ssh -R 重新登录`,
+    message: (path) => `${path} 没有响应：后台进程已经结束，或转发它的 ssh 登录已经断开`,
+    hint: (program) => `请启动后台进程（${program} daemon --socket），或用转发它的 ssh -R 重新登录`,
   },
   closed: {
     message: (path) => `${path} 没有回答就关闭了`,
     hint: () =>
-      '请重试；如果经过 ssh，请检查登录前的那台机器上常驻进程是否在运行：glm-token daemon --socket',
+      '请重试；如果经过 ssh，请检查登录前的那台机器上后台进程是否在运行：glm-token daemon --socket',
   },
   silent: {
-    message: (path) => `${path} 处的常驻进程没有及时回答`,
-    hint: () => '请检查连接，或重启常驻进程',
+    message: (path) => `${path} 处的后台进程没有及时回答`,
+    hint: () => '请检查连接，或重启后台进程',
   },
   unintelligible: {
-    message: (path) => `在 ${path} 应答的不是 glm-token 的常驻进程`,
+    message: (path) => `在 ${path} 应答的不是 glm-token 的后台进程`,
     hint: () => '请检查 GLM_TOKEN_SOCKET',
   },
 };
@@ -142,8 +142,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
   const seeHelp = (command: string) => `参见：${program} ${command} --help`;
   const storeAgain = (account?: Account) =>
     `${program} store --force${account ? flagsOf(account) : ''}`;
-  const useFile = (flags: string) =>
-    `把 key 保存在加密文件中：${program} store --store file${flags}`;
+  const useFile = (flags: string) => `把 key 保存到加密文件：${program} store --store file${flags}`;
 
   /** `checkKey` is the cure for a key that the service does not accept. */
   const serviceFaultsWith = (
@@ -267,7 +266,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: '请用数字加单位，例如 90s、5m、2h、30d，范围 1s 到 365d',
     }),
     methodUnknown: () => ({
-      message: '常驻进程没有这个方法',
+      message: '后台进程没有这个方法',
       hint: '请同时更新 glm-token 及其客户端',
     }),
     parameterInvalid: ({ parameter }) => ({ message: `参数 ${parameter} 必须是字符串` }),
@@ -315,10 +314,10 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     accountsAreReadOnly: () => ({
       message: '--accounts 是只读的，不能与 --allow-write 同时使用',
-      hint: '请去掉其中一个，或在另一个套接字上再启动一个常驻进程',
+      hint: '请去掉其中一个，或在另一个套接字上再启动一个后台进程',
     }),
     storeIsElsewhere: ({ path }) => ({
-      message: `已设置 GLM_TOKEN_SOCKET，从哪里读取 key 由 ${path} 处的常驻进程决定`,
+      message: `已设置 GLM_TOKEN_SOCKET，从哪里读取 key 由 ${path} 处的后台进程决定`,
       hint: '请去掉 --store；如需使用本机保存的 key，请取消设置 GLM_TOKEN_SOCKET',
     }),
     socketPathInvalid: ({ isRelative, maxBytes }) => ({
@@ -326,15 +325,15 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: `请使用不超过 ${maxBytes} 字节的绝对路径`,
     }),
     writingNotAllowed: () => ({
-      message: '这个常驻进程不为客户端保存或删除 key',
-      hint: '请在常驻进程所在的机器上使用 glm-token，或启动时加上 --allow-write',
+      message: '这个后台进程是只读的',
+      hint: '请在后台进程所在的机器上使用 glm-token，或启动时加上 --allow-write',
     }),
     lifetimeTooLong: ({ maxTtlMs }) => ({
-      message: `这个常驻进程签发的令牌有效期最长为 ${duration(maxTtlMs)}`,
+      message: `这个后台进程签发的令牌有效期最长为 ${duration(maxTtlMs)}`,
       hint: '请使用更短的有效期',
     }),
     accountNotServed: ({ account, accounts }) => ({
-      message: `这个常驻进程不提供 ${accountTitle(account)} 的令牌`,
+      message: `这个后台进程不提供 ${accountTitle(account)} 的令牌`,
       hint: `它提供：${accounts.map(accountTitle).join('、')}；如需更改，请用另外的 --accounts 启动它`,
     }),
     storeWithoutCommand: () => ({
@@ -347,7 +346,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     commandNotAllowed: () => ({
       message: '不能通过套接字设置输出 key 的命令，因为它会在那台机器上运行',
-      hint: `请在常驻进程所在的机器上运行：${program} store --from-command -- COMMAND ...`,
+      hint: `请在后台进程所在的机器上运行：${program} store --from-command -- COMMAND ...`,
     }),
     commandsHoldNoKeys: () => ({
       message: '该账户的 key 由命令输出，保存在别处',
@@ -573,7 +572,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
 
     protocolUnknown: ({ version, protocol }) => ({
-      message: `常驻进程（glm-token ${version}）使用协议 ${protocol}，与客户端不同`,
+      message: `后台进程（glm-token ${version}）使用协议 ${protocol}，与客户端不同`,
       hint: '请同时更新 glm-token 和 glm-gptel-auth.el，然后重启 Emacs',
     }),
     clientUnintelligible: () => ({
@@ -586,11 +585,11 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     keychainRestarted: () => ({
       message: '钥匙串服务重启过，当前进程连不上新的服务',
-      hint: '请重启常驻进程',
+      hint: '请重启后台进程',
     }),
     socketsNotOnWindows: () => ({
       message: 'Windows 上不支持套接字',
-      hint: '请使用 Emacs 启动的常驻进程，或取消设置 GLM_TOKEN_SOCKET',
+      hint: '请使用 Emacs 启动的后台进程，或取消设置 GLM_TOKEN_SOCKET',
     }),
     runtimeDirectoryMissing: () => ({
       message: '没有设置 XDG_RUNTIME_DIR，套接字没有默认位置',
@@ -619,7 +618,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: `请原样使用输出的单元文件：${program} daemon --print-unit systemd`,
     }),
     helperRunning: ({ path }) => ({
-      message: `${path} 处已有常驻进程在运行`,
+      message: `${path} 处已有后台进程在运行`,
       hint: `如需使用它：export GLM_TOKEN_SOCKET=${shellQuote(path)}`,
     }),
     socketUnanswered: ({ path, fault }) => {
@@ -638,7 +637,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     helperReported: ({ message, hint }) => ({
       message,
-      hint: hint === undefined ? undefined : `${hint}（在常驻进程所在的机器上）`,
+      hint: hint === undefined ? undefined : `${hint}（在后台进程所在的机器上）`,
     }),
 
     hostUnreachable: (params) => {
@@ -755,7 +754,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
           force: '不询问，直接替换已保存的 key',
         },
         examples: [
-          ['glm-token store', '询问 key，不回显'],
+          ['glm-token store', '提示输入 key，不回显'],
           ['glm-token store --host api.z.ai < FILE', '从标准输入读取'],
           ['glm-token store --from-command -- pass show glm', 'key 留在密码管理器中'],
         ],
@@ -826,7 +825,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
           'print-unit': '输出配置文件，让它在首次使用时或登录时启动',
         },
         examples: [
-          ['glm-token daemon --socket', '所有 Emacs 和 shell 共用一个已解锁的常驻进程'],
+          ['glm-token daemon --socket', '所有 Emacs 和 shell 共用一个已解锁的后台进程'],
           ['glm-token daemon --socket PATH --accounts work@api.z.ai', '供 ssh 转发'],
         ],
       },
@@ -842,7 +841,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     },
 
     setup: {
-      askService: 'key 属于哪个服务？',
+      askService: 'key 用于哪个服务？',
       services: {
         china: (host) => `国内（${host}）`,
         international: (host) => `国际（${host}）`,
@@ -860,7 +859,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         hint: `如需替换：${storeAgain(account)}`,
       }),
       askCheck: (host) =>
-        `现在向 ${hostTitle(host)} 验证 key 吗？会发送一次只要一个 token 的对话请求。`,
+        `现在向 ${hostTitle(host)} 验证 key 吗？会发送一个极小的对话请求（max_tokens=1）。`,
       accepted: (host) => `已验证：${hostTitle(host)} 接受这个 key`,
       askOtherPlan: (plan) => `是否改用${PLAN_TITLES[plan]}的端点再试？`,
       notChecked: (host) => `未验证：${hostTitle(host)} 是否接受这个 key`,
@@ -898,7 +897,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         hint: `如需删除该命令：${program} delete --store command${flagsOf(account)}`,
       }),
       environmentPrecedes: '警告：已设置 GLM_API_KEY，将优先使用它',
-      socketPrecedes: (path) => `警告：已设置 GLM_TOKEN_SOCKET，令牌来自 ${path} 处的常驻进程`,
+      socketPrecedes: (path) => `警告：已设置 GLM_TOKEN_SOCKET，令牌来自 ${path} 处的后台进程`,
     },
     move: {
       moved: (account, store) => `已把 ${keyFor(account)} 移到${storeTitle(store)}`,
@@ -914,13 +913,13 @@ export function chinese(program: string, system: System = 'posix'): Messages {
           ? `已删除输出 ${keyFor(account)} 的命令；key 本身仍在原处`
           : `已从${storeTitle(store)}删除 ${keyFor(account)}`,
       fileRemoved: (inUse) =>
-        `那是其中最后一个 key，文件已删除；今后的 key 保存在${storeTitle(inUse)}`,
+        `最后一个 key 已删除，加密文件也已移除；今后的 key 保存在${storeTitle(inUse)}`,
     },
     list: {
       columns: { host: '主机', profile: 'PROFILE', id: 'ID', store: '存储位置' },
       notAKey: '（不是 key）',
       inUse: (store) => `从${storeTitle(store)}读取 key`,
-      asked: (socket) => `以上是 ${socket} 处常驻进程的账户`,
+      asked: (socket) => `以上是 ${socket} 处后台进程的账户`,
       unused: (accounts, store, to) => ({
         message: `${storeTitle(store)}中有未使用的 key：${accounts.map(accountTitle).join('、')}`,
         hint: `如需移动：${program} move --to ${to.name}`,
@@ -964,7 +963,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       },
       helperAnswers: (path, version, store) =>
         `已设置 GLM_TOKEN_SOCKET：glm-token ${version} 在 ${path} 应答，key 来自${store}`,
-      tokenCame: (account) => `常驻进程给出了 ${accountTitle(account)} 的令牌，格式正确`,
+      tokenCame: (account) => `后台进程给出了 ${accountTitle(account)} 的令牌，格式正确`,
       passphraseFileOpen: (path) => ({
         message: `其他用户可以读取 ${path} 中的口令`,
         hint: `请运行：chmod 600 ${shellQuote(path)}`,

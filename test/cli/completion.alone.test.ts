@@ -314,7 +314,7 @@ describe('in the real shells, with a real keychain', () => {
   const hosts =
     'words\nopen.bigmodel.cn\tChina (open.bigmodel.cn)\napi.z.ai\tinternational (api.z.ai)\n';
 
-  test('the key file, a bad setting and a missing bus leave the words that are known', async () => {
+  test('the encrypted file, a bad setting and a missing bus leave the words that are known', async () => {
     const passphraseFile = join(home, 'passphrase');
     writeFileSync(passphraseFile, 'open sesame\n');
     const file = {

@@ -20,7 +20,7 @@ const IN_EMACS = { INSIDE_EMACS: '30.1,comint', TERM: 'dumb' };
 
 let session: KeychainSession;
 let home: string;
-/** The environment of a user who has a key file. */
+/** The environment of a user who has an encrypted file. */
 let fileEnv: Env;
 before(async () => {
   session = await KeychainSession.start();
@@ -101,8 +101,8 @@ describe('Ctrl-C and Ctrl-D at a prompt exit 130, and nothing is changed', SIDE_
       assert.equal(await storedId(), ID);
     });
 
-    test(`print, the passphrase of the key file: ${key}`, async () => {
-      const question = 'Passphrase of the key file: ';
+    test(`print, the passphrase of the encrypted file: ${key}`, async () => {
+      const question = 'Passphrase of the encrypted file: ';
       const { status, stdout } = await onTerminal(fileEnv, ['print'], [[question, key]]);
       assert.equal(status, 130, stdout);
       assert.equal(stdout, `${question}\r\n`);
@@ -110,7 +110,7 @@ describe('Ctrl-C and Ctrl-D at a prompt exit 130, and nothing is changed', SIDE_
 
     test(`store, a new passphrase and its repetition: ${key}`, async () => {
       const newEnv = { ...BARE_ENV, HOME: mkdtempSync(join(home, 'new-')) };
-      const [first, second] = ['New passphrase for the key file: ', 'Repeat passphrase: '];
+      const [first, second] = ['New passphrase for the encrypted file: ', 'Repeat passphrase: '];
       for (const refused of [first, second]) {
         const answers: Answers = [
           [askKey, KEY],

@@ -76,14 +76,14 @@ describe('setup without a keychain', () => {
     const yes = await onTerminal(setup, [
       [question, ''],
       ['not shown): ', KEY],
-      ['New passphrase for the key file: ', PASSPHRASE],
+      ['New passphrase for the encrypted file: ', PASSPHRASE],
       ['Repeat passphrase: ', PASSPHRASE],
       ['[Y/n] ', 'n'],
     ]);
     assert.equal(yes.status, 0, yes.stdout);
     assert.match(yes.stdout, TOKEN);
     assert.doesNotMatch(yes.stdout, /TopSecret|correct/, 'nothing is echoed');
-    const again = await onTerminal(['print'], [['Passphrase of the key file: ', PASSPHRASE]]);
+    const again = await onTerminal(['print'], [['Passphrase of the encrypted file: ', PASSPHRASE]]);
     assert.match(again.stdout, TOKEN);
   });
 
@@ -121,10 +121,10 @@ describe('setup without a keychain', () => {
 describe('prompts', () => {
   test('two different passphrases, or empty ones, store nothing after three tries', async () => {
     const twice = (first: string, second: string): Answers => [
-      ['New passphrase for the key file: ', first],
+      ['New passphrase for the encrypted file: ', first],
       ['Repeat passphrase: ', second],
     ];
-    const empty: Answers = [['New passphrase for the key file: ', '']];
+    const empty: Answers = [['New passphrase for the encrypted file: ', '']];
     for (const [answers, message] of [
       [twice('one', 'two'), 'the passphrases do not match'],
       [empty, 'an empty passphrase protects nothing'],
@@ -145,9 +145,9 @@ describe('prompts', () => {
       ['store', '--store', 'file'],
       [
         ['not shown): ', KEY],
-        ['New passphrase for the key file: ', 'one'],
+        ['New passphrase for the encrypted file: ', 'one'],
         ['Repeat passphrase: ', 'two'],
-        ['New passphrase for the key file: ', PASSPHRASE],
+        ['New passphrase for the encrypted file: ', PASSPHRASE],
         ['Repeat passphrase: ', PASSPHRASE],
       ],
     );
@@ -160,7 +160,7 @@ describe('prompts', () => {
     const { status, stdout } = await runOnTerminal(
       ['sh', '-c', script, process.execPath, PROGRAM, 'store', '--store', 'file'],
       [
-        ['New passphrase for the key file: ', PASSPHRASE],
+        ['New passphrase for the encrypted file: ', PASSPHRASE],
         ['Repeat passphrase: ', PASSPHRASE],
       ],
       { ...env, KEY },
@@ -171,7 +171,7 @@ describe('prompts', () => {
 
   test('a wrong passphrase is asked for again, the third exits 7, and Ctrl-C exits 130', async () => {
     await glmToken(['store', '--store', 'file'], { env: withPassphrase(), input: KEY });
-    const prompt = 'Passphrase of the key file: ';
+    const prompt = 'Passphrase of the encrypted file: ';
     const again = 'Wrong passphrase. Try again: ';
     const { status, stdout } = await onTerminal(
       ['print'],
@@ -182,7 +182,7 @@ describe('prompts', () => {
       ],
     );
     assert.equal(status, 7);
-    assert.match(stdout, /wrong passphrase for the key file .*\r\nhint: try again/);
+    assert.match(stdout, /wrong passphrase for the encrypted file .*\r\nhint: try again/);
     const right = await onTerminal(
       ['print'],
       [
@@ -198,7 +198,10 @@ describe('prompts', () => {
     await glmToken(['store', '--store', 'file'], { env: withPassphrase(), input: KEY });
     const { status, stdout, stderr } = await glmToken(['print'], { env });
     assert.deepEqual([status, stdout], [7, '']);
-    assert.match(stderr, /^glm-token: the key file needs its passphrase\nhint: .*PASSPHRASE_FILE/);
+    assert.match(
+      stderr,
+      /^glm-token: the encrypted file needs its passphrase\nhint: .*PASSPHRASE_FILE/,
+    );
   });
 });
 

@@ -94,8 +94,8 @@ test('text without a token exits 2, and a key is not repeated', async () => {
   const cases: [args: string[], input: string, message: string][] = [
     [[KEY], '', 'that is an API key, not a token (JWT)'],
     [[], KEY, 'that is an API key, not a token (JWT)'],
-    [['nonsense'], '', 'there is no token (JWT) in that'],
-    [[], '', 'there is no token (JWT) in that'],
+    [['nonsense'], '', 'no token (JWT) found'],
+    [[], '', 'no token (JWT) found'],
   ];
   for (const [args, input, message] of cases) {
     const { status, stdout, stderr } = await glmToken(['inspect', ...args], { env, input });

@@ -233,10 +233,10 @@ describe('without a keychain', () => {
       [
         ['instead? [Y/n] ', ''],
         [KEY_PROMPT, KEY],
-        ['New passphrase for the key file: ', ''],
-        ['New passphrase for the key file: ', 'one'],
+        ['New passphrase for the encrypted file: ', ''],
+        ['New passphrase for the encrypted file: ', 'one'],
         ['Repeat passphrase: ', 'two'],
-        ['New passphrase for the key file: ', 'correct horse'],
+        ['New passphrase for the encrypted file: ', 'correct horse'],
         ['Repeat passphrase: ', 'correct horse'],
         [CHECK, 'n'],
       ],

@@ -161,9 +161,9 @@ describe('passphrase', () => {
     const { status, stdout } = await runOnTerminal(
       [process.execPath, PROGRAM, 'passphrase'],
       [
-        ['Passphrase of the key file: ', 'wrong'],
+        ['Passphrase of the encrypted file: ', 'wrong'],
         ['Wrong passphrase. Try again: ', 'correct horse'],
-        ['New passphrase for the key file: ', 'battery staple'],
+        ['New passphrase for the encrypted file: ', 'battery staple'],
         ['Repeat passphrase: ', 'battery staple'],
       ],
       { ...env, GLM_TOKEN_PASSPHRASE_FILE: '' },

@@ -58,7 +58,7 @@ test('text without a token is refused, and none of it is repeated', () => {
         assert.equal(error.code, 'ERR_USAGE');
         assert.deepEqual([error.reason, error.params], ['tokenMissing', { isKey }]);
         const { message, hint } = describeError(error);
-        assert.match(message, isKey ? /^that is an API key, not a token/ : /^there is no token/);
+        assert.match(message, isKey ? /^that is an API key, not a token/ : /^no token/);
         assert.doesNotMatch(`${message}${hint}`, /SuperSecret/);
         return true;
       },

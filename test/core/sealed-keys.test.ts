@@ -80,7 +80,7 @@ describe('damage is told from a wrong passphrase, before any work is done', () =
   test('its message names the file, and a backup as the cure', async () => {
     const error = await open('{}').catch((error: GlmTokenError) => error);
     const { message, hint } = english('glm-token').describe(error as GlmTokenError);
-    assert.equal(message, 'the key file (/x/keys.jwe) is damaged');
+    assert.equal(message, 'the encrypted file (/x/keys.jwe) is damaged');
     assert.match(String(hint), /^restore it from a backup/);
   });
 

@@ -1,4 +1,4 @@
-/** What the helper answers: each method, with a real keychain and with a key file behind it. */
+/** What the helper answers: each method, with a real keychain and with an encrypted file behind it. */
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -215,7 +215,7 @@ describe('status, lock and unlock', () => {
     assert.equal(await codeOf('unlock'), 'ERR_USAGE');
   });
 
-  test('with a key file they tell new, locked and unlocked apart', async () => {
+  test('with an encrypted file they tell new, locked and unlocked apart', async () => {
     const home = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
     try {
       await restartHelper({ ...BARE_ENV, HOME: home, GLM_TOKEN_STORE: 'file' });
@@ -224,7 +224,7 @@ describe('status, lock and unlock', () => {
       const { error } = await helper.request('store', { key: 'id.hushhush' });
       assert.deepEqual(
         [error?.data.code, error?.message],
-        ['ERR_PASSPHRASE', 'the new key file needs a passphrase'],
+        ['ERR_PASSPHRASE', 'the new encrypted file needs a passphrase'],
       );
       assert.equal(await codeOf('unlock', { passphrase: '' }), 'ERR_PASSPHRASE');
       await resultOf('unlock', { passphrase: 'correct horse' });
@@ -250,7 +250,7 @@ describe('status, lock and unlock', () => {
     }
   });
 
-  test('a key file that is odd is an error, and the helper lives on', async () => {
+  test('an encrypted file that is odd is an error, and the helper lives on', async () => {
     const home = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
     try {
       writeFileSync(join(home, 'passphrase'), 'correct horse\n', { mode: 0o600 });

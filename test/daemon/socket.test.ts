@@ -654,7 +654,7 @@ describe('print, exec, list and doctor ask the socket', () => {
   });
 });
 
-describe('with the key file', () => {
+describe('with the encrypted file', () => {
   const PASSPHRASE = 'correct horse 电池';
   let home: string;
   beforeEach(async () => {
@@ -675,7 +675,7 @@ describe('with the key file', () => {
     const first = await runOnTerminal(
       [process.execPath, PROGRAM, 'print'],
       [
-        ['Passphrase of the key file: ', 'wrong'],
+        ['Passphrase of the encrypted file: ', 'wrong'],
         ['Wrong passphrase. Try again: ', PASSPHRASE],
       ],
       own,

@@ -138,7 +138,7 @@ describe('over ssh', { skip: unavailable ?? false }, () => {
         (glm-gptel-auth--failure (princ (cdr err)))))`;
     writeFileSync(join(remote.home, 'store.el'), form);
     const { stdout } = await onRemote(`emacs -Q --batch ${lisp} -l ${REMOTE_HOME}/store.el`);
-    assert.match(stdout, /ERR_USAGE .*stores and deletes no keys/);
+    assert.match(stdout, /ERR_USAGE .*this helper is read-only/);
     await login.close();
   });
 

@@ -133,7 +133,7 @@ describe('the exit status is that of the first failure', () => {
   test('7 without a passphrase', async () => {
     const { status, findings } = await examine([], { GLM_TOKEN_PASSPHRASE_FILE: '' });
     assert.deepEqual([status, findings.store?.code], [7, 'ERR_PASSPHRASE']);
-    assert.equal(findings.store?.message, 'the key file needs its passphrase');
+    assert.equal(findings.store?.message, 'the encrypted file needs its passphrase');
   });
 
   test('5 without a keychain', async () => {
@@ -542,7 +542,7 @@ describe('in the helper', () => {
     return Object.fromEntries(findings.map(({ check, ...finding }) => [check, finding]));
   };
 
-  test('a locked key file is no failure, since the next request asks for its passphrase', async () => {
+  test('a locked encrypted file is no failure, since the next request asks for its passphrase', async () => {
     const findings = await findingsOf({ GLM_TOKEN_PASSPHRASE_FILE: '' });
     assert.equal(findings.store?.level, 'ok');
     assert.match(

@@ -757,7 +757,7 @@ Return the names before them."
       (glm-gptel-auth-status)
       (with-current-buffer "*glm-token status*"
         (should (equal (glm-test--should-be-columns 12)
-                       '("方式" "常驻进程" "存储位置" "最近的令牌" "账户" "程序"
+                       '("方式" "后台进程" "存储位置" "最近的令牌" "账户" "程序"
                          "版本")))
         (dolist (part '("^GLM 令牌状态" "已运行 [0-9]+ 秒，签发令牌 1 个$"
                         "^存储位置 +系统钥匙串（Secret Service）$"))
@@ -1297,7 +1297,7 @@ token; C-u M-x glm-gptel-auth-doctor sends one" (glm-test--doctor)))))
       (glm-gptel-auth-lock)
       (glm-test--should-be-token (glm-gptel-auth-token)))))
 
-;;;; The encrypted key file
+;;;; The encrypted file
 
 (defvar glm-test--asked nil
   "The prompts for a passphrase that were shown, the last one first.")
@@ -1333,7 +1333,7 @@ It is \"correct horse\"."
 (ert-deftest glm-test-passphrase-is-asked-for-once ()
   (glm-test--with-key-file '("correct horse")
     (dotimes (_ 3) (glm-test--should-be-token (glm-gptel-auth-token)))
-    (should (equal glm-test--asked '("Passphrase of the GLM key file: ")))
+    (should (equal glm-test--asked '("Passphrase of the GLM encrypted file: ")))
     (should-not (glm-test--buffers-with "correct horse"))))
 
 (ert-deftest glm-test-lock-forgets-the-passphrase ()
@@ -1387,10 +1387,10 @@ keychain has a lock of its own" (glm-test--said)))
     (should (equal glm-test--asked
                    '("Wrong passphrase. Try again: "
                      "Wrong passphrase. Try again: "
-                     "Passphrase of the GLM key file: "))))
+                     "Passphrase of the GLM encrypted file: "))))
   (glm-test--with-key-file '("wrong" "wrong" "wrong" "correct horse")
     (should (string-match-p
-             "\\`GLM: wrong passphrase for the key file (.*); try again"
+             "\\`GLM: wrong passphrase for the encrypted file (.*); try again"
              (glm-test--message #'glm-gptel-auth-token)))
     (should (length= glm-test--asked 3))))
 
@@ -1428,14 +1428,14 @@ type it in the minibuffer, and then try again"))
     (glm-test--should-be-token (glm-gptel-auth-token))
     (should (equal (nreverse glm-test--asked)
                    '("API key for open.bigmodel.cn (id.secret): "
-                     "New passphrase for the GLM key file: "
+                     "New passphrase for the GLM encrypted file: "
                      "Repeat passphrase: "
                      "The passphrases do not match. \
-New passphrase for the GLM key file: "
+New passphrase for the GLM encrypted file: "
                      "Repeat passphrase: ")))))
 
 (defmacro glm-test--without-keychain (&rest body)
-  "Evaluate BODY where there is no keychain and no key file yet.
+  "Evaluate BODY where there is no keychain and no encrypted file yet.
 `agreed' is the answer to questions, and `questions' are those asked; of
 `answers', one is typed at each prompt for a secret."
   (declare (indent 0) (debug t))
@@ -1468,10 +1468,10 @@ the encrypted file " (glm-test--said)))
 instead\\? \\'" (car questions)))
     (should (equal (nreverse glm-test--asked)
                    '("API key for the default host (id.secret): "
-                     "New passphrase for the GLM key file: "
+                     "New passphrase for the GLM encrypted file: "
                      "Repeat passphrase: "
                      "An empty passphrase protects nothing. \
-New passphrase for the GLM key file: "
+New passphrase for the GLM encrypted file: "
                      "Repeat passphrase: ")))
     (should (equal "id2" (glm-test--signer (glm-gptel-auth-token))))
     (glm-gptel-auth-lock)
@@ -1507,7 +1507,7 @@ run M-x glm-gptel-auth-store, which offers an encrypted file$"))
     (glm-gptel-auth-status)
     (with-current-buffer "*glm-token status*"
       (dolist (part '("Store       the encrypted file (.*), locked$"
-                      "Accounts    the key file is locked; the next request asks"))
+                      "Accounts    the encrypted file is locked; the next request asks"))
         (should (string-match-p part (buffer-string)))))
     (glm-test--doctor)
     (should-not glm-test--asked)
@@ -1529,7 +1529,7 @@ run M-x glm-gptel-auth-store, which offers an encrypted file$"))
   (glm-test--with-key-file nil
     (let ((glm-gptel-auth-transport 'process))
       (should (equal (glm-test--message #'glm-gptel-auth-token)
-                     "GLM: the key file needs its passphrase; set \
+                     "GLM: the encrypted file needs its passphrase; set \
 `glm-gptel-auth-transport' to helper, which asks for it"))
       (setenv "GLM_TOKEN_PASSPHRASE_FILE" passphrase)
       (glm-test--should-be-token (glm-gptel-auth-token)))))

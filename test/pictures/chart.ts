@@ -59,7 +59,7 @@ const TEXTS: Record<Language, Texts> = {
   },
   zh: {
     rows: {
-      helper: 'glm-token 的常驻进程，包含真实的钥匙串读取',
+      helper: 'glm-token 的后台进程，包含真实的钥匙串读取',
       true: '`call-process` 运行 `true`，什么也不做',
       print: '`call-process` 运行 `glm-token print`',
       python: '`call-process` 运行服务官方的 Python 示例（PyJWT）',

@@ -6,7 +6,7 @@ export const COPIES = {
   typedInEmacs: 20,
   /** In the helper, of a key in the keychain, five seconds after the last token. */
   helperAtRest: 100,
-  /** In the helper, of a key in the key file, after `lock`. */
+  /** In the helper, of a key in the encrypted file, after `lock`. */
   keyAfterLock: 50,
   /** In the helper, of a key that a command printed, after `lock`. */
   commandKeyAfterLock: 50,

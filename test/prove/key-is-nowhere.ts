@@ -203,9 +203,9 @@ async function* typed(emacs: string, version: string): AsyncGenerator<Row> {
   }
 }
 
-/** The helper with a key file: what `lock` leaves behind. */
+/** The helper with an encrypted file: what `lock` leaves behind. */
 async function* afterLock(tokens: number): AsyncGenerator<Row> {
-  const trial = 'memory of the helper, after the key file was locked';
+  const trial = 'memory of the helper, after the encrypted file was locked';
   if (!(yield* needsMemory(trial))) return;
   const { session, env } = await startSession();
   const [key, passphrase] = [new Canary(), new Canary()];

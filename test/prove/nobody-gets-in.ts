@@ -102,7 +102,8 @@ print(json.dumps({"tried": tried, "got": got}))
 `;
 
 async function anotherUser(): Promise<Row> {
-  const trial = 'another user: key file, directory, memory, signals, ptrace, inspector, socket';
+  const trial =
+    'another user: encrypted file, directory, memory, signals, ptrace, inspector, socket';
   if (process.getuid?.() !== 0) return notTried(trial, 'without root there is no second user');
   const { home, env, key } = makeHome();
   // Others may pass through the home itself: the directory of ours has to keep them out.

@@ -311,7 +311,7 @@ const PROPERTIES: Readonly<Record<string, Tried>> = {
       },
     ),
   },
-  'key file: what is sealed is unsealed, and nothing else': {
+  'encrypted file: what is sealed is unsealed, and nothing else': {
     share: 0.02,
     property: fc.asyncProperty(
       fc.dictionary(fc.string({ minLength: 1 }), fc.string(), { maxKeys: 5 }),
@@ -331,7 +331,7 @@ const PROPERTIES: Readonly<Record<string, Tried>> = {
       },
     ),
   },
-  'key file: under its passphrase, content of another kind is corrupt': {
+  'encrypted file: under its passphrase, content of another kind is corrupt': {
     share: 0.01,
     property: fc.asyncProperty(
       fc.oneof(
@@ -350,7 +350,7 @@ const PROPERTIES: Readonly<Record<string, Tried>> = {
       },
     ),
   },
-  'key file: any other text is refused': {
+  'encrypted file: any other text is refused': {
     share: 0.05,
     property: fc.asyncProperty(
       fc.oneof(
@@ -412,12 +412,12 @@ export const nothingBreaksIt: Trials = {
   ...Object.fromEntries(
     Object.entries(PROPERTIES).map(([name, tried]) => [name, trialOf(name, tried)]),
   ),
-  'key file, every bit': oneRow(everyBit),
+  'encrypted file, every bit': oneRow(everyBit),
   'odd command lines': oneRow(({ isShort, seed }) => programLines(isShort ? 40 : 400, seed)),
   'long texts': oneRow(({ isShort }) => longInputs(isShort)),
 };
 
-/* ---- The key file */
+/* ---- The encrypted file */
 
 async function refuses(
   sealed: string,
@@ -483,7 +483,7 @@ async function everyBit(): Promise<Row> {
     await check(sealed.toString('utf8', 0, length), `${length} bytes of it`);
   }
   return {
-    trial: 'key file: every bit flipped, every truncation',
+    trial: 'encrypted file: every bit flipped, every truncation',
     count: `${count} files`,
     seen: `${faults.length} accepted`,
     faults,
@@ -789,7 +789,7 @@ function repliesIn(answered: string): Reply[] {
   }
 }
 
-/** The helper's methods on a key file of their own, with a key in the environment too. */
+/** The helper's methods on an encrypted file of their own, with a key in the environment too. */
 function makeHelper(home: string) {
   const directory = privateDirectory({
     path: join(home, 'data'),

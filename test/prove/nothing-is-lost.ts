@@ -48,7 +48,7 @@ type Attempt = (
   isShort: boolean,
 ) => Promise<Row> | AsyncGenerator<Row>;
 
-/** A trial in a directory of its own, with the text of a key file that has {@link KEPT}. */
+/** A trial in a directory of its own, with the text of an encrypted file that has {@link KEPT}. */
 function inDirectory(attempt: Attempt): Trial {
   return async function* ({ isShort }) {
     const top = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
@@ -65,12 +65,12 @@ function inDirectory(attempt: Attempt): Trial {
 
 interface Home {
   readonly env: Env;
-  /** The directory of the key file. */
+  /** The directory of the encrypted file. */
   readonly path: string;
   readonly file: string;
 }
 
-/** A home with a key file that has {@link KEPT}, or with none. */
+/** A home with an encrypted file that has {@link KEPT}, or with none. */
 function makeHome(top: string, template?: string): Home {
   const home = mkdtempSync(join(top, 'home-'));
   const passphraseFile = join(home, 'passphrase');

@@ -189,7 +189,7 @@ The first request may fail, with a `user-error'; the second may not."
 ;;;; Typing
 
 (defun glm-prove-typing ()
-  "Store a key that is typed, in the key file, whose passphrase is typed too."
+  "Store a key that is typed, in the encrypted file, whose passphrase is typed too."
   (call-interactively #'glm-gptel-auth-store)
   (glm-prove--pause "typed")
   (let ((keys (concat (cl-remove-if-not #'characterp (recent-keys)))))

@@ -69,7 +69,7 @@ export const keyOf = ({ id, secret }: Stored): string => `${id}.${secret.text}`;
 /** Few rounds, so that opening takes no time. */
 const ROUNDS = 1000;
 
-/** A home whose key file has some keys, and the environment of a helper that can open it. */
+/** A home whose encrypted file has some keys, and the environment of a helper that can open it. */
 export async function homeWith(accounts: readonly Stored[], passphrase: Canary) {
   const home = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
   const passphraseFile = join(home, 'passphrase');

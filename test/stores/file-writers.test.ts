@@ -1,4 +1,4 @@
-/** The key file under many writers, and under ones that are killed: nothing is torn or lost. */
+/** The encrypted file under many writers, and under ones that are killed: nothing is torn or lost. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -34,7 +34,7 @@ const top = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
 after(() => rmSync(top, { recursive: true, force: true, maxRetries: 5 }));
 
 interface Home {
-  /** The directory of the key file. */
+  /** The directory of the encrypted file. */
   readonly path: string;
   readonly keyFile: string;
   /** The lock of whoever writes. */

@@ -1,4 +1,4 @@
-/** The encrypted key file: its passphrase, how long it stays unlocked, and what is refused. */
+/** The encrypted file: its passphrase, how long it stays unlocked, and what is refused. */
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -321,7 +321,7 @@ describe('a damaged file', () => {
     assert.deepEqual([status, stdout], [8, '']);
     assert.equal(
       stderr,
-      `glm-token: the key file (${keyFile}) is damaged\n` +
+      `glm-token: the encrypted file (${keyFile}) is damaged\n` +
         `hint: restore it from a backup, or remove it and run: node ${PROGRAM} store --store file\n`,
     );
   });
@@ -377,7 +377,7 @@ describe('what is not a small regular file', () => {
     if (kind === 'a directory') mkdirSync(file);
     else if (kind === '2 MB') writeFileSync(file, 'x'.repeat(2_000_000), { mode: 0o600 });
     else if (kind === 'a link to /dev/zero') symlinkSync('/dev/zero', file);
-    else if (kind === 'a link to a key file') symlinkSync(join(home, 'target'), file);
+    else if (kind === 'a link to an encrypted file') symlinkSync(join(home, 'target'), file);
     else {
       const command = kind === 'a FIFO' ? ['mkfifo', file] : ['mknod', file, 'c', '1', '5'];
       const { status } = await run(command);
@@ -393,9 +393,9 @@ describe('what is not a small regular file', () => {
     'a directory',
     '2 MB',
     'a link to /dev/zero',
-    'a link to a key file',
+    'a link to an encrypted file',
   ]) {
-    test(`${kind} in place of the key file exits 5 at once`, async (t) => {
+    test(`${kind} in place of the encrypted file exits 5 at once`, async (t) => {
       await open().set(account('default'), 'id.secret');
       const target = join(home, 'target');
       assert.equal((await run(['mv', keyFile, target])).status, 0);
@@ -407,7 +407,7 @@ describe('what is not a small regular file', () => {
         assert.deepEqual([status, stdout], [5, ''], stderr);
         assert.equal(
           stderr,
-          `glm-token: ${keyFile} is not a regular file of a sensible size\n` +
+          `glm-token: ${keyFile} is not a regular file, or is larger than 1 MiB\n` +
             'hint: see what it is, and move it away; links are not followed\n',
         );
       }

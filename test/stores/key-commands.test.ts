@@ -257,8 +257,8 @@ describe('the command line', () => {
   for (const [what, body, status, sentence] of [
     ['prints no key', 'echo hello', 4, 'what show printed for open.bigmodel.cn cannot be used'],
     ['prints nothing', 'true', 4, 'show printed no key for open.bigmodel.cn'],
-    ['prints without end', 'yes', 5, 'show printed too much, and was ended'],
-    ['prints one line without end', 'tr "\\0" a </dev/zero', 5, 'show printed too much'],
+    ['prints without end', 'yes', 5, 'show was stopped: it printed more than 1 MiB'],
+    ['prints one line without end', 'tr "\\0" a </dev/zero', 5, 'show was stopped: it printed'],
     ['fails', `echo ${KEY}; echo ${KEY} >&2; exit 3`, 5, 'it ended with status 3'],
     ['is killed', 'kill -9 $$', 5, 'it ended by SIGKILL'],
     ['prompts where no terminal is', 'read -r key && echo "$key"', 5, 'it ended with status 1'],
@@ -312,7 +312,7 @@ describe('the command line', () => {
 
   test('the words are needed, and --store is of no use', async () => {
     assert.match((await glm('store', '--from-command')).stderr, /needs the command/);
-    assert.match((await keep(['true'], '--store', 'file')).stderr, /--store names a place/);
+    assert.match((await keep(['true'], '--store', 'file')).stderr, /--store does not apply/);
     const stray = await glm('store', KEY);
     assert.match(
       stray.stderr,
@@ -479,7 +479,7 @@ describe('its file', () => {
     const elsewhere = join(home, 'elsewhere');
     writeFileSync(elsewhere, content, { mode: 0o600 });
     symlinkSync(elsewhere, fileIn(home));
-    assert.match((await print()).stderr, /is not a regular file of a sensible size/);
+    assert.match((await print()).stderr, /is not a regular file, or is larger than 1 MiB/);
   });
 
   test('one that makes no sense is damaged, with 8', async () => {
@@ -512,7 +512,7 @@ describe('its file', () => {
   test('a relative XDG_CONFIG_HOME is refused by its name', async () => {
     const env = { ...envAt(home), XDG_CONFIG_HOME: 'here' };
     const { stderr, status } = await glmToken(['print'], { env });
-    assert.match(stderr, /^glm-token: XDG_CONFIG_HOME: it is empty or relative/);
+    assert.match(stderr, /^glm-token: XDG_CONFIG_HOME: must be an absolute path/);
     assert.equal(status, 2);
   });
 });

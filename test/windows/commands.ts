@@ -174,7 +174,10 @@ describe('the encrypted file', () => {
     const more = { GLM_TOKEN_PASSPHRASE_FILE: '' };
     const { status, stderr } = await glm(['store', '--store=file'], KEY, more);
     assert.equal(status, 7);
-    assert.match(stderr, /the new key file needs a passphrase\nhint: run it on a terminal, or/);
+    assert.match(
+      stderr,
+      /the new encrypted file needs a passphrase\nhint: run it on a terminal, or/,
+    );
   });
 
   for (const [variable, more] of [
@@ -188,7 +191,7 @@ describe('the encrypted file', () => {
       assert.equal(status, 2);
       assert.equal(
         stderr,
-        `glm-token: ${variable}: it is empty or relative, so that keys would go below the current directory\nhint: set it to an absolute path\n`,
+        `glm-token: ${variable}: must be an absolute path, or keys would land in the current directory\nhint: set it to an absolute path\n`,
       );
       assert.deepEqual(readdirSync(home), before);
     });

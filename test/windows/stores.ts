@@ -1,4 +1,4 @@
-/** The key file on Windows, where a file that somebody has open cannot be replaced. */
+/** The encrypted file on Windows, where a file that somebody has open cannot be replaced. */
 
 import assert from 'node:assert/strict';
 import {

@@ -114,7 +114,7 @@ describe('on a console', () => {
     const stored = await onConsole(
       [`type "%KEYFILE%" | ${program} store --store file`],
       [
-        ['New passphrase for the key file:', PASSPHRASE],
+        ['New passphrase for the encrypted file:', PASSPHRASE],
         ['Repeat passphrase:', PASSPHRASE],
       ],
       { KEYFILE: windowsPath(keyFile) },
@@ -124,9 +124,9 @@ describe('on a console', () => {
       /stored key 0123…cdef for open\.bigmodel\.cn in the encrypted file/,
     );
     assert.doesNotMatch(stored.stdout, /TopSecret|correct/);
-    const printed = await onConsole([`${program} print`], [['key file:', PASSPHRASE]]);
+    const printed = await onConsole([`${program} print`], [['encrypted file:', PASSPHRASE]]);
     assert.match(printed.stdout, /eyJ[\w-]+\.[\w-]+/);
-    const answers: Answers = [['key file:', PASSPHRASE]];
+    const answers: Answers = [['encrypted file:', PASSPHRASE]];
     const deleted = await onConsole([`${program} delete --force`], answers);
     assert.match(deleted.stdout, /deleted the key for open\.bigmodel\.cn from the encrypted file/);
   });
