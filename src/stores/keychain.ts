@@ -70,10 +70,10 @@ class KeychainStore implements Store {
     this.place = PLACES[options.platform] ?? 'Secret Service';
   }
 
-  async get(account: Account): Promise<string | undefined> {
+  async get(account: Account, { mayAsk = true } = {}): Promise<string | undefined> {
     const attributes = this.#attributesOf(account);
     // A call that was given up holds a thread, and the next would hold another: ask over D-Bus first.
-    if (this.#abandonedCalls > 0) await this.#open(attributes);
+    if (!mayAsk || this.#abandonedCalls > 0) await this.#open(attributes, { mayAsk });
     const text = await this.#read(account);
     if (text !== null || !this.#usesSecretService) return text ?? undefined;
     // keytar says "nothing there" of what is locked too, and where its session with the service is
@@ -82,8 +82,8 @@ class KeychainStore implements Store {
     if (state === 'item-open') return this.#readPlainly(attributes);
     // The item exists, so keytar has asked the user to unlock it already.
     if (state === 'item-locked') throw new GlmTokenError('keychainLocked');
-    const wasUnlocked = await this.#open(attributes, { state });
-    return wasUnlocked ? this.get(account) : undefined;
+    const wasUnlocked = await this.#open(attributes, { state, mayAsk });
+    return wasUnlocked ? this.get(account, { mayAsk }) : undefined;
   }
 
   async set(account: Account, text: string): Promise<void> {

@@ -21,7 +21,8 @@ export interface StoredAccount {
  * `ERR_STORE_UNAVAILABLE` or `ERR_STORE_LOCKED`.
  */
 export interface Store extends StoreLabel {
-  get(account: Account): Promise<string | undefined>;
+  /** With `mayAsk: false` it only looks: what would ask a person, or run a command, fails at once. */
+  get(account: Account, options?: { readonly mayAsk?: boolean }): Promise<string | undefined>;
   set(account: Account, text: string): Promise<void>;
   /** Whether there was a key to delete. */
   delete(account: Account): Promise<boolean>;

@@ -141,6 +141,7 @@ describe('the adapter', () => {
   async function eachRejects(store: ReturnType<typeof open>, expected: object) {
     for (const act of [
       () => store.get(account),
+      () => store.get(account, { mayAsk: false }),
       () => store.set(account, 'x.y'),
       () => store.delete(account),
       () => store.list(),

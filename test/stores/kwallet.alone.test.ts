@@ -54,11 +54,13 @@ describe('the store', () => {
     assert.equal(await readItem(session.env, attributes), undefined);
   });
 
-  test('of a closed wallet is locked, and list asks nobody to open it', async () => {
+  test('of a closed wallet is locked, and what only looks asks nobody to open it', async () => {
     await session.close();
     const store = open(300);
     const unanswered = { code: 'ERR_STORE_LOCKED', reason: 'keychainPromptUnanswered' };
-    await assert.rejects(store.list(), { code: 'ERR_STORE_LOCKED', reason: 'keychainAsksLater' });
+    const asksLater = { code: 'ERR_STORE_LOCKED', reason: 'keychainAsksLater' };
+    await assert.rejects(store.list(), asksLater);
+    await assert.rejects(store.get(account, { mayAsk: false }), asksLater);
     await assert.rejects(store.set(account, 'x.y'), unanswered);
     await assert.rejects(store.delete(account), unanswered);
     await assert.rejects(store.get({ ...account, profile: 'none' }), unanswered);
