@@ -107,7 +107,7 @@ try {
   await session.stop();
 }
 
-/** Leaves what the README shows where `npm run pictures` finds it. */
+/** Leaves what the pages show where `npm run pictures` finds it. */
 async function leaveFigures(emacs: Figures['emacs']) {
   const versionIn = async (command: string[]) =>
     /\d+(\.\d+)+/.exec((await run(command, { env })).stdout)?.[0] ?? '';
@@ -121,5 +121,5 @@ async function leaveFigures(emacs: Figures['emacs']) {
     emacs,
   };
   writeFileSync(FIGURES, `${JSON.stringify(figures, undefined, 2)}\n`);
-  console.log(`\nleft in ${FIGURES}; npm run pictures shows it in the README`);
+  console.log(`\nleft in ${FIGURES}; npm run pictures shows it in the pages`);
 }

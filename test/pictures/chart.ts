@@ -1,4 +1,4 @@
-/** How long a token takes, by the last `npm run bench`: as a chart, and as a section of README. */
+/** How long a token takes, by the last `npm run bench`: as a chart, and as a section of docs/design.md. */
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,9 +10,12 @@ import { card, escapeXml, FAINT, FOREGROUND, GREEN, withWords } from './card.ts'
 /** Where bench.ts leaves them. */
 export const FIGURES = join(ROOT, 'test/bench/figures.json');
 
-/** What is compared, in the order of README. */
+/** What is compared, in the order of the table. */
 const ROWS = ['helper', 'true', 'print', 'python'] as const;
 export type Row = (typeof ROWS)[number];
+
+/** What the chart shows of it. */
+const BARS = ['helper', 'print', 'python'] as const;
 
 /** A run of bench.ts. */
 export interface Figures {
@@ -34,9 +37,7 @@ export const readFigures = (): Figures => JSON.parse(readFileSync(FIGURES, 'utf8
 const FRAME_MS = 1000 / 60;
 
 interface Texts {
-  readonly rows: Readonly<Record<Row, string>>;
-  readonly how: string;
-  readonly lead: (figures: Figures) => string;
+  readonly rows: Readonly<Record<(typeof BARS)[number], string>>;
   readonly title: (emacs: string) => string;
   readonly frame: string;
 }
@@ -45,14 +46,8 @@ const TEXTS: Record<Language, Texts> = {
   en: {
     rows: {
       helper: "glm-token's helper, real keychain read included",
-      true: '`call-process` of `true`, which does nothing',
       print: '`call-process` of `glm-token print`',
       python: "`call-process` of the service's Python sample (PyJWT)",
-    },
-    how: 'How',
-    lead: ({ date, glmToken, cpu, cores, node, keyring }) => {
-      const day = new Date(date).toLocaleDateString('en-GB', { dateStyle: 'long' });
-      return `Median times for one token in Emacs, from one run of \`npm run bench\` on ${day} (glm-token ${glmToken}, ${cpu} with ${cores} cores, Node ${node}, gnome-keyring ${keyring}):`;
     },
     title: (emacs) => `One token in Emacs ${emacs}: median time`,
     frame: 'one frame of a display at 60 Hz: 16.7 ms',
@@ -60,14 +55,8 @@ const TEXTS: Record<Language, Texts> = {
   zh: {
     rows: {
       helper: 'glm-token 的后台进程，包含真实的钥匙串读取',
-      true: '`call-process` 运行 `true`，什么也不做',
       print: '`call-process` 运行 `glm-token print`',
       python: '`call-process` 运行服务官方的 Python 示例（PyJWT）',
-    },
-    how: '方式',
-    lead: ({ date, glmToken, cpu, cores, node, keyring }) => {
-      const [year, month, day] = date.split('-').map(Number);
-      return `在 Emacs 里取得一个令牌的耗时中位数，来自 ${year} 年 ${month} 月 ${day} 日的一次 \`npm run bench\`（glm-token ${glmToken}、${cores} 核 ${cpu}、Node ${node}、gnome-keyring ${keyring}）：`;
     },
     title: (emacs) => `在 Emacs ${emacs} 里取得一个令牌：耗时中位数`,
     frame: '60 Hz 屏幕的一帧：16.7 ms',
@@ -76,21 +65,27 @@ const TEXTS: Record<Language, Texts> = {
 
 const inMs = (ms: number): string => `${ms < 10 ? ms.toFixed(1) : ms.toFixed(0)} ms`;
 
-/** The section of README between its markers. */
-export function speedTable(figures: Figures, language: Language): string {
-  const { rows, how, lead } = TEXTS[language];
+const lead = ({ date, glmToken, cpu, cores, node, keyring }: Figures): string => {
+  const day = new Date(date).toLocaleDateString('en-GB', { dateStyle: 'long' });
+  return `Median times for one token in Emacs, from one run of \`npm run bench\` on ${day} (glm-token ${glmToken}, ${cpu} with ${cores} cores, Node ${node}, gnome-keyring ${keyring}):`;
+};
+
+/** The section of docs/design.md between its markers. */
+export function speedTable(figures: Figures): string {
+  const texts = { ...TEXTS.en.rows, true: '`call-process` of `true`, which does nothing' };
   const cells = (row: Row, of: (text: string) => string) =>
-    [rows[row], ...figures.emacs.map(({ medianMs }) => inMs(medianMs[row]))].map(of).join(' | ');
+    [texts[row], ...figures.emacs.map(({ medianMs }) => inMs(medianMs[row]))].map(of).join(' | ');
   return [
     lead(figures),
     '',
-    `| ${[how, ...figures.emacs.map(({ version }) => `Emacs ${version}`)].join(' | ')} |`,
+    `| ${['How', ...figures.emacs.map(({ version }) => `Emacs ${version}`)].join(' | ')} |`,
     `|---|${figures.emacs.map(() => '---:|').join('')}`,
     ...ROWS.map((row) => `| ${cells(row, (text) => (row === 'helper' ? `**${text}**` : text))} |`),
   ].join('\n');
 }
 
-/** The markers of the section in README. */
+/** The page that has the section, and its markers there. */
+export const PAGE = 'docs/design.md';
 export const SECTION = /(?<=<!-- speed: npm run pictures -->\n\n)[\s\S]*?(?=\n\n<!-- \/speed -->)/;
 
 /** Sizes in px. */
@@ -106,10 +101,10 @@ export function speedChart({ emacs }: Figures, language: Language): string {
   if (!medianMs) throw new Error('there are no figures');
   const longest = Math.max(...Object.values(medianMs), FRAME_MS);
   const scale = (WIDTH - 2 * MARGIN - 80) / longest;
-  const height = HEAD + ROWS.length * ROW + 2 * MARGIN;
+  const height = HEAD + BARS.length * ROW + 2 * MARGIN;
   const frameX = MARGIN + FRAME_MS * scale;
-  const bottom = HEAD + ROWS.length * ROW;
-  const bars = ROWS.flatMap((row, at) => {
+  const bottom = HEAD + BARS.length * ROW;
+  const bars = BARS.flatMap((row, at) => {
     const y = HEAD + at * ROW;
     const width = medianMs[row] * scale;
     const label = rows[row].replaceAll('`', '');
@@ -120,7 +115,7 @@ export function speedChart({ emacs }: Figures, language: Language): string {
       `<text x="${(MARGIN + width + 8).toFixed(1)}" y="${y + 35}"${weight}>${inMs(medianMs[row])}</text>`,
     ];
   });
-  const ticks = ROWS.map((_, at) => `M${frameX.toFixed(1)} ${HEAD + at * ROW + 18}v${BAR + 6}`);
+  const ticks = BARS.map((_, at) => `M${frameX.toFixed(1)} ${HEAD + at * ROW + 18}v${BAR + 6}`);
   const chart = card({ width: WIDTH, height, fonts: FONTS, fontSize: 14 }, [
     `<text x="${MARGIN}" y="36" font-size="17" font-weight="600">${escapeXml(title(version))}</text>`,
     ...bars,

@@ -1,5 +1,5 @@
 /**
- * Makes the pictures of the pages, and README's table of times (`npm run pictures`). Its argument is
+ * Makes the pictures of the pages, and the table of times in docs/design.md (`npm run pictures`). Its argument is
  * an Emacs that draws its own frame.
  */
 
@@ -7,20 +7,19 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LANGUAGES } from '../../src/settings.ts';
 import { ROOT } from '../support/environment.ts';
-import { readFigures, SECTION, speedChart, speedTable } from './chart.ts';
+import { PAGE, readFigures, SECTION, speedChart, speedTable } from './chart.ts';
 import { fileOf, hang } from './gallery.ts';
 import { playScenes, unavailable } from './stage.ts';
 
 const figures = readFigures();
 for (const language of LANGUAGES) {
   writeFileSync(join(ROOT, fileOf('speed', language)), speedChart(figures, language));
-  const readme = join(ROOT, language === 'zh' ? 'README.zh-CN.md' : 'README.md');
-  const text = readFileSync(readme, 'utf8');
-  writeFileSync(
-    readme,
-    text.replace(SECTION, () => speedTable(figures, language)),
-  );
 }
+const page = readFileSync(join(ROOT, PAGE), 'utf8');
+writeFileSync(
+  join(ROOT, PAGE),
+  page.replace(SECTION, () => speedTable(figures)),
+);
 
 const reason = await unavailable();
 if (reason) throw new Error(`the pictures of the program need a stage: ${reason}`);
