@@ -12,7 +12,6 @@ import {
 } from './core/account.ts';
 import { parseTimeLimit } from './core/duration.ts';
 import { GlmTokenError } from './core/errors.ts';
-import { shown } from './core/text.ts';
 import { WRITABLE_STORES, type WritableStoreName } from './stores/port.ts';
 
 /** The languages that there are messages in. */
@@ -81,13 +80,13 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
 
 function parseLanguage(given: string): void {
   if (LANGUAGES.some((language) => language === given)) return;
-  throw new GlmTokenError('languageUnknown', { given: shown(given), choices: LANGUAGES });
+  throw new GlmTokenError('languageUnknown', { given, choices: LANGUAGES });
 }
 
 function parseStoreName(given: string): WritableStoreName | undefined {
   const store = WRITABLE_STORES.find((name) => name === given);
   if (store || given === '') return store;
-  throw new GlmTokenError('settingNotAChoice', { given: shown(given), choices: WRITABLE_STORES });
+  throw new GlmTokenError('settingNotAChoice', { given, choices: WRITABLE_STORES });
 }
 
 /** Longest path that every system takes for a socket, in bytes: macOS has room for 104 with a zero. */

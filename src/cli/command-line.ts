@@ -3,8 +3,6 @@
 import { parseArgs } from 'node:util';
 import { type AnyCommand, type Args, type CommandName, optionsOf } from '../commands/command.ts';
 import { GlmTokenError } from '../core/errors.ts';
-import { tryParseKey } from '../core/key.ts';
-import { shown } from '../core/text.ts';
 import type { Messages } from '../messages/en.ts';
 
 /** The arguments of a subcommand, understood. */
@@ -128,17 +126,16 @@ export async function readFully(
   const command = commands.find(({ name }) => name === word);
   if (!command && word !== undefined && !word.startsWith('-')) {
     throw new GlmTokenError('commandUnknown', {
-      given: shown(word),
+      given: word,
       near: Object.hasOwn(SYNONYMS, word)
         ? SYNONYMS[word]
         : await near(word, [...commands.map(({ name }) => name), 'help']),
-      maybeKey: line.some(holdsKey),
     });
   }
   const { options, operands } = command
     ? splitOperands(command, rest)
     : { options: line, operands: [] };
-  if (command) await checkOptionNames(command, options, line);
+  if (command) await checkOptionNames(command, options, rest);
   const asked = builtInOf(options);
   if (asked === 'help') {
     const { helpOf, overview } = await import('./help.ts');
@@ -179,14 +176,11 @@ async function nearOption(given: string, names: readonly string[]): Promise<stri
   return closest && `--${closest}`;
 }
 
-/** Whether a word is a key, or an option with one. */
-const holdsKey = (word: string): boolean => tryParseKey(word.replace(/^-.*?=/s, '')) !== undefined;
-
 /**
  * Looked at before yargs, which trips over names such as `--toString` and `--_`.
  *
  * @param words those that may be options
- * @param line all words, one of which may be a key
+ * @param line those and what follows them
  */
 async function checkOptionNames(
   command: AnyCommand,
@@ -212,9 +206,9 @@ async function checkOptionNames(
     }
     throw new GlmTokenError('optionUnknown', {
       command: command.name,
-      given: shown(word.replace(/=.*/s, '')),
+      given: word.replace(/=.*/s, ''),
+      value: value?.slice(1) ?? line[at + 1] ?? '',
       near: await nearOption(name, names),
-      maybeKey: line.some(holdsKey),
     });
   }
 }
@@ -261,24 +255,20 @@ function checkValues(command: AnyCommand, values: Values): Args {
       throw new GlmTokenError('optionValueUnexpected', { command: command.name, option });
     }
     if (choices && !isChoice(value, choices)) {
-      throw new GlmTokenError('optionNotAChoice', { option, given: shown(String(value)), choices });
+      throw new GlmTokenError('optionNotAChoice', { option, given: String(value), choices });
     }
     args[option] = value as string | boolean;
   }
   return args;
 }
 
-/** An argument that may be a key is not repeated. */
 function checkStrays({ name, operands }: AnyCommand, strays: readonly string[]): void {
   const choices = operands?.words;
   if (operands && !choices) return;
   const stray = strays.find((word, at) => at > 0 || !choices?.includes(word));
   if (stray === undefined) return;
-  const maybeKey = stray.includes('.');
-  if (choices && !maybeKey) {
-    throw new GlmTokenError('argumentNotAChoice', { command: name, given: shown(stray), choices });
-  }
-  throw new GlmTokenError('argumentUnexpected', { command: name, maybeKey });
+  if (!choices) throw new GlmTokenError('argumentUnexpected', { command: name, given: stray });
+  throw new GlmTokenError('argumentNotAChoice', { command: name, given: stray, choices });
 }
 
 interface Split {

@@ -6,7 +6,7 @@ import type { Readable, Writable } from 'node:stream';
 import { styleText } from 'node:util';
 import type { Account } from '../core/account.ts';
 import { asGlmTokenError, GlmTokenError } from '../core/errors.ts';
-import { printable, shown } from '../core/text.ts';
+import { printable } from '../core/text.ts';
 import { oneHint, type Text } from '../messages/common.ts';
 import type { Messages } from '../messages/en.ts';
 import type { PassphraseQuestion } from '../stores/passphrase.ts';
@@ -123,7 +123,7 @@ export class Terminal {
     const ask = () => this.#question(`${question} [${messages.yesOrNo(byDefault)}] `, false);
     return this.askUntil(ask, (answer) => {
       const meant = answer.trim() === '' ? byDefault : messages.meansYes(answer.trim());
-      if (meant === undefined) throw new GlmTokenError('answerUnclear', { given: shown(answer) });
+      if (meant === undefined) throw new GlmTokenError('answerUnclear', { given: answer });
       return meant;
     });
   }
@@ -136,7 +136,7 @@ export class Terminal {
     return this.askUntil(ask, (answer) => {
       const chosen = answer.trim() === '' ? byDefault : Number(answer) - 1;
       if (choices[chosen] !== undefined) return chosen;
-      throw new GlmTokenError('choiceInvalid', { given: shown(answer), count: choices.length });
+      throw new GlmTokenError('choiceInvalid', { given: answer, count: choices.length });
     });
   }
 

@@ -3,7 +3,6 @@
 import { basename } from 'node:path';
 import { SCRIPTS, SHELLS } from '../cli/completion/scripts.ts';
 import { GlmTokenError } from '../core/errors.ts';
-import { shown } from '../core/text.ts';
 import type { Command } from './command.ts';
 
 export const completion: Command<'completion'> = {
@@ -14,12 +13,8 @@ export const completion: Command<'completion'> = {
     const path = env.SHELL ?? '';
     const name = named ?? basename(path.replaceAll('\\', '/')).replace(/\.exe$/i, '');
     const shell = SHELLS.find((one) => one === name);
-    if (!shell) {
-      throw new GlmTokenError('shellUnknown', {
-        given: name ? shown(name) : undefined,
-        shells: SHELLS,
-      });
-    }
+    if (!name) throw new GlmTokenError('shellUnnamed', { shells: SHELLS });
+    if (!shell) throw new GlmTokenError('shellUnknown', { given: name, shells: SHELLS });
     terminal.print(...SCRIPTS[shell].split('\n'));
     return undefined;
   },

@@ -4,7 +4,6 @@ import { spawn } from 'node:child_process';
 import { isatty } from 'node:tty';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey } from '../core/key.ts';
-import { shown } from '../core/text.ts';
 import { LONG_TTL } from '../core/token.ts';
 import { withoutKeys } from '../stores/environment.ts';
 import { findProgram } from '../stores/program.ts';
@@ -28,6 +27,7 @@ export const exec: Command<'exec'> = {
   operands: { usage: '[--] COMMAND ...', verbatim: true },
   async run(context, args, [file, ...rest]) {
     if (file === undefined) throw new GlmTokenError('execWithoutCommand');
+    const { terminal, messages } = context;
     const names = args.env === undefined ? VARIABLES : [parseVariable(String(args.env))];
     const ttl = String(args.ttl ?? LONG_TTL);
     const { token, key } = await freshToken(context, context.account(args), ttl);
@@ -35,11 +35,10 @@ export const exec: Command<'exec'> = {
     for (const name of names) env[name] = token;
 
     const program = await findProgram(file, rest, { stdio: 'inherit', env });
-    const { notExecutable } = context.messages.exec;
-    // It may be a key, from someone who meant another subcommand.
-    const notFound = context.messages.exec.notFound(shown(file));
+    const missing = new GlmTokenError('programMissing', { given: file });
+    const say = (error: GlmTokenError) => terminal.note(messages.describe(error));
     if (!program) {
-      context.terminal.note(notFound);
+      say(missing);
       return NOT_FOUND;
     }
     // Ctrl-C reaches the child directly; don't send it twice.
@@ -54,7 +53,7 @@ export const exec: Command<'exec'> = {
       child.on('error', ({ code = '' }: NodeJS.ErrnoException) => {
         if (child.pid !== undefined) return; // It runs, as a user whom we may send no signal (sudo).
         const isMissing = code === 'ENOENT';
-        context.terminal.note(isMissing ? notFound : notExecutable(code));
+        say(isMissing ? missing : new GlmTokenError('programNotExecutable', { errno: code }));
         resolve(isMissing ? NOT_FOUND : NOT_EXECUTABLE);
       });
     });

@@ -62,8 +62,7 @@ async function saveKeyOf(
 ): Promise<void> {
   const { terminal, messages, stores } = context;
   if (words.length > 0) {
-    const maybeKey = words.some((word) => word.includes('.'));
-    throw new GlmTokenError('argumentUnexpected', { command: 'store', maybeKey });
+    throw new GlmTokenError('argumentUnexpected', { command: 'store', given: words.join(' ') });
   }
   const store = await stores.primary(writableStoreChoice(args));
   // Before a key is typed, so that a store which fails says so first; a new file has no keys yet.

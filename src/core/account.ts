@@ -1,8 +1,8 @@
 /** What a key belongs to: a host and a profile. */
 
 import { GlmTokenError } from './errors.ts';
-import { holdsServiceKey, SERVICE_KEY } from './key.ts';
-import { hasUnsafeCharacters, shown } from './text.ts';
+import { holdsKey } from './key.ts';
+import { hasUnsafeCharacters } from './text.ts';
 
 /** A host and a profile together; each account has at most one key. */
 export interface Account {
@@ -30,18 +30,17 @@ export function parseHost(text: string): string {
   const given = text.trim();
   const rest = given.replace(/^https?:\/\//i, '');
   const url = `https://${rest}`;
-  const isHost =
-    given.length <= MAX_HOST_CHARACTERS &&
-    !/\s|:\/\//.test(rest) &&
-    !hasUnsafeCharacters(rest) &&
-    !holdsServiceKey(rest);
+  const isHost = given.length <= MAX_HOST_CHARACTERS && !/\s|:\/\//.test(rest) && isName(rest);
   const parsed = isHost && URL.canParse(url) ? new URL(url) : undefined;
   if (parsed?.host && !parsed.username && !parsed.password) {
     // A host of plain http keeps port 80, which is not the one that https implies.
     return parsed.host;
   }
-  throw new GlmTokenError('hostInvalid', { given: shown(given) });
+  throw new GlmTokenError('hostInvalid', { given });
 }
+
+/** Whether a text may name an account, which is stored and shown: it has no key in it. */
+const isName = (text: string): boolean => !hasUnsafeCharacters(text) && !holdsKey(text);
 
 /**
  * The profile's name, trimmed and in Unicode's composed form (NFC), so that it is one name however
@@ -53,11 +52,9 @@ export function parseProfile(text: string): string {
   // Normalizing can make a text three times as long, so the length is looked at before it too.
   const profile = text.length > 4 * MAX_PROFILE_CHARACTERS ? '' : text.trim().normalize('NFC');
   const isShort = [...profile].length <= MAX_PROFILE_CHARACTERS;
-  // Also with a word before it or after it, which in a host is a longer label.
-  const hasKey = profile.search(SERVICE_KEY) >= 0;
-  if (profile && isShort && !hasUnsafeCharacters(profile) && !hasKey) return profile;
+  if (profile && isShort && isName(profile)) return profile;
   throw new GlmTokenError('profileInvalid', {
-    given: shown(text),
+    given: text,
     maxCharacters: MAX_PROFILE_CHARACTERS,
   });
 }

@@ -1,7 +1,6 @@
 /** Durations: as people write them in options, and as sentences have them. */
 
 import { GlmTokenError } from './errors.ts';
-import { shown } from './text.ts';
 
 const UNIT_MS = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const MIN_MS = 1000;
@@ -16,7 +15,7 @@ export function parseDuration(text: string): number {
   const match = /^ ?(\d{1,9})([smhd]) ?$/.exec(text);
   const ms = match ? Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS] : Number.NaN;
   if (ms >= MIN_MS && ms <= MAX_MS) return ms;
-  throw new GlmTokenError('durationInvalid', { given: shown(text) });
+  throw new GlmTokenError('durationInvalid', { given: text });
 }
 
 /**

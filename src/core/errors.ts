@@ -26,8 +26,8 @@ interface Failure<Params> {
 
 const failure = <Params = null>(code: ErrorCode): Failure<Params> => ({ code });
 
-/** What was given, when it may be repeated: see `shown` in text.ts. */
-type Given = string | undefined;
+/** What a person gave, which may be a key: it is looked at where a failure becomes text. */
+type Given = string;
 
 /** A store as a message names it: see `Store` in stores/port.ts. */
 export interface StoreLabel {
@@ -49,21 +49,14 @@ export type KeyFault =
   | 'more-than-id'
   | 'id-not-ascii';
 
-/** A word that is no command or option, the nearest that is one, and whether the line has a key. */
+/** A word that is no command or option, and the nearest that is one. */
 export interface Unknown {
   readonly given: Given;
   readonly near: string | undefined;
-  readonly maybeKey: boolean;
 }
 
-/**
- * Why a command gave no key: it cannot be run, as an errno says; it ended with a status or by a
- * signal; or its output has no end.
- */
-export type KeyCommandFault =
-  | { readonly errno: string }
-  | { readonly status: number | string }
-  | 'endless';
+/** Why a command gave no key: it ended with a status or by a signal, or its output has no end. */
+export type KeyCommandFault = { readonly status: number | string } | 'endless';
 
 /** Why the service refuses a request, as its error code says: see service/error-codes.ts. */
 export type ServiceFault =
@@ -119,16 +112,18 @@ export const FAILURES = {
   /** `command`: one that was named after its options. */
   commandMissing: failure<{ command: string | undefined }>('ERR_USAGE'),
   commandUnknown: failure<Unknown>('ERR_USAGE'),
-  optionUnknown: failure<Unknown & { command: string }>('ERR_USAGE'),
+  /** `value`: what follows it, which may be what it was to be. */
+  optionUnknown: failure<Unknown & { command: string; value: Given }>('ERR_USAGE'),
   optionValueMissing: failure<{ command: string; option: string }>('ERR_USAGE'),
   optionValueUnexpected: failure<{ command: string; option: string }>('ERR_USAGE'),
   optionNotAChoice: failure<{ option: string; given: Given; choices: readonly string[] }>(
     'ERR_USAGE',
   ),
-  argumentUnexpected: failure<{ command: string; maybeKey: boolean }>('ERR_USAGE'),
+  argumentUnexpected: failure<{ command: string; given: Given }>('ERR_USAGE'),
   argumentNotAChoice: failure<{ command: string; given: Given; choices: readonly string[] }>(
     'ERR_USAGE',
   ),
+  shellUnnamed: failure<{ shells: readonly string[] }>('ERR_USAGE'),
   shellUnknown: failure<{ given: Given; shells: readonly string[] }>('ERR_USAGE'),
   /** `problem` is another failure, a GlmTokenError. */
   settingInvalid: failure<{ variable: string; problem: Error }>('ERR_USAGE'),
@@ -150,6 +145,9 @@ export const FAILURES = {
   terminalEchoes: failure('ERR_USAGE'),
   execWithoutCommand: failure('ERR_USAGE'),
   execVariableInvalid: failure('ERR_USAGE'),
+  /** Said by `exec`, which ends with the status that shells give to it. */
+  programMissing: failure<{ given: Given }>('ERR_USAGE'),
+  programNotExecutable: failure<{ errno: string }>('ERR_USAGE'),
   daemonWithoutTransport: failure('ERR_USAGE'),
   optionNeedsSocket: failure<{ option: string }>('ERR_USAGE'),
   accountsAreReadOnly: failure('ERR_USAGE'),
@@ -195,8 +193,10 @@ export const FAILURES = {
   /** No keychain can keep the key, and the person does not want it in the encrypted file. */
   fileDeclined: failure<{ account: Account }>('ERR_STORE_UNAVAILABLE'),
   fileBusy: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
-  /** What was given as the program may be a key where there is no such program. */
-  keyCommandFailed: failure<{ account: Account; program: Given; fault: KeyCommandFault }>(
+  keyCommandFailed: failure<{ account: Account; program: string; fault: KeyCommandFault }>(
+    'ERR_STORE_UNAVAILABLE',
+  ),
+  keyCommandNotRun: failure<{ account: Account; given: Given; errno: string }>(
     'ERR_STORE_UNAVAILABLE',
   ),
   /** Others could have written what is to be run. */
@@ -275,20 +275,24 @@ type Rest<R extends Reason> =
 /**
  * An expected failure. It travels as its reason and parameters, and becomes text where it is shown.
  *
- * No parameter ever holds a key, a token or a passphrase, or any part of what was given in place of
- * one.
+ * No parameter holds a key, a token or a passphrase, but for what a person gave in a wrong place.
  */
 export class GlmTokenError<R extends Reason = Reason> extends Error {
   override readonly name = 'GlmTokenError';
   readonly reason: R;
-  readonly params: Params<R>;
+  /** Private, since Node prints the other members of an error that nobody catches. */
+  readonly #params: Params<R>;
   readonly code: ErrorCode;
 
   constructor(reason: R, ...[params, cause]: Rest<R>) {
     super(reason, cause === undefined ? undefined : { cause });
     this.reason = reason;
-    this.params = params as Params<R>;
+    this.#params = params as Params<R>;
     this.code = FAILURES[reason].code;
+  }
+
+  get params(): Params<R> {
+    return this.#params;
   }
 }
 

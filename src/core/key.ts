@@ -61,7 +61,7 @@ function faultOf(key: string): KeyFault | undefined {
   if (key.length > MAX_KEY_CHARACTERS) return 'long';
   if (/^[a-z][a-z0-9+.-]{0,20}:\/\//i.test(key)) return 'url';
   if (/^(Bearer\s+)?eyJ[\w-]+\.[\w-]+\.[\w-]*$/.test(key)) return 'token';
-  if (/[\s\uFFFD]/.test(key) || hasUnsafeCharacters(key)) return 'unprintable';
+  if (/\s/.test(key) || hasUnsafeCharacters(key)) return 'unprintable';
   const [id = '', secret, ...rest] = key.split('.');
   if (secret === undefined) return 'no-dot';
   if (rest.length > 0) return 'dots';
@@ -75,9 +75,8 @@ function faultOf(key: string): KeyFault | undefined {
 /** A key as the service issues them, wherever in a text it stands; its id is the first group. */
 export const SERVICE_KEY = /([0-9a-f]{32})\.\w{16}/gi;
 
-/** Whether such a key is in a text that is to name an account, which is shown; no host is like it. */
-export const holdsServiceKey = (text: string): boolean =>
-  /(?<!\w)[0-9a-f]{32}\.\w{16}(?!\w|\.\w)/i.test(text);
+/** Whether a text has such a key in it. */
+export const holdsKey = (text: string): boolean => text.search(SERVICE_KEY) >= 0;
 
 /** `id.secret`, as stores keep it. */
 export function formatKey({ id, secret }: ApiKey): string {

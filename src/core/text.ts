@@ -4,10 +4,11 @@
 const PLAIN = /^[ -~]*$/;
 
 /**
- * A run of control characters, or of ones that are invisible or turn the text around. A string, since
- * a literal would be parsed, tables and all, by every program that loads this file.
+ * A run of control characters, of ones that are invisible or turn the text around, or of U+FFFD, which
+ * stands for bytes that were no UTF-8: many names become the same one. A string, since a literal would
+ * be parsed, tables and all, by every program that loads this file.
  */
-const UNSAFE = String.raw`[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+`;
+const UNSAFE = String.raw`[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\uFFFD]+`;
 
 const unsafe = () => new RegExp(UNSAFE, 'gu');
 
@@ -33,38 +34,19 @@ const MAX_SHOWN_CHARACTERS = 40;
 /** The shortest word that may be a secret or an id, in characters. Real secrets have 16. */
 const MIN_SECRET_CHARACTERS = 12;
 
-/** Whether a text may be a key or a part of one. The one place that decides this. */
+/** Whether a text may be a key or a part of one: people paste keys into the wrong place. */
 export function mayBeKey(text: string): boolean {
   const isHarmless = (word: string) =>
     /^[a-z-]*$/.test(word) || (word.length < MIN_SECRET_CHARACTERS && !word.includes('.'));
   return text.length > MAX_SHOWN_CHARACTERS || !text.split(/\s/).every(isHarmless);
 }
 
-/**
- * What a person gave, in quotes, as a message may repeat it; `undefined` when it may be a key or a
- * part of one.
- */
-export const shown = (given: string): string | undefined =>
-  mayBeKey(given) ? undefined : `"${printable(given)}"`;
+/** What a message has in place of a text that may be a key. */
+export const HIDDEN = '…';
 
-/** A profile as a message may name it; `undefined` when a key may have been given in its place. */
-export const shownProfile = (profile: string): string | undefined =>
-  mayBeKey(profile) ? undefined : profile;
-
-/**
- * A host as a message may name it; `undefined` when a key may have been given in its place, whose
- * secret is where a host has a top-level domain. It may be letters alone, of which a host has no
- * capitals left.
- */
-export function shownHost(host: string): string | undefined {
-  const topLevel =
-    host
-      .replace(/\.?(:\d+)?$/, '')
-      .split('.')
-      .at(-1) ?? '';
-  const isWord = topLevel.length < MIN_SECRET_CHARACTERS || topLevel.includes('-');
-  return host.startsWith('[') || (isWord && !mayBeKey(topLevel)) ? host : undefined;
-}
+/** What a person gave, as a message may repeat it: in quotes, or {@link HIDDEN}. */
+export const shown = (given: string): string =>
+  mayBeKey(given) ? HIDDEN : `"${printable(given)}"`;
 
 /** What decides how a command is written: POSIX shells, or cmd and PowerShell. */
 export type System = 'posix' | 'windows';

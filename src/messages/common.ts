@@ -3,7 +3,7 @@
 import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
 import { type DurationPart, splitDuration } from '../core/duration.ts';
 import type { Params, Reason } from '../core/errors.ts';
-import { type System, shellQuote, shownHost, shownProfile } from '../core/text.ts';
+import { type System, shellQuote, shown } from '../core/text.ts';
 
 /** What happened, in lower case and without a full stop, and the cure, in the imperative. */
 export interface Text {
@@ -30,16 +30,24 @@ export const durationIn =
       .map(({ count, unit }) => `${count} ${units[unit]}`)
       .join(' ');
 
-export const hostTitle = (host: string): string => shownHost(host) ?? '…';
+/**
+ * The parameters of a failure as its text may have them: what a person gave is looked at here, and
+ * nowhere else, for whether it may be shown.
+ */
+export const shownIn = <P>(params: P): P =>
+  Object.fromEntries(
+    Object.entries(params ?? {}).map(([name, value]) => [
+      name,
+      name === 'given' || name === 'value' ? shown(String(value)) : value,
+    ]),
+  ) as P;
 
 /** The options that name an account, ready to paste into a shell; empty for the default account. */
 export function accountFlags({ host, profile }: Account, system: System = 'posix'): string {
   const quote = (word: string) => shellQuote(word, system);
   const flags = [];
-  if (host !== DEFAULT_HOST) flags.push(` --host ${quote(shownHost(host) ?? 'HOST')}`);
-  if (profile !== DEFAULT_PROFILE) {
-    flags.push(` --profile ${quote(shownProfile(profile) ?? 'NAME')}`);
-  }
+  if (host !== DEFAULT_HOST) flags.push(` --host ${quote(host)}`);
+  if (profile !== DEFAULT_PROFILE) flags.push(` --profile ${quote(profile)}`);
   return flags.join('');
 }
 

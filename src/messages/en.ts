@@ -9,17 +9,17 @@ import type {
   StoreLabel,
 } from '../core/errors.ts';
 import type { Problem } from '../core/parsed-token.ts';
-import { type System, shellQuote, shownProfile } from '../core/text.ts';
+import { HIDDEN, type System, shellQuote } from '../core/text.ts';
 import {
   accountFlags,
   durationIn,
   type ErrorTexts,
-  hostTitle,
   networkFault,
   oneLine,
   type PlanName,
   type SocketFaultText,
   SPLIT_UNITS,
+  shownIn,
   type Text,
 } from './common.ts';
 
@@ -28,9 +28,7 @@ export const duration = durationIn({ day: 'd', hour: 'h', minute: 'min', second:
 
 /** `api.z.ai (profile work)` */
 const accountTitle = ({ host, profile }: Account): string =>
-  profile === DEFAULT_PROFILE
-    ? hostTitle(host)
-    : `${hostTitle(host)} (profile ${shownProfile(profile) ?? '…'})`;
+  profile === DEFAULT_PROFILE ? host : `${host} (profile ${profile})`;
 
 const storeTitle = ({ name, place }: StoreLabel): string =>
   ({
@@ -124,6 +122,11 @@ export function english(program: string, system: System = 'posix') {
       ? `to use ${storeTitle(store)} in new terminals: setx GLM_TOKEN_STORE ${store.name}`
       : `to use ${storeTitle(store)}: export GLM_TOKEN_STORE=${store.name}`;
   const seeHelp = (command: string) => `see: ${program} ${command} --help`;
+  /** The cure for a line with what may be a key, or else another one. */
+  const afterKey = (shown: readonly string[], otherwise: string) =>
+    shown.includes(HIDDEN) ? KEY_IN_HISTORY : otherwise;
+  const nameShell = (shells: readonly string[]) =>
+    `name the shell: ${shells.map((shell) => `${program} completion ${shell}`).join(', ')}`;
   const storeAgain = (account?: Account) =>
     `${program} store --force${account ? flagsOf(account) : ''}`;
   const useFile = (flags: string) =>
@@ -227,13 +230,13 @@ export function english(program: string, system: System = 'posix') {
       message: command ? 'the command has to come before its options' : 'no command was given',
       hint: command ? `use: ${program} ${command} OPTIONS` : `see: ${program} --help`,
     }),
-    commandUnknown: ({ given, near, maybeKey }) => ({
-      message: `there is no command ${given ?? 'of that name'}`,
-      hint: maybeKey ? KEY_IN_HISTORY : near ? `did you mean ${near}?` : `see: ${program} --help`,
+    commandUnknown: ({ given, near }) => ({
+      message: `there is no command ${given}`,
+      hint: near ? `did you mean ${near}?` : afterKey([given], `see: ${program} --help`),
     }),
-    optionUnknown: ({ command, given, near, maybeKey }) => ({
-      message: `there is no option ${given ?? 'of that name'}`,
-      hint: maybeKey ? KEY_IN_HISTORY : near ? `did you mean ${near}?` : seeHelp(command),
+    optionUnknown: ({ command, given, value, near }) => ({
+      message: `there is no option ${given}`,
+      hint: near ? `did you mean ${near}?` : afterKey([given, value], seeHelp(command)),
     }),
     optionValueMissing: ({ command, option }) => ({
       message: `--${option} needs a value`,
@@ -244,33 +247,35 @@ export function english(program: string, system: System = 'posix') {
       hint: seeHelp(command),
     }),
     optionNotAChoice: ({ option, given, choices }) => ({
-      message: given ? `--${option} cannot be ${given}` : `--${option} cannot be that`,
+      message: `--${option} cannot be ${given}`,
       hint: `use one of: ${choices.join(', ')}`,
     }),
-    argumentUnexpected: ({ command, maybeKey }) => ({
+    argumentUnexpected: ({ command, given }) => ({
       message: `glm-token ${command} takes no arguments, and a key is never one`,
-      hint: maybeKey ? KEY_IN_HISTORY : seeHelp(command),
+      hint: afterKey([given], seeHelp(command)),
     }),
     argumentNotAChoice: ({ command, given, choices }) => ({
-      message: `glm-token ${command} does not take ${given ?? 'that'}`,
-      hint: `use one of: ${choices.join(', ')}`,
+      message: `glm-token ${command} does not take ${given}`,
+      hint: afterKey([given], `use one of: ${choices.join(', ')}`),
+    }),
+    shellUnnamed: ({ shells }) => ({
+      message: 'cannot tell which shell this is: SHELL is not set',
+      hint: nameShell(shells),
     }),
     shellUnknown: ({ given, shells }) => ({
-      message: given
-        ? `there is no completion for ${given}, the shell that SHELL names`
-        : 'cannot tell which shell this is: SHELL is not set',
-      hint: `name the shell: ${shells.map((shell) => `${program} completion ${shell}`).join(', ')}`,
+      message: `there is no completion for ${given}, the shell that SHELL names`,
+      hint: nameShell(shells),
     }),
     settingInvalid: ({ variable, problem }) => {
       const { message, hint } = describe(problem as GlmTokenError);
       return { message: `${variable}: ${message}`, hint };
     },
     languageUnknown: ({ given, choices }) => ({
-      message: `${given ?? 'that'} is not a language of glm-token`,
+      message: `${given} is not a language of glm-token`,
       hint: `use one of: ${choices.join(', ')}`,
     }),
     settingNotAChoice: ({ given, choices }) => ({
-      message: `${given ?? 'that'} is not a store`,
+      message: `${given} is not a store`,
       hint: `use one of: ${choices.join(', ')}`,
     }),
     homeNotAbsolute: () => ({
@@ -278,15 +283,15 @@ export function english(program: string, system: System = 'posix') {
       hint: 'set it to an absolute path',
     }),
     hostInvalid: ({ given }) => ({
-      message: `${given ?? 'that'} is not a host`,
+      message: `${given} is not a host`,
       hint: `use a host such as ${DEFAULT_HOST} or api.z.ai`,
     }),
     profileInvalid: ({ given, maxCharacters }) => ({
-      message: `${given ?? 'that'} is not a profile name`,
-      hint: `use 1 to ${maxCharacters} visible characters`,
+      message: `${given} is not a profile name`,
+      hint: `use 1 to ${maxCharacters} visible characters, in UTF-8`,
     }),
     durationInvalid: ({ given }) => ({
-      message: `${given ?? 'that'} is not a duration`,
+      message: `${given} is not a duration`,
       hint: 'use a number and a unit such as 90s, 5m, 2h or 30d, from 1s to 365d',
     }),
     methodUnknown: () => ({
@@ -309,11 +314,11 @@ export function english(program: string, system: System = 'posix') {
     }),
     answeredNo: () => ({ message: 'nothing was changed' }),
     choiceInvalid: ({ given, count }) => ({
-      message: `${given ?? 'that'} is not one of the choices`,
+      message: `${given} is not one of the choices`,
       hint: `type a number from 1 to ${count}, or press Enter for the one in brackets`,
     }),
     answerUnclear: ({ given }) => ({
-      message: `${given ?? 'that'} is neither yes nor no`,
+      message: `${given} is neither yes nor no`,
       hint: 'type y or n, or press Enter for the one in capitals',
     }),
     environmentIsReadOnly: () => ({
@@ -331,6 +336,14 @@ export function english(program: string, system: System = 'posix') {
     execVariableInvalid: () => ({
       message: '--env is not the name of a variable',
       hint: 'use one such as OPENAI_API_KEY; the token is put into it',
+    }),
+    programMissing: ({ given }) => ({
+      message: `there is no program ${given}`,
+      hint: 'check its name and PATH',
+    }),
+    programNotExecutable: ({ errno }) => ({
+      message: `the program cannot be run (${errno})`,
+      hint: 'check that it is a program, and its mode',
     }),
     daemonWithoutTransport: () => ({
       message: 'daemon requires either --stdio or --socket',
@@ -451,24 +464,23 @@ export function english(program: string, system: System = 'posix') {
           hint: 'the first line of its output has to be the key',
         };
       }
-      if ('status' in fault) {
-        const { status } = fault;
-        const how = typeof status === 'number' ? `with status ${status}` : `by ${status}`;
-        return {
-          message: `${name} gave no key for ${accountTitle(account)}: it ended ${how}`,
-          hint: 'run it in a terminal to see why; a password manager may be locked, or may need a terminal to ask at',
-        };
-      }
-      return fault.errno === 'ENOENT'
+      const { status } = fault;
+      const how = typeof status === 'number' ? `with status ${status}` : `by ${status}`;
+      return {
+        message: `${name} gave no key for ${accountTitle(account)}: it ended ${how}`,
+        hint: 'run it in a terminal to see why; a password manager may be locked, or may need a terminal to ask at',
+      };
+    },
+    keyCommandNotRun: ({ account, given, errno }) =>
+      errno === 'ENOENT'
         ? {
-            message: `there is no program ${name ?? 'of that name'} to print the key for ${accountTitle(account)}`,
+            message: `there is no program ${given} to print the key for ${accountTitle(account)}`,
             hint: `give its absolute path, since Emacs may have another PATH than your shell: ${program} store --from-command${flagsOf(account)} -- /path/to/program ...`,
           }
         : {
-            message: `${name ?? 'the command'} cannot be run (${fault.errno})`,
+            message: `${given} cannot be run (${errno})`,
             hint: 'check that it is a program, and its mode',
-          };
-    },
+          },
     fileWritableByOthers: ({ path }) => ({
       message: `others can write to ${path}, so no command in it is run`,
       hint: `check what is in it, then run: chmod go-w ${shellQuote(path)}`,
@@ -686,7 +698,7 @@ export function english(program: string, system: System = 'posix') {
       const through = proxy ? ` through the proxy ${proxy}` : '';
       const reason = fault === 'timeout' ? `no answer within ${seconds} s` : fault;
       return {
-        message: `cannot reach ${hostTitle(host)}${through}: ${reason}`,
+        message: `cannot reach ${host}${through}: ${reason}`,
         hint: NETWORK_CURES[networkFault(params)](params.variable ?? ''),
       };
     },
@@ -695,7 +707,7 @@ export function english(program: string, system: System = 'posix') {
       hint: 'set it to one such as http://127.0.0.1:7890',
     }),
     tokenRefused: ({ account, store, status, serviceCode, fault }) => {
-      const answer = `${hostTitle(account.host)} answers ${status}${serviceCode ? `, code ${serviceCode}` : ''}`;
+      const answer = `${account.host} answers ${status}${serviceCode ? `, code ${serviceCode}` : ''}`;
       if (!fault) {
         return { message: answer, hint: 'see the list at docs.z.ai/api-reference/api-code' };
       }
@@ -711,7 +723,7 @@ export function english(program: string, system: System = 'posix') {
   /** @param about the account in question, for the commands in hints */
   const describe = (error: GlmTokenError, about?: Account): Text => {
     const text = errors[error.reason] as (params: unknown, flags: string) => Text;
-    return text(error.params, about ? flagsOf(about) : '');
+    return text(shownIn(error.params), about ? flagsOf(about) : '');
   };
 
   const keyFor = (account: Account) => `the key for ${accountTitle(account)}`;
@@ -924,10 +936,10 @@ export function english(program: string, system: System = 'posix') {
         hint: `to replace it: ${storeAgain(account)}`,
       }),
       askCheck: (host: string) =>
-        `Check the key with ${hostTitle(host)} now? This sends one chat request of one token.`,
-      accepted: (host: string) => `checked: ${hostTitle(host)} accepts the key`,
+        `Check the key with ${host} now? This sends one chat request of one token.`,
+      accepted: (host: string) => `checked: ${host} accepts the key`,
       askOtherPlan: (plan: PlanName) => `Try the endpoint of ${PLAN_TITLES[plan]}?`,
-      notChecked: (host: string) => `not checked: whether ${hostTitle(host)} accepts the key`,
+      notChecked: (host: string) => `not checked: whether ${host} accepts the key`,
       checked: (account: Account) =>
         `checked: the key for ${accountTitle(account)} is well-formed, and signs tokens that verify`,
       token: 'this token is valid for 3 minutes',
@@ -1056,15 +1068,14 @@ export function english(program: string, system: System = 'posix') {
         `key ${id} for ${accountTitle(account)}${name ? `, which ${name} printed,` : ''} is well-formed`,
       tokenVerified: (account: Account) => `signed for ${accountTitle(account)} and verified`,
       hostAnswers: (host: string, ms: number, proxy: string | undefined) =>
-        `${hostTitle(host)} answers in ${Math.round(ms)} ms${proxy ? `, through the proxy ${proxy}` : ''}`,
+        `${host} answers in ${Math.round(ms)} ms${proxy ? `, through the proxy ${proxy}` : ''}`,
       clockUnknown: (host: string) => ({
-        message: `${hostTitle(host)} does not say its time`,
+        message: `${host} does not say its time`,
         hint: "compare this machine's clock with another one",
       }),
-      clockRight: (host: string, offMs: number) =>
-        `within ${duration(offMs)} of ${hostTitle(host)}`,
+      clockRight: (host: string, offMs: number) => `within ${duration(offMs)} of ${host}`,
       clockOff: (host: string, offsetMs: number, command: string) => ({
-        message: `${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? 'behind' : 'ahead of'} ${hostTitle(host)}, so that tokens are ${offsetMs > 0 ? 'expired on arrival' : 'from the future'}`,
+        message: `${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? 'behind' : 'ahead of'} ${host}, so that tokens are ${offsetMs > 0 ? 'expired on arrival' : 'from the future'}`,
         hint: `set it right: ${command}`,
       }),
       asAdministrator: (command: string) => `${command} (as administrator)`,
@@ -1099,16 +1110,6 @@ export function english(program: string, system: System = 'posix') {
       unstable: (kind: string, paths: readonly string[]): Text => ({
         message: `warning: these paths change with an upgrade: ${paths.join(', ')}`,
         hint: `after one, print the unit again: ${program} daemon --print-unit ${kind}`,
-      }),
-    },
-    exec: {
-      notFound: (name: string | undefined) => ({
-        message: `there is no command ${name ?? 'of that name'}`,
-        hint: 'check its name and PATH',
-      }),
-      notExecutable: (errno: string) => ({
-        message: `the command cannot be run (${errno})`,
-        hint: 'check that it is a program, and its mode',
       }),
     },
   };

@@ -10,17 +10,17 @@ import type {
   StoreLabel,
 } from '../core/errors.ts';
 import type { Problem } from '../core/parsed-token.ts';
-import { type System, shellQuote, shownProfile } from '../core/text.ts';
+import { HIDDEN, type System, shellQuote } from '../core/text.ts';
 import {
   accountFlags,
   durationIn,
   type ErrorTexts,
-  hostTitle,
   networkFault,
   oneLine,
   type PlanName,
   type SocketFaultText,
   SPLIT_UNITS,
+  shownIn,
   type Text,
 } from './common.ts';
 import type { Messages } from './en.ts';
@@ -30,9 +30,7 @@ const duration = durationIn({ day: '天', hour: '小时', minute: '分', second:
 
 /** `api.z.ai（profile work）` */
 const accountTitle = ({ host, profile }: Account): string =>
-  profile === DEFAULT_PROFILE
-    ? hostTitle(host)
-    : `${hostTitle(host)}（profile ${shownProfile(profile) ?? '…'}）`;
+  profile === DEFAULT_PROFILE ? host : `${host}（profile ${profile}）`;
 
 const storeTitle = ({ name, place }: StoreLabel): string =>
   ({
@@ -90,10 +88,6 @@ const ACCOUNT_TEXTS = {
   profile: `同一主机有多个 key 时用哪一个 [${DEFAULT_PROFILE}]`,
 };
 
-/** What was given, to begin a sentence with: no space follows a Chinese word. */
-const named = (given: string | undefined, otherwise = '这个值'): string =>
-  given ? `${given} ` : otherwise;
-
 const NETWORK_CURES: Record<ReturnType<typeof networkFault>, (variable: string) => string> = {
   'certificate date': () => '按本机时钟，对方的证书不在有效期内：请检查时钟，可能差了几个月',
   certificate: () =>
@@ -140,6 +134,11 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       ? `如需在新开的终端中使用${storeTitle(store)}：setx GLM_TOKEN_STORE ${store.name}`
       : `如需使用${storeTitle(store)}：export GLM_TOKEN_STORE=${store.name}`;
   const seeHelp = (command: string) => `参见：${program} ${command} --help`;
+  /** The cure for a line with what may be a key, or else another one. */
+  const afterKey = (shown: readonly string[], otherwise: string) =>
+    shown.includes(HIDDEN) ? KEY_IN_HISTORY : otherwise;
+  const nameShell = (shells: readonly string[]) =>
+    `请指明 shell：${shells.map((shell) => `${program} completion ${shell}`).join('、')}`;
   const storeAgain = (account?: Account) =>
     `${program} store --force${account ? flagsOf(account) : ''}`;
   const useFile = (flags: string) => `把 key 保存到加密文件：${program} store --store file${flags}`;
@@ -203,13 +202,13 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       message: command ? '命令要写在选项前面' : '没有给出命令',
       hint: command ? `用法：${program} ${command} 选项` : `参见：${program} --help`,
     }),
-    commandUnknown: ({ given, near, maybeKey }) => ({
-      message: given ? `没有命令 ${given}` : '没有这个命令',
-      hint: maybeKey ? KEY_IN_HISTORY : near ? `是否想用 ${near}？` : `参见：${program} --help`,
+    commandUnknown: ({ given, near }) => ({
+      message: `没有命令 ${given}`,
+      hint: near ? `是否想用 ${near}？` : afterKey([given], `参见：${program} --help`),
     }),
-    optionUnknown: ({ command, given, near, maybeKey }) => ({
-      message: given ? `没有选项 ${given}` : '没有这个选项',
-      hint: maybeKey ? KEY_IN_HISTORY : near ? `是否想用 ${near}？` : seeHelp(command),
+    optionUnknown: ({ command, given, value, near }) => ({
+      message: `没有选项 ${given}`,
+      hint: near ? `是否想用 ${near}？` : afterKey([given, value], seeHelp(command)),
     }),
     optionValueMissing: ({ command, option }) => ({
       message: `--${option} 需要一个值`,
@@ -220,33 +219,35 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: seeHelp(command),
     }),
     optionNotAChoice: ({ option, given, choices }) => ({
-      message: given ? `--${option} 不能是 ${given}` : `--${option} 的值无效`,
+      message: `--${option} 不能是 ${given}`,
       hint: `可选的值：${choices.join('、')}`,
     }),
     argumentNotAChoice: ({ command, given, choices }) => ({
-      message: given ? `${command} 的参数不能是 ${given}` : `${command} 的参数无效`,
-      hint: `可选的值：${choices.join('、')}`,
+      message: `${command} 的参数不能是 ${given}`,
+      hint: afterKey([given], `可选的值：${choices.join('、')}`),
+    }),
+    shellUnnamed: ({ shells }) => ({
+      message: '无法判断当前的 shell：没有设置 SHELL',
+      hint: nameShell(shells),
     }),
     shellUnknown: ({ given, shells }) => ({
-      message: given
-        ? `SHELL 是 ${given}，没有对应的补全脚本`
-        : '无法判断当前的 shell：没有设置 SHELL',
-      hint: `请指明 shell：${shells.map((shell) => `${program} completion ${shell}`).join('、')}`,
+      message: `SHELL 是 ${given}，没有对应的补全脚本`,
+      hint: nameShell(shells),
     }),
-    argumentUnexpected: ({ command, maybeKey }) => ({
+    argumentUnexpected: ({ command, given }) => ({
       message: `glm-token ${command} 不接受参数，key 绝不能作为参数`,
-      hint: maybeKey ? KEY_IN_HISTORY : seeHelp(command),
+      hint: afterKey([given], seeHelp(command)),
     }),
     settingInvalid: ({ variable, problem }) => {
       const { message, hint } = describe(problem as GlmTokenError);
       return { message: `${variable}：${message}`, hint };
     },
     languageUnknown: ({ given, choices }) => ({
-      message: `${named(given)}不是 glm-token 支持的语言`,
+      message: `${given} 不是 glm-token 支持的语言`,
       hint: `可选的值：${choices.join('、')}`,
     }),
     settingNotAChoice: ({ given, choices }) => ({
-      message: `${named(given)}不是存储位置`,
+      message: `${given} 不是存储位置`,
       hint: `可选的值：${choices.join('、')}`,
     }),
     homeNotAbsolute: () => ({
@@ -254,15 +255,15 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: '请把它设为绝对路径',
     }),
     hostInvalid: ({ given }) => ({
-      message: `${named(given)}不是主机名`,
+      message: `${given} 不是主机名`,
       hint: `请使用 ${DEFAULT_HOST} 或 api.z.ai 这样的主机名`,
     }),
     profileInvalid: ({ given, maxCharacters }) => ({
-      message: `${named(given)}不能作为 profile 名称`,
-      hint: `请使用 1 到 ${maxCharacters} 个可见字符`,
+      message: `${given} 不能作为 profile 名称`,
+      hint: `请使用 1 到 ${maxCharacters} 个可见字符，编码为 UTF-8`,
     }),
     durationInvalid: ({ given }) => ({
-      message: `${named(given)}不是时长`,
+      message: `${given} 不是时长`,
       hint: '请用数字加单位，例如 90s、5m、2h、30d，范围 1s 到 365d',
     }),
     methodUnknown: () => ({
@@ -281,11 +282,11 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     answeredNo: () => ({ message: '没有改动' }),
     choiceInvalid: ({ given, count }) => ({
-      message: `${named(given, '这个回答')}不在选项之中`,
+      message: `${given} 不在选项之中`,
       hint: `请输入 1 到 ${count}，或直接按回车选择方括号中的一项`,
     }),
     answerUnclear: ({ given }) => ({
-      message: `${named(given, '这个回答')}既不是「是」也不是「否」`,
+      message: `${given} 既不是「是」也不是「否」`,
       hint: '请输入 y 或 n，或直接按回车选择大写的一项',
     }),
     environmentIsReadOnly: () => ({
@@ -303,6 +304,14 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     execVariableInvalid: () => ({
       message: '--env 的值不是变量名',
       hint: '请使用 OPENAI_API_KEY 这样的名称，令牌会放在里面',
+    }),
+    programMissing: ({ given }) => ({
+      message: `没有程序 ${given}`,
+      hint: '请检查它的名称和 PATH',
+    }),
+    programNotExecutable: ({ errno }) => ({
+      message: `无法运行该程序（${errno}）`,
+      hint: '请检查它是不是程序，以及它的权限',
     }),
     daemonWithoutTransport: () => ({
       message: 'daemon 需要 --stdio 或 --socket 之一',
@@ -417,24 +426,23 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       if (fault === 'endless') {
         return { message: `${name} 输出过多，已被终止`, hint: '输出的第一行必须是 key' };
       }
-      if ('status' in fault) {
-        const { status } = fault;
-        const how = typeof status === 'number' ? `退出码为 ${status}` : `被 ${status} 终止`;
-        return {
-          message: `${name} 没有给出 ${accountTitle(account)} 的 key：${how}`,
-          hint: '请在终端里运行它，查看原因；密码管理器可能已锁定，或需要终端才能询问',
-        };
-      }
-      return fault.errno === 'ENOENT'
+      const { status } = fault;
+      const how = typeof status === 'number' ? `退出码为 ${status}` : `被 ${status} 终止`;
+      return {
+        message: `${name} 没有给出 ${accountTitle(account)} 的 key：${how}`,
+        hint: '请在终端里运行它，查看原因；密码管理器可能已锁定，或需要终端才能询问',
+      };
+    },
+    keyCommandNotRun: ({ account, given, errno }) =>
+      errno === 'ENOENT'
         ? {
-            message: `找不到${name ? `程序 ${name}` : '该程序'}，无法得到 ${accountTitle(account)} 的 key`,
+            message: `找不到程序 ${given}，无法得到 ${accountTitle(account)} 的 key`,
             hint: `Emacs 的 PATH 可能与 shell 不同，请写绝对路径：${program} store --from-command${flagsOf(account)} -- /path/to/program ...`,
           }
         : {
-            message: `无法运行${name ? ` ${name}` : '该命令'}（${fault.errno}）`,
+            message: `无法运行 ${given}（${errno}）`,
             hint: '请检查它是不是程序，以及它的权限',
-          };
-    },
+          },
     fileWritableByOthers: ({ path }) => ({
       message: `其他用户可以写入 ${path}，因此不运行其中的命令`,
       hint: `请先检查其内容，再运行：chmod go-w ${shellQuote(path)}`,
@@ -645,7 +653,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       const through = proxy ? `（经代理 ${proxy}）` : '';
       const reason = fault === 'timeout' ? `${seconds} 秒内没有响应` : fault;
       return {
-        message: `无法连接 ${hostTitle(host)}${through}：${reason}`,
+        message: `无法连接 ${host}${through}：${reason}`,
         hint: NETWORK_CURES[networkFault(params)](variable ?? ''),
       };
     },
@@ -654,7 +662,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: '请设为 http://127.0.0.1:7890 这样的 URL',
     }),
     tokenRefused: ({ account, store, status, serviceCode, fault }) => {
-      const answer = `${hostTitle(account.host)} 返回 ${status}${serviceCode ? `，错误码 ${serviceCode}` : ''}`;
+      const answer = `${account.host} 返回 ${status}${serviceCode ? `，错误码 ${serviceCode}` : ''}`;
       if (!fault) {
         return { message: answer, hint: '错误码列表见 docs.bigmodel.cn/cn/api/api-code' };
       }
@@ -667,7 +675,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
 
   const describe = (error: GlmTokenError, about?: Account): Text => {
     const text = errors[error.reason] as (params: unknown, flags: string) => Text;
-    return text(error.params, about ? flagsOf(about) : '');
+    return text(shownIn(error.params), about ? flagsOf(about) : '');
   };
 
   const keyFor = (account: Account) => `${accountTitle(account)} 的 key`;
@@ -858,11 +866,10 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         message: `${keyFor(account)} 已经保存过`,
         hint: `如需替换：${storeAgain(account)}`,
       }),
-      askCheck: (host) =>
-        `现在向 ${hostTitle(host)} 验证 key 吗？会发送一个极小的对话请求（max_tokens=1）。`,
-      accepted: (host) => `已验证：${hostTitle(host)} 接受这个 key`,
+      askCheck: (host) => `现在向 ${host} 验证 key 吗？会发送一个极小的对话请求（max_tokens=1）。`,
+      accepted: (host) => `已验证：${host} 接受这个 key`,
       askOtherPlan: (plan) => `是否改用${PLAN_TITLES[plan]}的端点再试？`,
-      notChecked: (host) => `未验证：${hostTitle(host)} 是否接受这个 key`,
+      notChecked: (host) => `未验证：${host} 是否接受这个 key`,
       checked: (account) => `已验证：${keyFor(account)} 格式正确，签发的令牌可以通过校验`,
       token: '这个令牌的有效期为 3 分钟',
       initBlock: '请把以下几行写入 init.el',
@@ -980,14 +987,14 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         `${accountTitle(account)} 的 key ${id}${name ? `（由 ${name} 输出）` : ' '}格式正确`,
       tokenVerified: (account) => `已为 ${accountTitle(account)} 签发令牌，并通过校验`,
       hostAnswers: (host, ms, proxy) =>
-        `${hostTitle(host)} 在 ${Math.round(ms)} 毫秒内响应${proxy ? `（经代理 ${proxy}）` : ''}`,
+        `${host} 在 ${Math.round(ms)} 毫秒内响应${proxy ? `（经代理 ${proxy}）` : ''}`,
       clockUnknown: (host) => ({
-        message: `${hostTitle(host)} 没有给出时间`,
+        message: `${host} 没有给出时间`,
         hint: '请把本机时钟与其他时钟核对',
       }),
-      clockRight: (host, offMs) => `与 ${hostTitle(host)} 相差不超过 ${duration(offMs)}`,
+      clockRight: (host, offMs) => `与 ${host} 相差不超过 ${duration(offMs)}`,
       clockOff: (host, offsetMs, command) => ({
-        message: `比 ${hostTitle(host)} ${offsetMs > 0 ? '慢' : '快'} ${duration(Math.abs(offsetMs))}，因此令牌${offsetMs > 0 ? '送达时已过期' : '来自未来'}`,
+        message: `比 ${host} ${offsetMs > 0 ? '慢' : '快'} ${duration(Math.abs(offsetMs))}，因此令牌${offsetMs > 0 ? '送达时已过期' : '来自未来'}`,
         hint: `请校准时钟：${command}`,
       }),
       asAdministrator: (command) => `${command}（以管理员身份）`,
@@ -1020,16 +1027,6 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       unstable: (kind, paths) => ({
         message: `警告：升级后路径会变：${paths.join('、')}`,
         hint: `升级之后请重新输出：${program} daemon --print-unit ${kind}`,
-      }),
-    },
-    exec: {
-      notFound: (name) => ({
-        message: name ? `没有命令 ${name}` : '没有这个命令',
-        hint: '请检查命令名和 PATH',
-      }),
-      notExecutable: (errno) => ({
-        message: `无法运行这个命令（${errno}）`,
-        hint: '请检查它是不是程序，以及它的权限',
       }),
     },
   };

@@ -156,9 +156,11 @@ class KeyCommands implements KeyCommandStore {
     }
     if ('fault' in ended) {
       const { fault } = ended;
-      const isUnknown = typeof fault === 'object' && 'errno' in fault;
-      const known = isUnknown && mayBeKey(program) ? undefined : program;
-      throw new GlmTokenError('keyCommandFailed', { account, program: known, fault });
+      if (typeof fault === 'string' || 'status' in fault) {
+        throw new GlmTokenError('keyCommandFailed', { account, program, fault });
+      }
+      const { errno } = fault;
+      throw new GlmTokenError('keyCommandNotRun', { account, given: program, errno });
     }
     try {
       return parseKey(ended.line);
@@ -197,7 +199,10 @@ export const isWords = (value: unknown): value is Words =>
   Array.isArray(value) && value.length > 0 && value.every((word) => typeof word === 'string');
 
 /** How a run ended: the first line that it printed, why that is of no use, or too late. */
-type Ended = { readonly line: string } | { readonly fault: KeyCommandFault } | 'late';
+type Ended =
+  | { readonly line: string }
+  | { readonly fault: KeyCommandFault | { readonly errno: string } }
+  | 'late';
 
 /**
  * Runs a command to its end. Where no terminal can answer it, it gets none: a pinentry for the

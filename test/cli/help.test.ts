@@ -176,7 +176,7 @@ test('a word that other programs have for a command suggests ours', async () => 
     for (const word of words) {
       await assert.rejects(
         readFully([word], COMMANDS, messages, '1.2.3'),
-        { reason: 'commandUnknown', params: { given: `"${word}"`, near, maybeKey: false } },
+        { reason: 'commandUnknown', params: { given: word, near } },
         word,
       );
     }

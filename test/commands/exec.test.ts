@@ -120,7 +120,7 @@ describe('how it ends', SIDE_BY_SIDE, () => {
     assert.equal(missing.status, 127);
     assert.equal(
       missing.stderr,
-      'glm-token: there is no command "no-such-command"\nhint: check its name and PATH\n',
+      'glm-token: there is no program "no-such-command"\nhint: check its name and PATH\n',
     );
     const folder = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
     const file = join(folder, 'script');
@@ -128,7 +128,7 @@ describe('how it ends', SIDE_BY_SIDE, () => {
     chmodSync(file, 0o644);
     const refused = await glm(file);
     assert.equal(refused.status, 126);
-    assert.match(refused.stderr, /^glm-token: the command cannot be run \(EACCES\)\nhint: /);
+    assert.match(refused.stderr, /^glm-token: the program cannot be run \(EACCES\)\nhint: /);
     rmSync(folder, { recursive: true });
   });
 

@@ -221,7 +221,7 @@ const PROPERTIES: Readonly<Record<string, Tried>> = {
           const said = messages.describe(
             new GlmTokenError('keyNotFound', { account, others: [], inEnvironment: undefined }),
           );
-          for (const line of [said.message, said.hint ?? ''].flat()) checkSays(printable(line));
+          for (const line of [said.message, said.hint ?? ''].flat()) checkNoKey(printable(line));
         },
       );
     }),
@@ -256,7 +256,7 @@ const PROPERTIES: Readonly<Record<string, Tried>> = {
     property: fc.asyncProperty(anyText, json, async (given, value) => {
       if (hasUnsafeCharacters(printable(given))) throw new Error('not printable');
       assertSame(JSON.parse(printable(JSON.stringify(value))), value);
-      checkSays(shown(given) ?? '');
+      checkSays(shown(given));
     }),
   },
   'tokens: signed ones verify, changed ones do not': {
@@ -562,6 +562,13 @@ async function checkLine(argv: readonly string[]): Promise<void> {
   }
 }
 
+/** Whether a secret alone is given as a host or a profile. */
+const namesAccount = (args: readonly string[]): boolean =>
+  args.some(
+    (word, at) =>
+      /^--(host|profile)(=|$)/.test(word) && `${word}${args[at + 1]}`.includes(KEY.secret),
+  );
+
 /** Lines that the built program is started with; their words can do no harm. */
 async function programLines(count: number, seed: number): Promise<Row> {
   const home = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
@@ -594,9 +601,11 @@ async function programLines(count: number, seed: number): Promise<Row> {
     if (status === null || !statuses.includes(status))
       faults.push(`${what}: status ${status}: ${stderr}`);
     const said = args[0] === 'exec' ? stderr : stdout + stderr;
+    // Half a key may be the name of an account, for all that anyone can tell.
+    const check = namesAccount(args) ? checkNoKey : checkSays;
     for (const line of said.split('\n')) {
       try {
-        checkSays(line);
+        check(line);
       } catch (error) {
         faults.push(`${what}: ${error}`);
       }

@@ -242,7 +242,7 @@ describe('exec', () => {
   });
 
   test('a command that is not there exits 127, and what may be a key is not repeated', async () => {
-    const unnamed = 'of that name';
+    const unnamed = '…';
     for (const [name, shown] of [
       [KEY, unnamed],
       ['no-such-command', '"no-such-command"'],
@@ -252,7 +252,7 @@ describe('exec', () => {
       assert.deepEqual([status, stdout], [127, '']);
       assert.equal(
         stderr,
-        `glm-token: there is no command ${shown}\nhint: check its name and PATH\n`,
+        `glm-token: there is no program ${shown}\nhint: check its name and PATH\n`,
       );
     }
   });
