@@ -50,7 +50,7 @@ Do not ask for a passphrase."
   (condition-case failure
       (let ((glm-gptel-auth--may-ask nil))
         (glm-gptel-auth--request method params))
-    (glm-gptel-auth--failure (glm-gptel-auth--failure-text failure))))
+    (glm-gptel-auth-error (glm-gptel-auth--failure-text failure))))
 
 (defun glm-gptel-auth--complete-account (account)
   "Return ACCOUNT, a plist, with glm-token's defaults for what it lacks.
@@ -111,7 +111,7 @@ What it finds wrong with the key is told with its own hint, since the
 cure for a malformed key that is stored would be to store it."
   (condition-case failure
       (glm-gptel-auth--request 'store params)
-    (glm-gptel-auth--failure
+    (glm-gptel-auth-error
      (if (equal (nth 1 failure) "ERR_KEY_MALFORMED")
          (signal 'glm-gptel-auth--key-refused (cdr failure))
        (glm-gptel-auth--offer-file params failure)))))
@@ -138,6 +138,16 @@ Return what glm-token answers, a plist."
 Return what glm-token answers, a plist."
   (glm-gptel-auth--store (append account (list :key key))
                          #'glm-gptel-auth--store-as))
+
+(defun glm-gptel-auth--read-and-store (account prompt store)
+  "Ask for the key of ACCOUNT, a plist, with PROMPT, store it, and clear it.
+STORE is where to, a string, or nil for the store in use.  Ask before
+another key is replaced.  Return the result of `store', a plist."
+  (glm-gptel-auth--with-secret
+   prompt nil
+   (lambda (key)
+     (glm-gptel-auth--store-key (append account (when store (list :store store)))
+                                key))))
 
 (defconst glm-gptel-auth--key-tries 3
   "Number of attempts to type a key that are allowed.")
@@ -294,7 +304,7 @@ calls there."
   "Return the command line of glm-token, or why there is none, a string."
   (condition-case failure
       (string-join (glm-gptel-auth--program) " ")
-    (glm-gptel-auth--failure (glm-gptel-auth--failure-text failure))))
+    (glm-gptel-auth-error (glm-gptel-auth--failure-text failure))))
 
 ;;;; Status
 
@@ -391,7 +401,7 @@ ACCOUNTS is a plist too, or a string that says why it cannot be listed."
                               (list (glm-gptel-auth--text 'entry-of-store)))
                           (glm-gptel-auth--text 'and)))
           (glm-gptel-auth--text 'kept (glm-gptel-auth--describe answer))))
-    (glm-gptel-auth--failure
+    (glm-gptel-auth-error
      (glm-gptel-auth--text 'not-moved (glm-gptel-auth--describe account)
                            (glm-gptel-auth--failure-text failure)))))
 

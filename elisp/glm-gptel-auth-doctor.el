@@ -60,7 +60,7 @@ Without its code, since the cure for that may be this doctor."
        (glm-gptel-auth--text (if glm-gptel-auth-command 'program-set
                                'program-found)
                              (string-join (glm-gptel-auth--program) " ")))
-    (glm-gptel-auth--failure
+    (glm-gptel-auth-error
      (glm-gptel-auth--failed-finding "program" failure))))
 
 (defun glm-gptel-auth--gptel-version ()
@@ -268,7 +268,7 @@ LIVE non-nil means to send a token to the service."
                          "live" "unchecked"
                          (glm-gptel-auth--text 'live-unchecked)
                          (glm-gptel-auth--text 'check-live))))))
-    (glm-gptel-auth--failure
+    (glm-gptel-auth-error
      (delq nil (glm-gptel-auth--broken-helper failure)))))
 
 ;;;; The command

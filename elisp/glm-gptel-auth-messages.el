@@ -18,6 +18,7 @@
 ;;; Code:
 
 (require 'seq)
+(require 'glm-gptel-auth-zh)
 
 ;;;; The language
 
@@ -304,12 +305,16 @@ token"
   "What Emacs says by itself: names, each with its English and its Chinese.
 They are formats; Chinese may take the arguments in another order.")
 
-(defun glm-gptel-auth--text (name &rest args)
-  "Return the text NAME, a symbol, in the user's language, a string.
-It is formatted with ARGS, or as it stands when there are none."
-  (pcase-let* ((`(,english ,chinese) (cdr (assq name glm-gptel-auth--texts)))
-               (text (if (equal "zh" (glm-gptel-auth--language)) chinese
-                       english)))
+(defun glm-gptel-auth--text (string &rest args)
+  "Return STRING, an English format, with ARGS, in the user's language.
+Its Chinese is in glm-gptel-auth-zh.el.  For now, STRING can also be the
+name of a text in `glm-gptel-auth--texts', a symbol."
+  (let* ((chinese (equal "zh" (glm-gptel-auth--language)))
+         (named (and (symbolp string)
+                     (cdr (assq string glm-gptel-auth--texts))))
+         (text (cond (named (if chinese (cadr named) (car named)))
+                     (chinese (or (cdr (assoc string glm-gptel-auth--zh)) string))
+                     (t string))))
     (if args (apply #'format text args) text)))
 
 (defun glm-gptel-auth--prompt (name default)
@@ -326,9 +331,9 @@ DEFAULT, a string or nil, is what an empty answer means."
 
 ;;;; Failures
 
-(define-error 'glm-gptel-auth--failure "GLM token")
+(define-error 'glm-gptel-auth-error "GLM token")
 
-(define-error 'glm-gptel-auth--key-refused "GLM key" 'glm-gptel-auth--failure)
+(define-error 'glm-gptel-auth--key-refused "GLM key" 'glm-gptel-auth-error)
 
 (defconst glm-gptel-auth--cures
   '(("ERR_KEY_NOT_FOUND" . glm-gptel-auth-store)
@@ -365,10 +370,10 @@ All are strings; CODE and HINT may be nil."
 (defun glm-gptel-auth--fail (code message &optional hint)
   "Signal a failure with CODE, MESSAGE and HINT.
 MESSAGE is a string, and each of the others a string or nil."
-  (signal 'glm-gptel-auth--failure (list code message hint)))
+  (signal 'glm-gptel-auth-error (list code message hint)))
 
 (defun glm-gptel-auth--failure-text (failure)
-  "Return what to say of FAILURE, a caught `glm-gptel-auth--failure'.
+  "Return what to say of FAILURE, a caught `glm-gptel-auth-error'.
 When a key that was typed was refused, \"store it\" is no cure."
   (pcase-let ((`(,kind ,code ,message ,hint) failure))
     (glm-gptel-auth--with-cure

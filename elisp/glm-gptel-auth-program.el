@@ -163,7 +163,7 @@ The order is that of `glm-gptel-auth-command'."
   "Return non-nil when what `glm-gptel-auth-install' installed is in use."
   (member (glm-gptel-auth--installed-script)
           (condition-case nil (glm-gptel-auth--program)
-            (glm-gptel-auth--failure nil))))
+            (glm-gptel-auth-error nil))))
 
 (defun glm-gptel-auth--environment ()
   "Return a value of `process-environment' to run glm-token with.

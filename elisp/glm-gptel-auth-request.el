@@ -33,6 +33,12 @@
 (defvar glm-gptel-auth--may-ask t
   "Non-nil when the user may be asked for the passphrase now.")
 
+(defmacro glm-gptel-auth--interactive (&rest body)
+  "Evaluate BODY, and ask for the passphrase of the key file if it is needed.
+For commands of the user's."
+  (declare (indent 0) (debug t))
+  `(let ((glm-gptel-auth--may-ask t)) ,@body))
+
 (defvar glm-gptel-auth--asking nil
   "Non-nil while the user is being asked for the passphrase.")
 
@@ -133,7 +139,7 @@ STORE is the store that the request names, a string, or nil."
       (condition-case failure
           (progn (glm-gptel-auth--try-passphrase prompt new store)
                  (setq tries 0))
-        (glm-gptel-auth--failure
+        (glm-gptel-auth-error
          (setq tries (1- tries)
                prompt (if new (concat (glm-gptel-auth--sentence (nth 2 failure))
                                       first)
@@ -159,11 +165,11 @@ STORE is the store that the request names, a string, or nil."
 (defun glm-gptel-auth--request (method &optional params)
   "Have glm-token do METHOD, a symbol, with PARAMS, a plist.
 Return its result, a plist.  Ask for the passphrase of the key file when
-glm-token needs it.  Signal `glm-gptel-auth--failure' for a failure."
+glm-token needs it.  Signal `glm-gptel-auth-error' for a failure."
   (unwind-protect
       (condition-case failure
           (glm-gptel-auth--ask method params)
-        (glm-gptel-auth--failure
+        (glm-gptel-auth-error
          (unless (equal (nth 1 failure) "ERR_PASSPHRASE")
            (signal (car failure) (cdr failure)))
          (glm-gptel-auth--check-may-unlock method)
@@ -192,7 +198,7 @@ key can offer it."
               (plist-get (glm-gptel-auth--request 'token account) :token))
         (when (equal account glm-gptel-auth--failed-account)
           (setq glm-gptel-auth--failed-account nil)))
-    (glm-gptel-auth--failure
+    (glm-gptel-auth-error
      (setq glm-gptel-auth--failed-account account)
      (signal (car failure) (cdr failure)))))
 

@@ -108,7 +108,7 @@ searching its other sources."
             (and answer-missing
                  (glm-gptel-auth--missing-p accounts hosts users)
                  (glm-gptel-auth--pair-asked-for hosts users))))
-    (glm-gptel-auth--failure
+    (glm-gptel-auth-error
      (glm-gptel-auth--pair-asked-for (or hosts glm-gptel-auth-hosts) users))))
 
 ;;;; Searching

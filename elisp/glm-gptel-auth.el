@@ -220,7 +220,7 @@ While the keychain waits for you to unlock it, the wait is longer."
   (declare (indent 0) (debug t))
   `(condition-case failure
        (progn ,@body)
-     (glm-gptel-auth--failure
+     (glm-gptel-auth-error
       (user-error "%s" (glm-gptel-auth--text
                         'glm (glm-gptel-auth--failure-text failure))))))
 
@@ -397,7 +397,7 @@ Upper and lower case are the same."
 Say nothing when glm-token does not know the code, or cannot be asked."
   (when-let* ((answer (condition-case nil
                           (glm-gptel-auth--request 'explain (list :code code))
-                        (glm-gptel-auth--failure nil)))
+                        (glm-gptel-auth-error nil)))
               (meaning (plist-get answer :message)))
     (let ((action (plist-get answer :action)))
       (when action

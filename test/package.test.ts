@@ -70,6 +70,7 @@ test('the tarball has the program, the Emacs package and the texts, and nothing 
     'elisp/glm-gptel-auth-request.el',
     'elisp/glm-gptel-auth-setup.el',
     'elisp/glm-gptel-auth-source.el',
+    'elisp/glm-gptel-auth-zh.el',
     'elisp/glm-gptel-auth.el',
     'package.json',
   ]);

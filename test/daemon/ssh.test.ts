@@ -135,7 +135,7 @@ describe('over ssh', { skip: unavailable ?? false }, () => {
     assert.equal((await onRemote(`${glm} print --host ${host} --ttl 2h`)).status, 2);
     const form = `(progn (require 'glm-gptel-auth-helper)
       (condition-case err (glm-gptel-auth--request 'store '(:key "a.b"))
-        (glm-gptel-auth--failure (princ (cdr err)))))`;
+        (glm-gptel-auth-error (princ (cdr err)))))`;
     writeFileSync(join(remote.home, 'store.el'), form);
     const { stdout } = await onRemote(`emacs -Q --batch ${lisp} -l ${REMOTE_HOME}/store.el`);
     assert.match(stdout, /ERR_USAGE .*this helper is read-only/);

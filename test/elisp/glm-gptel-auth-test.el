@@ -549,7 +549,7 @@ made.  There \\[keyboard-quit] in any frame ends the wait."
       (glm-test--with-fake mode 'helper
         (let* ((glm-gptel-auth-timeout 0.3)
                (failure (should-error (glm-gptel-auth--request 'status)
-                                      :type 'glm-gptel-auth--failure)))
+                                      :type 'glm-gptel-auth-error)))
           (should (equal "ERR_DAEMON" (nth 1 failure)))
           (should (string-suffix-p "; run M-x glm-gptel-auth-doctor"
                                    (glm-gptel-auth--failure-text failure)))
@@ -560,7 +560,7 @@ made.  There \\[keyboard-quit] in any frame ends the wait."
   (glm-test--with-fake "silent" 'helper
     (let ((glm-gptel-auth-timeout 0.3))
       (should-error (glm-gptel-auth--request 'delete)
-                    :type 'glm-gptel-auth--failure)
+                    :type 'glm-gptel-auth-error)
       (should (equal "daemon\n" (glm-test--contents log))))))
 
 (ert-deftest glm-test-what-a-helper-said-before-it-ended-is-told ()
