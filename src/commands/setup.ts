@@ -11,7 +11,7 @@ import { PLANS, planToTry, SERVICES } from '../service/services.ts';
 import { localeOf } from '../settings.ts';
 import { initBlock } from '../setup/init-block.ts';
 import type { Store } from '../stores/port.ts';
-import { findKey, storeFor } from '../stores/registry.ts';
+import { findKey, originOf } from '../stores/registry.ts';
 import {
   ACCOUNT_OPTIONS,
   type Args,
@@ -228,7 +228,7 @@ async function refusalOf(
   const { token } = await signToken(key, context.now(), DEFAULT_TTL_MS);
   try {
     const answer = await chat(account.host, plan, token, context);
-    return refusalIn(answer, account, await storeFor(context.stores, account));
+    return refusalIn(answer, account, await originOf(context.stores, account));
   } catch (error) {
     if (error instanceof GlmTokenError) return error;
     throw error;

@@ -35,6 +35,12 @@ export interface StoreLabel {
   readonly place: string;
 }
 
+/** Where the key of an account comes from. */
+export interface KeyOrigin extends StoreLabel {
+  /** The program of the command that prints it, where one does. */
+  readonly program?: string | undefined;
+}
+
 /** Why a key was refused. None of these repeats any of it. */
 export type KeyFault =
   | 'empty'
@@ -209,6 +215,8 @@ export const FAILURES = {
   keychainAsksLater: failure('ERR_STORE_LOCKED'),
   keychainPromptUnanswered: failure<{ seconds: number }>('ERR_STORE_LOCKED'),
 
+  /** Said by what only looks, of a command that a request would run. */
+  keyCommandRunsLater: failure<{ account: Account; program: string }>('ERR_STORE_LOCKED'),
   keyCommandUnanswered: failure<{ account: Account; program: string; seconds: number }>(
     'ERR_STORE_LOCKED',
   ),
@@ -255,7 +263,8 @@ export const FAILURES = {
   proxyInvalid: failure<{ variable: string }>('ERR_NETWORK'),
   tokenRefused: failure<{
     account: Account;
-    store: StoreLabel;
+    /** `undefined` when a helper elsewhere has the key. */
+    origin: KeyOrigin | undefined;
     status: number;
     serviceCode: string | undefined;
     fault: ServiceFault | undefined;

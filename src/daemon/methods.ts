@@ -15,6 +15,7 @@ import {
   findKey,
   keeperOf,
   listAccounts,
+  originOf,
   type Stores,
   storeCommand,
   storeKey,
@@ -85,7 +86,8 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
    * Requests that come while the same key is being read share that read, so that a keychain which
    * waits for its user is asked once and holds one thread. Nothing is kept afterwards.
    */
-  const readKey = (account: Account): Promise<ApiKey> => {
+  const readKey = (account: Account, mayAsk: boolean): Promise<ApiKey> => {
+    if (!mayAsk) return findKey(stores, account, undefined, { mayAsk });
     const name = accountName(account);
     const shared = reads.get(name);
     if (shared) return shared;
@@ -109,7 +111,8 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
       const account = accountOf(params);
       const ttlMs = parseDuration(stringParam(params, 'ttl', DEFAULT_TTL));
       checkLifetime(policy, ttlMs);
-      const { token, expiresAtMs } = await signToken(await readKey(account), now(), ttlMs);
+      const mayAsk = param(params, 'ask') !== false;
+      const { token, expiresAtMs } = await signToken(await readKey(account, mayAsk), now(), ttlMs);
       tokens += 1;
       return { token, expiresAt: expiresAtMs };
     },
@@ -194,10 +197,17 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
       };
     },
     async explain(params, { messages }): Promise<ExplainResult> {
+      const account = accountOf(params);
       const fault = faultOf(stringParam(params, 'code'));
       if (!fault) return { message: null, hint: null, action: null };
-      const { message, hint } = messages.serviceFaults[fault];
-      return { message, hint, action: actionFor(fault) ?? null };
+      const origin = await originOf(stores, account);
+      const action = actionFor(fault) ?? null;
+      const isKeyRefused = action === 'store';
+      // So that the next request asks the command for its key anew.
+      if (isKeyRefused) await (await stores.commandsInUse())?.forget?.();
+      const canStore = policy.mayWrite && WRITABLE_STORES.some((name) => name === origin.name);
+      const { message, hint } = messages.serviceFault(fault, account, origin);
+      return { message, hint, action: isKeyRefused && !canStore ? null : action };
     },
   };
   /** The account that a request is about, for the commands in hints. */

@@ -90,9 +90,9 @@ export function visibleStores(stores: Stores, policy: Policy): Stores {
     forget: async () => store.forget?.(),
     perishesWith: async () => store.perishesWith?.(),
     isStuck: () => store.isStuck?.() === true,
-    async get(account) {
+    async get(account, options) {
       check(account);
-      return store.get(account);
+      return store.get(account, options);
     },
     async set(account, text) {
       check(account);

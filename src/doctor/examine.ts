@@ -7,6 +7,7 @@ import {
   GlmTokenError,
   hasCode,
   hasReason,
+  type KeyOrigin,
   type StoreLabel,
 } from '../core/errors.ts';
 import { type ApiKey, shortenId } from '../core/key.ts';
@@ -23,8 +24,8 @@ import {
   findKey,
   type ListedAccount,
   notFound,
+  originOf,
   type Stores,
-  storeFor,
   surveyAccounts,
 } from '../stores/registry.ts';
 
@@ -131,8 +132,8 @@ export async function* examine(
     for (const [owner, key] of keys) {
       if (owner.host === host) {
         const { token } = await signToken(key, examined.now(), DEFAULT_TTL_MS);
-        const store = await storeFor(examined.stores, owner);
-        yield await checkLive(examined, { account: owner, token, store, plan, clock });
+        const origin = await originOf(examined.stores, owner);
+        yield await checkLive(examined, { account: owner, token, origin, plan, clock });
       }
     }
   }
@@ -173,7 +174,7 @@ async function* examineHelper(
   }
   const clock = yield* checkHost(examined, account.host);
   if (live && clock && token && store) {
-    yield await checkLive(examined, { account, token, store, plan, clock });
+    yield await checkLive(examined, { account, token, origin: undefined, plan, clock });
   }
 }
 
@@ -298,7 +299,7 @@ function checkClock(
   }
   const command = setClockCommand(platform, env);
   const shownCommand = platform === 'win32' ? asAdministrator(command) : command;
-  return warning('clock', clockOff(host, offsetMs, shownCommand));
+  return warning('clock', clockOff(host, offsetMs, DEFAULT_TTL_MS, shownCommand));
 }
 
 function setClockCommand(platform: NodeJS.Platform, env: NodeJS.ProcessEnv): string {
@@ -311,8 +312,8 @@ function setClockCommand(platform: NodeJS.Platform, env: NodeJS.ProcessEnv): str
 interface LiveCheck {
   readonly account: Account;
   readonly token: string;
-  /** Where the key is. */
-  readonly store: StoreLabel;
+  /** `undefined` when a helper has the key. */
+  readonly origin: KeyOrigin | undefined;
   readonly plan: PlanName | undefined;
   readonly clock: Finding;
 }
@@ -320,7 +321,7 @@ interface LiveCheck {
 /** Whether the service accepts a token. */
 async function checkLive(
   examined: Examined,
-  { account, token, store, plan, clock }: LiveCheck,
+  { account, token, origin, plan, clock }: LiveCheck,
 ): Promise<Finding> {
   try {
     const { chat, listModels, refusalIn } = await import('../service/probe.ts');
@@ -328,7 +329,7 @@ async function checkLive(
     const answer = plan
       ? await chat(host, plan, token, examined)
       : await listModels(host, token, examined);
-    const refusal = refusalIn(answer, account, store);
+    const refusal = refusalIn(answer, account, origin);
     if (refusal) throw refusal;
     return ok('live', examined.messages.doctor.tokenAccepted(account));
   } catch (error) {

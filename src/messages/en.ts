@@ -4,6 +4,7 @@ import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts'
 import type {
   GlmTokenError,
   KeyFault,
+  KeyOrigin,
   ServiceFault,
   SocketFault,
   StoreLabel,
@@ -127,12 +128,24 @@ export function english(program: string, system: System = 'posix') {
     shown.includes(HIDDEN) ? KEY_IN_HISTORY : otherwise;
   const nameShell = (shells: readonly string[]) =>
     `name the shell: ${shells.map((shell) => `${program} completion ${shell}`).join(', ')}`;
-  const storeAgain = (account?: Account) =>
-    `${program} store --force${account ? flagsOf(account) : ''}`;
+  const storeAgain = (account: Account) => `${program} store --force${flagsOf(account)}`;
   const useFile = (flags: string) =>
     `keep the key in an encrypted file: ${program} store --store file${flags}`;
 
-  /** `checkKey` is the cure for a key that the service does not accept. */
+  /** The cure for a key that the service does not accept, where it comes from. */
+  const changeKey = (account: Account, origin: KeyOrigin | undefined): string => {
+    if (!origin) {
+      return 'the helper has the key: check it in the console, and change it where the helper runs';
+    }
+    if (origin.name === 'environment') {
+      return 'the key comes from GLM_API_KEY: check it in the console, set the variable again, and restart what inherited it';
+    }
+    if (origin.name === 'command') {
+      const command = origin.program ?? 'a command';
+      return `the key comes from ${command}: check it in the console, and change it where ${command} finds it; the next request runs ${command} again`;
+    }
+    return `the key is in ${storeTitle(origin)}: check it in the console, and store it again: ${storeAgain(account)}`;
+  };
   const serviceFaultsWith = (
     checkKey: string,
   ): Readonly<Record<ServiceFault, { message: string; hint: string }>> => ({
@@ -149,8 +162,8 @@ export function english(program: string, system: System = 'posix') {
       hint: `see what is in it: ${program} inspect`,
     },
     expiredToken: {
-      message: 'the service says that the token has expired, though it was just signed',
-      hint: `this machine's clock may be wrong; check it: ${program} doctor`,
+      message: 'the service says that the token has expired',
+      hint: `this machine's clock may be behind (to check it: ${program} doctor), or the token's lifetime too short: use 3m or more`,
     },
     refusedKey: {
       message: 'the service refuses the key: it was revoked or mistyped',
@@ -213,8 +226,8 @@ export function english(program: string, system: System = 'posix') {
       hint: 'see the console',
     },
   });
-  const inConsole = (cure: string) => `check the key in the console, and ${cure}`;
-  const serviceFaults = serviceFaultsWith(inConsole(`store it again: ${storeAgain()}`));
+  const serviceFault = (fault: ServiceFault, account: Account, origin: KeyOrigin | undefined) =>
+    serviceFaultsWith(changeKey(account, origin))[fault];
 
   const errors: ErrorTexts = {
     unexpected: ({ reason }) => ({
@@ -573,6 +586,10 @@ export function english(program: string, system: System = 'posix') {
       hint: UNLOCK_KEYCHAIN,
     }),
 
+    keyCommandRunsLater: ({ account, program: name }) => ({
+      message: `${name} prints the key for ${accountTitle(account)}, and was not run now`,
+      hint: 'the next request runs it',
+    }),
     keyCommandUnanswered: ({ account, program: name, seconds }) => ({
       message: `${name} gave no key for ${accountTitle(account)} within ${seconds} s`,
       hint: 'answer its prompt, or unlock the password manager, and try again; GLM_TOKEN_PROMPT_TIMEOUT sets the limit',
@@ -706,16 +723,12 @@ export function english(program: string, system: System = 'posix') {
       message: `${variable} is not the URL of a proxy`,
       hint: 'set it to one such as http://127.0.0.1:7890',
     }),
-    tokenRefused: ({ account, store, status, serviceCode, fault }) => {
+    tokenRefused: ({ account, origin, status, serviceCode, fault }) => {
       const answer = `${account.host} answers ${status}${serviceCode ? `, code ${serviceCode}` : ''}`;
       if (!fault) {
         return { message: answer, hint: 'see the list at docs.z.ai/api-reference/api-code' };
       }
-      const cure =
-        store.name === 'environment'
-          ? 'set GLM_API_KEY again'
-          : `store it again: ${storeAgain(account)}`;
-      const { message, hint } = serviceFaultsWith(inConsole(cure))[fault];
+      const { message, hint } = serviceFault(fault, account, origin);
       return { message: `${answer}: ${message}`, hint };
     },
   };
@@ -730,7 +743,7 @@ export function english(program: string, system: System = 'posix') {
 
   return {
     describe,
-    serviceFaults,
+    serviceFault,
     storeTitle,
     none: 'none',
     hintLabel: 'hint: ',
@@ -1074,8 +1087,8 @@ export function english(program: string, system: System = 'posix') {
         hint: "compare this machine's clock with another one",
       }),
       clockRight: (host: string, offMs: number) => `within ${duration(offMs)} of ${host}`,
-      clockOff: (host: string, offsetMs: number, command: string) => ({
-        message: `${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? 'behind' : 'ahead of'} ${host}, so that tokens are ${offsetMs > 0 ? 'expired on arrival' : 'from the future'}`,
+      clockOff: (host: string, offsetMs: number, ttlMs: number, command: string) => ({
+        message: `${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? 'behind' : 'ahead of'} ${host}, so that tokens ${offsetMs < 0 ? 'are from the future' : offsetMs < ttlMs ? 'last that much shorter there' : 'are expired on arrival'}`,
         hint: `set it right: ${command}`,
       }),
       asAdministrator: (command: string) => `${command} (as administrator)`,

@@ -5,6 +5,7 @@ import type {
   FileFault,
   GlmTokenError,
   KeyFault,
+  KeyOrigin,
   ServiceFault,
   SocketFault,
   StoreLabel,
@@ -139,11 +140,21 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     shown.includes(HIDDEN) ? KEY_IN_HISTORY : otherwise;
   const nameShell = (shells: readonly string[]) =>
     `请指明 shell：${shells.map((shell) => `${program} completion ${shell}`).join('、')}`;
-  const storeAgain = (account?: Account) =>
-    `${program} store --force${account ? flagsOf(account) : ''}`;
+  const storeAgain = (account: Account) => `${program} store --force${flagsOf(account)}`;
   const useFile = (flags: string) => `把 key 保存到加密文件：${program} store --store file${flags}`;
 
   /** `checkKey` is the cure for a key that the service does not accept. */
+  const changeKey = (account: Account, origin: KeyOrigin | undefined): string => {
+    if (!origin) return 'key 在后台进程那一侧：请在控制台检查它，并在后台进程所在的机器上更换';
+    if (origin.name === 'environment') {
+      return 'key 来自 GLM_API_KEY：请在控制台检查它，重新设置该变量，并重启继承了它的程序';
+    }
+    if (origin.name === 'command') {
+      const command = origin.program ?? '命令';
+      return `key 来自 ${command}：请在控制台检查它，并在 ${command} 读取的地方更换；下次请求会重新运行 ${command}`;
+    }
+    return `key 保存在${storeTitle(origin)}：请在控制台检查它，并重新保存：${storeAgain(account)}`;
+  };
   const serviceFaultsWith = (
     checkKey: string,
   ): Readonly<Record<ServiceFault, { message: string; hint: string }>> => ({
@@ -151,8 +162,8 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     noToken: { message: '服务没有收到令牌', hint: 'Authorization 请求头可能被代理去掉了' },
     unreadableToken: { message: '服务无法解析令牌', hint: `查看令牌内容：${program} inspect` },
     expiredToken: {
-      message: '服务认为令牌已过期，但它刚刚签发',
-      hint: `本机时钟可能不准，检查方法：${program} doctor`,
+      message: '服务认为令牌已过期',
+      hint: `本机时钟可能偏慢（检查方法：${program} doctor），或者令牌有效期太短：请设为 3m 或更长`,
     },
     refusedKey: { message: '服务拒绝了这个 key：它已被吊销，或输入有误', hint: checkKey },
     noBalance: {
@@ -185,8 +196,8 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     modelNotInPlan: { message: '套餐不包含这个模型', hint: '请换用其他模型' },
     policy: { message: '账户的策略不允许这个请求', hint: '请查看控制台' },
   });
-  const inConsole = (cure: string) => `请在控制台检查 key，并${cure}`;
-  const serviceFaults = serviceFaultsWith(inConsole(`重新保存：${storeAgain()}`));
+  const serviceFault = (fault: ServiceFault, account: Account, origin: KeyOrigin | undefined) =>
+    serviceFaultsWith(changeKey(account, origin))[fault];
 
   const errors: ErrorTexts = {
     unexpected: ({ reason }) => ({
@@ -532,6 +543,10 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: UNLOCK_KEYCHAIN,
     }),
 
+    keyCommandRunsLater: ({ account, program: name }) => ({
+      message: `${accountTitle(account)} 的 key 由 ${name} 输出，这次没有运行它`,
+      hint: '下次请求时会运行',
+    }),
     keyCommandUnanswered: ({ account, program: name, seconds }) => ({
       message: `${name} 在 ${seconds} 秒内没有给出 ${accountTitle(account)} 的 key`,
       hint: '请回应它的提示，或解锁密码管理器，然后重试；时限由 GLM_TOKEN_PROMPT_TIMEOUT 设定',
@@ -661,14 +676,12 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       message: `${variable} 不是代理的 URL`,
       hint: '请设为 http://127.0.0.1:7890 这样的 URL',
     }),
-    tokenRefused: ({ account, store, status, serviceCode, fault }) => {
+    tokenRefused: ({ account, origin, status, serviceCode, fault }) => {
       const answer = `${account.host} 返回 ${status}${serviceCode ? `，错误码 ${serviceCode}` : ''}`;
       if (!fault) {
         return { message: answer, hint: '错误码列表见 docs.bigmodel.cn/cn/api/api-code' };
       }
-      const cure =
-        store.name === 'environment' ? '重新设置 GLM_API_KEY' : `重新保存：${storeAgain(account)}`;
-      const { message, hint } = serviceFaultsWith(inConsole(cure))[fault];
+      const { message, hint } = serviceFault(fault, account, origin);
       return { message: `${answer}：${message}`, hint };
     },
   };
@@ -682,7 +695,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
 
   return {
     describe,
-    serviceFaults,
+    serviceFault,
     storeTitle,
     none: '无',
     hintLabel: '提示：',
@@ -993,8 +1006,8 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         hint: '请把本机时钟与其他时钟核对',
       }),
       clockRight: (host, offMs) => `与 ${host} 相差不超过 ${duration(offMs)}`,
-      clockOff: (host, offsetMs, command) => ({
-        message: `比 ${host} ${offsetMs > 0 ? '慢' : '快'} ${duration(Math.abs(offsetMs))}，因此令牌${offsetMs > 0 ? '送达时已过期' : '来自未来'}`,
+      clockOff: (host, offsetMs, ttlMs, command) => ({
+        message: `比 ${host} ${offsetMs > 0 ? '慢' : '快'} ${duration(Math.abs(offsetMs))}，因此令牌${offsetMs < 0 ? '来自未来' : offsetMs < ttlMs ? '的有效期在那里会短这么多' : '送达时已过期'}`,
         hint: `请校准时钟：${command}`,
       }),
       asAdministrator: (command) => `${command}（以管理员身份）`,

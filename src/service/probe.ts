@@ -5,7 +5,7 @@ import { request } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { Account } from '../core/account.ts';
-import { GlmTokenError, type StoreLabel } from '../core/errors.ts';
+import { GlmTokenError, type KeyOrigin } from '../core/errors.ts';
 import type { PlanName } from '../messages/common.ts';
 import { errorCodeIn, faultOf } from './error-codes.ts';
 import { connectThrough, type ProxyServer, proxyFor } from './proxy.ts';
@@ -76,13 +76,12 @@ export const chat = (
 export function refusalIn(
   { status, body }: Answer,
   account: Account,
-  { name, place }: StoreLabel,
+  origin: KeyOrigin | undefined,
 ): GlmTokenError | undefined {
   if (status === 200) return undefined;
   const serviceCode = errorCodeIn(body);
   const fault = faultOf(serviceCode ?? String(status));
-  const store = { name, place };
-  return new GlmTokenError('tokenRefused', { account, store, status, serviceCode, fault });
+  return new GlmTokenError('tokenRefused', { account, origin, status, serviceCode, fault });
 }
 
 interface Outgoing {

@@ -14,6 +14,7 @@ import {
   type Lockable,
   type LockState,
   type Peril,
+  type ReadOptions,
   type Store,
   type StoredAccount,
 } from './port.ts';
@@ -80,8 +81,12 @@ class FileStore implements Store {
     };
   }
 
-  get(account: Account): Promise<string | undefined> {
-    return this.#alone(async () => (await this.#readKeys()).get(accountName(account)));
+  get(account: Account, { mayAsk = true }: ReadOptions = {}): Promise<string | undefined> {
+    return this.#alone(async () => {
+      const wouldAsk = this.#state() === 'locked' && !this.#options.passphraseFile;
+      if (wouldAsk && !mayAsk) throw new GlmTokenError('passphraseNeeded', { isNew: false });
+      return (await this.#readKeys()).get(accountName(account));
+    });
   }
 
   set(account: Account, text: string): Promise<void> {

@@ -8,7 +8,13 @@ import { type ApiKey, formatKey, MAX_KEY_BYTES, parseKey, tryParseKey } from '..
 import { mayBeKey } from '../core/text.ts';
 import { withoutKeys } from './environment.ts';
 import { Held } from './held.ts';
-import { COMMAND_FILE, type OnWaiting, type Store, type StoredAccount } from './port.ts';
+import {
+  COMMAND_FILE,
+  type OnWaiting,
+  type ReadOptions,
+  type Store,
+  type StoredAccount,
+} from './port.ts';
 import type { PrivateDirectory } from './private-directory.ts';
 import { findProgram } from './program.ts';
 
@@ -80,12 +86,15 @@ class KeyCommands implements KeyCommandStore {
     return this.#read().get(accountName(account));
   }
 
-  async get(account: Account): Promise<string | undefined> {
+  async get(account: Account, { mayAsk = true }: ReadOptions = {}): Promise<string | undefined> {
     const words = this.commandOf(account);
     if (!words) return undefined;
     this.#held.forgetIfIdle();
     const name = JSON.stringify(words);
     const held = this.#held.value?.get(name);
+    if (held === undefined && !mayAsk) {
+      throw new GlmTokenError('keyCommandRunsLater', { account, program: programOf(words) });
+    }
     const locks = this.#locks;
     const text = held ?? formatKey(await this.#run(account, words));
     if (locks === this.#locks) this.#held.keep((this.#held.value ?? new Map()).set(name, text));

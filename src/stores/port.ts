@@ -14,6 +14,11 @@ export interface StoredAccount {
   readonly program?: string;
 }
 
+export interface ReadOptions {
+  /** When false, a read only looks: what would ask a person, or run a command, fails at once. */
+  readonly mayAsk?: boolean;
+}
+
 /**
  * A place where keys are kept, each as the text that was stored: usually `id.secret`.
  *
@@ -21,8 +26,7 @@ export interface StoredAccount {
  * `ERR_STORE_UNAVAILABLE` or `ERR_STORE_LOCKED`.
  */
 export interface Store extends StoreLabel {
-  /** With `mayAsk: false` it only looks: what would ask a person, or run a command, fails at once. */
-  get(account: Account, options?: { readonly mayAsk?: boolean }): Promise<string | undefined>;
+  get(account: Account, options?: ReadOptions): Promise<string | undefined>;
   set(account: Account, text: string): Promise<void>;
   /** Whether there was a key to delete. */
   delete(account: Account): Promise<boolean>;

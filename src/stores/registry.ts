@@ -1,7 +1,7 @@
 /** Which store holds which key: `GLM_API_KEY` first, then a command, then the one store in use. */
 
-import type { Account } from '../core/account.ts';
-import { GlmTokenError } from '../core/errors.ts';
+import { type Account, sameAccount } from '../core/account.ts';
+import { GlmTokenError, type KeyOrigin } from '../core/errors.ts';
 import { type ApiKey, formatKey, parseKey, shortenedIdOf } from '../core/key.ts';
 import { environmentStore } from './environment.ts';
 import type { KeyCommandStore, Words } from './key-commands.ts';
@@ -12,6 +12,7 @@ import {
   KEY_FILE,
   type KeptStoreName,
   type OnWaiting,
+  type ReadOptions,
   type Store,
   type StoredAccount,
   type WritableStoreName,
@@ -138,9 +139,10 @@ export async function findKey(
   stores: Stores,
   account: Account,
   choice?: KeptStoreName,
+  options?: ReadOptions,
 ): Promise<ApiKey> {
   const store = await storeFor(stores, account, choice);
-  const text = await store.get(account);
+  const text = await store.get(account, options);
   if (text === undefined) throw await notFound(stores, account, choice);
   try {
     return parseKey(text);
@@ -171,6 +173,15 @@ export async function keeperOf(
   if (choice) return storeNamed(stores, choice);
   const commands = await stores.commandsInUse();
   return commands?.has(account) ? commands : stores.primary();
+}
+
+/** Where the key of an account comes from; nobody is asked, and nothing is run. */
+export async function originOf(stores: Stores, account: Account): Promise<KeyOrigin> {
+  const { name, place } = await storeFor(stores, account);
+  if (name !== 'command') return { name, place };
+  const listed = await (await stores.commands()).list();
+  const program = listed.find((entry) => sameAccount(entry.account, account))?.program;
+  return { name, place, program };
 }
 
 const storeNamed = (stores: Stores, choice: KeptStoreName): Promise<Store> =>

@@ -126,6 +126,37 @@ describe('token', () => {
   });
 });
 
+describe('token that may ask nobody', () => {
+  const look = { ask: false };
+
+  test('is given where the keychain is open, and else says at once that it is locked', async () => {
+    assert.ok((await resultOf('token', look)).token);
+    await session.lock();
+    try {
+      const { error } = await helper.request('token', look);
+      assert.equal(error?.data.code, 'ERR_STORE_LOCKED');
+      assert.deepEqual(helper.notifications, []);
+    } finally {
+      await session.unlock();
+    }
+    assert.equal(await codeOf('token', { ...look, profile: 'none' }), 'ERR_KEY_NOT_FOUND');
+  });
+
+  test('is given where the encrypted file is unlocked, and else needs its passphrase', async () => {
+    const home = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
+    try {
+      await restartHelper({ ...BARE_ENV, HOME: home, GLM_TOKEN_STORE: 'file' });
+      await resultOf('unlock', { passphrase: 'correct horse' });
+      await resultOf('store', { key: 'id.hushhush' });
+      assert.ok((await resultOf('token', look)).token);
+      await resultOf('lock');
+      assert.equal(await codeOf('token', look), 'ERR_PASSPHRASE');
+    } finally {
+      rmSync(home, { recursive: true });
+    }
+  });
+});
+
 describe('store, accounts and delete', () => {
   const account = { host: 'api.z.ai', profile: '工作' };
   const accounts = async () => (await resultOf('accounts')).accounts;
@@ -275,15 +306,36 @@ describe('explain', () => {
   test('answers what an error code of the service means, its cure, and what Emacs can do', async () => {
     assert.deepEqual(await resultOf('explain', { code: '1004' }), {
       message: 'the service refuses the key: it was revoked or mistyped',
-      hint: `check the key in the console, and store it again: ${CALL} store --force`,
+      hint: `the key is in ${TITLE}: check it in the console, and store it again: ${CALL} store --force`,
       action: 'store',
     });
+    const other = await resultOf('explain', { code: '1004', host: 'api.z.ai', profile: 'work' });
+    assert.match(String(other.hint), /store --force --host api\.z\.ai --profile work$/);
     assert.deepEqual(await resultOf('explain', { code: '1302' }), {
       message: 'too many requests, or the model is busy',
       hint: 'wait a little and try again',
       action: null,
     });
     assert.equal((await resultOf('explain', { code: '401' })).action, 'store');
+  });
+
+  test('names clock and lifetime where a token has expired', async () => {
+    assert.deepEqual(await resultOf('explain', { code: '1003' }), {
+      message: 'the service says that the token has expired',
+      hint: `this machine's clock may be behind (to check it: ${CALL} doctor), or the token's lifetime too short: use 3m or more`,
+      action: 'doctor',
+    });
+  });
+
+  test('offers to store nothing where the key comes from GLM_API_KEY', async () => {
+    await restartHelper({ GLM_API_KEY: 'envenvenvenv.hushhush' });
+    assert.deepEqual(await resultOf('explain', { code: '1004' }), {
+      message: 'the service refuses the key: it was revoked or mistyped',
+      hint: 'the key comes from GLM_API_KEY: check it in the console, set the variable again, and restart what inherited it',
+      action: null,
+    });
+    const other = await resultOf('explain', { code: '1004', profile: 'work' });
+    assert.equal(other.action, 'store');
   });
 
   test('answers nothing for a code that is not known', async () => {

@@ -242,6 +242,13 @@ describe('the clock', () => {
     assert.deepEqual([status, findings.clock?.level], [0, 'ok']);
   });
 
+  test('only shortens tokens when it is less behind than they live', async () => {
+    glm.skewMs = 60_000;
+    const { status, findings } = await examine();
+    assert.deepEqual([status, findings.clock?.level], [0, 'warning']);
+    assert.match(findings.clock?.message ?? '', /so that tokens last that much shorter there$/);
+  });
+
   for (const [hours, message] of [
     [1, /^1 h behind 127\S+, so that tokens are expired on arrival$/],
     [-2, /^2 h ahead of 127\S+, so that tokens are from the future$/],

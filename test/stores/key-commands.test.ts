@@ -401,6 +401,50 @@ describe('the wire', () => {
     assert.equal(deleted?.deleted, true);
   });
 
+  test('a request that may ask nobody runs nothing, and takes what is held', async (t) => {
+    const home = newHome();
+    const show = script(home, 'show', `echo run >> ${home}/runs; echo ${KEY}`);
+    await glmToken(['store', '--from-command', '--', show], { env: envAt(home) });
+    const runs = () => readFileSync(join(home, 'runs'), 'utf8').split('\n').length - 1;
+    const helper = startHelper(t, envAt(home));
+    const { error } = await helper.request('token', { ask: false });
+    assert.deepEqual(
+      [error?.data.code, error?.message, error?.data.hint],
+      [
+        'ERR_STORE_LOCKED',
+        'show prints the key for open.bigmodel.cn, and was not run now',
+        'the next request runs it',
+      ],
+    );
+    assert.equal(runs(), 1);
+    await helper.request('token');
+    const { result } = await helper.request('token', { ask: false });
+    assert.equal(idOf(result?.token), ID);
+    assert.equal(runs(), 2);
+  });
+
+  test('after the service has refused a key, the next request runs its command again', async (t) => {
+    const home = newHome();
+    const show = script(home, 'show', `echo run >> ${home}/runs; echo ${KEY}`);
+    await glmToken(['store', '--from-command', '--', show], { env: envAt(home) });
+    const runs = () => readFileSync(join(home, 'runs'), 'utf8').split('\n').length - 1;
+    const helper = startHelper(t, envAt(home));
+    for (const code of ['1113', '1302']) {
+      await helper.request('token');
+      await helper.request('explain', { code, ...ACCOUNT });
+    }
+    await helper.request('token');
+    assert.equal(runs(), 2, 'these codes say nothing of the key');
+    const { result } = await helper.request('explain', { code: '1004' });
+    assert.deepEqual(result, {
+      message: 'the service refuses the key: it was revoked or mistyped',
+      hint: 'the key comes from show: check it in the console, and change it where show finds it; the next request runs show again',
+      action: null,
+    });
+    await helper.request('token');
+    assert.equal(runs(), 3);
+  });
+
   test('a command is a list of strings', async (t) => {
     const helper = startHelper(t, envAt(newHome()));
     for (const command of ['pass', [], [1], { 0: 'pass' }]) {

@@ -65,6 +65,7 @@ const SAMPLES: { readonly [R in keyof typeof FAILURES]: Params<R> } = {
   keyCommandPrintedNoKey: { account, program: 'pass', fault: 'no-dot' },
   keyCommandFailed: { account, program: 'pass', fault: { status: 2 } },
   keyCommandNotRun: { account, given: 'pss', errno: 'ENOENT' },
+  keyCommandRunsLater: { account, program: 'pass' },
   keyCommandUnanswered: { account, program: 'pass', seconds: 60 },
   fileWritableByOthers: { path },
   commandFileDamaged: { path },
@@ -115,7 +116,7 @@ const SAMPLES: { readonly [R in keyof typeof FAILURES]: Params<R> } = {
     seconds: 5,
   },
   proxyInvalid: { variable: 'https_proxy' },
-  tokenRefused: { account, store, status: 401, serviceCode: '1004', fault: 'refusedKey' },
+  tokenRefused: { account, origin: store, status: 401, serviceCode: '1004', fault: 'refusedKey' },
 };
 
 /** A failure of every kind. */
