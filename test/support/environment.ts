@@ -1,16 +1,40 @@
-/** What prepare.sh found: the Emacsen, gptel's folders, a Python that has PyJWT, and sshd. */
+/** What prepare.ts found: the Emacsen, gptel's folders, a Python that has PyJWT, and sshd. */
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, statfsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 export const ROOT = resolve(import.meta.dirname, '../..');
 
 const isWindows = process.platform === 'win32';
 
-/** On Windows, where prepare.sh does not run, nothing. */
-export const found: { emacs: string[]; elpa: string[]; python: string; sshd: string } = isWindows
+interface Found {
+  readonly emacs: readonly string[];
+  readonly elpa: readonly string[];
+  readonly python: string;
+  readonly sshd: string;
+}
+
+/** On Windows, where nothing is prepared, nothing. */
+export const found: Found = isWindows
   ? { emacs: [], elpa: [], python: '', sshd: '' }
-  : JSON.parse(readFileSync(join(ROOT, 'node_modules/.cache/glm-token/test-env.json'), 'utf8'));
+  : withChosenEmacs(
+      JSON.parse(readFileSync(join(ROOT, 'node_modules/.cache/glm-token/test-env.json'), 'utf8')),
+    );
+
+/** A suite runs with one Emacs, which run.ts chooses; what is run by hand, with all there are. */
+function withChosenEmacs(all: Found): Found {
+  const chosen = { first: 0, second: 1 }[process.env.GLM_TEST_EMACS ?? ''];
+  return chosen === undefined ? all : { ...all, emacs: all.emacs.slice(chosen, chosen + 1) };
+}
+
+/** The numbers of tmpfs and ramfs in statfs(2). */
+const IN_MEMORY = [0x01021994, 0x858458f6];
+
+// Keys are kept on disk, and doctor warns of a key file that is not; /tmp is in memory on many systems.
+if (process.platform === 'linux' && IN_MEMORY.includes(statfsSync(tmpdir()).type)) {
+  process.env.TMPDIR = '/var/tmp';
+}
 
 /** Has a test run on these systems; on others the report says why it is left out. */
 export const only = (...platforms: NodeJS.Platform[]): { skip: string | false } => ({

@@ -47,7 +47,6 @@ export class Wine {
   }
 
   static async start(): Promise<Wine> {
-    await here('bash', 'test/support/prepare.sh', 'windows');
     const program = await here('bash', '-c', 'command -v wine64 || echo /usr/lib/wine/wine64');
     const wine = new Wine(mkdtempSync(join(tmpdir(), 'glm-token-wine-')), program);
     await wine.#succeed(['wineboot', '--init']);

@@ -5,16 +5,16 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { build } from 'esbuild';
+import { runsOn, suiteOf, testFiles } from '../suites.ts';
 import { type Certificate, makeCertificate } from '../support/certificate.ts';
 import { type Env, ROOT } from '../support/environment.ts';
 import { GlmServer } from '../support/glm-server.ts';
 import type { Answers } from '../support/program.ts';
-import { ANYWHERE, testFiles } from '../support/suite.ts';
 import { INSTALLED, Wine, windowsPath } from '../support/wine.ts';
 
 /** Those that run on every system, as npm test has it there, and those that are about Windows alone. */
 const FILES = [
-  ...testFiles(['']).filter((file) => ANYWHERE.some((start) => file.startsWith(start))),
+  ...testFiles().filter((file) => runsOn(file, 'win32') && suiteOf(file)?.name === 'core'),
   'windows/commands.ts',
   'windows/language.ts',
   'windows/stores.ts',

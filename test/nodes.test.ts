@@ -1,9 +1,10 @@
 /** All of the command-line suite on each Node that the program is for, and what an older one says. */
 
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { before, describe, test } from 'node:test';
+import { before, test } from 'node:test';
+import { suiteOf, testFiles } from './suites.ts';
 import { BARE_ENV, type Env, PROGRAM, ROOT } from './support/environment.ts';
 import { run } from './support/program.ts';
 
@@ -24,13 +25,12 @@ const placeOf = (release: string): string => release.replace(/\..*/, '');
 const nodeOf = (release: string): string =>
   join(directory, 'node_modules', placeOf(release), 'bin/node');
 
-/** Those of test/ that are not about Emacs, the pages or the package. */
-const suite = readdirSync(join(ROOT, 'test'), { recursive: true })
-  .map(String)
-  .filter((name) => name.endsWith('.test.ts') && !name.endsWith('.everywhere.test.ts'))
-  .filter((name) => !/^(elisp|prove)\/|^(docs|install|package|prove|repository)\./.test(name))
-  .map((name) => join('test', name))
-  .sort();
+/** What the program does by itself: nothing of Emacs, the pages or the package. */
+const SUITES = ['core', 'kwallet', 'prompts', 'shells', 'passwords', 'sshd'];
+const files = testFiles()
+  .filter((file) => SUITES.includes(suiteOf(file)?.name ?? ''))
+  .filter((file) => !/^elisp\/|^(docs|package|repository)\./.test(file))
+  .map((file) => join('test', file));
 
 /** Our own environment, since tests of the suite are run as npm test runs them. */
 function environment(node: string): Env {
@@ -50,28 +50,16 @@ before(async () => {
 });
 
 for (const release of RELEASES) {
-  describe(`Node ${release}`, () => {
+  test(`Node ${release}`, async (t) => {
     const node = nodeOf(release);
-    for (const [name, isAlone, concurrency] of [
-      ['the suite', false, 3],
-      ['what runs alone', true, 1],
-    ] as const) {
-      test(name, async (t) => {
-        const files = suite.filter((file) => file.endsWith('.alone.test.ts') === isAlone);
-        const options = ['--import', 'tsx', '--test', '--test-reporter=tap'];
-        const { status, stdout, stderr } = await run(
-          [node, ...options, `--test-concurrency=${concurrency}`, ...files],
-          { cwd: ROOT, env: environment(node) },
-        );
-        const [tests = 0, skipped = 0] = ['tests', 'skipped'].map((what) =>
-          Number(new RegExp(`^# ${what} (\\d+)$`, 'm').exec(stdout)?.[1]),
-        );
-        t.diagnostic(`${(await run([node, '--version'])).stdout.trim()}: ${tests} tests`);
-        const failed = stdout.match(/^ *not ok .*?^ *\.\.\.$/gms) ?? [];
-        assert.equal(status, 0, `${failed.join('\n')}\n${stderr}`);
-        assert.ok(tests > files.length && skipped === 0, `${tests} tests, ${skipped} skipped`);
-      });
-    }
+    const { status, stdout, stderr } = await run(
+      [node, '--import', 'tsx', 'test/run.ts', ...files],
+      { cwd: ROOT, env: environment(node) },
+    );
+    t.diagnostic((await run([node, '--version'])).stdout.trim());
+    assert.equal(status, 0, `${stdout.slice(stdout.indexOf('\nfailures:'))}\n${stderr}`);
+    const [, passed] = /^(\d+) passed, 0 failed$/m.exec(stdout) ?? [];
+    assert.ok(Number(passed) > files.length, stdout);
   });
 }
 
