@@ -21,7 +21,6 @@ interface Line {
   readonly type: 'test:dequeue' | 'test:complete' | 'test:pass' | 'test:fail';
   readonly name: string;
   readonly nesting: number;
-  readonly line?: number;
   readonly skip?: string | boolean;
   readonly todo?: string | boolean;
   readonly isSuite?: boolean;
@@ -86,9 +85,9 @@ function readReport(file: string, path: string, tally: Tally): void {
         .map((line) => JSON.parse(line))
     : [];
   const parents: string[] = [];
-  for (const { type, name, nesting, line, skip, todo, isSuite, failure, text = '' } of lines) {
+  for (const { type, name, nesting, skip, todo, isSuite, failure, text = '' } of lines) {
     if (type === 'test:dequeue' || type === 'test:complete') continue;
-    const title = `${file}${line ? `:${line}` : ''}: ${name}`;
+    const title = `${file}: ${name}`;
     if (skip !== undefined && skip !== false) {
       tally.skipped.push(
         `${title}: ${typeof skip === 'string' && skip ? skip : 'no reason given'}`,

@@ -288,12 +288,15 @@ function isCore(file: string): boolean {
 export const suiteNamed = (name: string): Suite | undefined =>
   SUITES.find((suite) => suite.name === name);
 
-/** Every test file, as a path below test/. */
-export const testFiles = (): string[] =>
-  readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
+/** Every test file, as a path below test/; those that take longest first, so that none is waited for. */
+export const testFiles = (): string[] => {
+  const files = readdirSync(import.meta.dirname, { recursive: true, encoding: 'utf8' })
     .map((file) => file.replaceAll('\\', '/'))
     .filter((file) => file.endsWith('.test.ts'))
     .sort();
+  const isLong = starts('elisp/', 'stores/', 'daemon/');
+  return [...files.filter(isLong), ...files.filter((file) => !isLong(file))];
+};
 
 /** The suite that runs a file, where one is asked for by its path. */
 export const suiteOf = (file: string): Suite | undefined => SUITES.find((suite) => suite.has(file));

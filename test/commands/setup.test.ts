@@ -9,11 +9,10 @@ import { type Certificate, makeCertificate } from '../support/certificate.ts';
 import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
 import { GlmServer } from '../support/glm-server.ts';
 import { KeychainSession } from '../support/keychain.ts';
-import { type Answers, glmToken, runOnTerminal } from '../support/program.ts';
+import { type Answers, CALL, glmToken, runOnTerminal } from '../support/program.ts';
 
 const KEY = '0123456789abcdef.TopSecretSecret1';
 const TOKEN = /^eyJ[\w-]+\.[\w-]+\.[\w-]+\r?$/m;
-const CALL = `node ${PROGRAM}`;
 
 const SERVICE = 'Choice [1]: ';
 const PLAN = 'Choice [1]: ';

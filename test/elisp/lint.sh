@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Checks the Emacs files as a package archive does: byte-compilation, checkdoc, check-declare and
-# package-lint, all without a warning, in every Emacs that the tests use. Needs prepare.sh first.
+# package-lint, all without a warning, in every Emacs that the tests use. Needs `npm test` first,
+# which finds out what there is.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 settings=node_modules/.cache/glm-token/test-env.json

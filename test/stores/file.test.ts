@@ -22,7 +22,7 @@ import { type FileOptions, fileStore } from '../../src/stores/file.ts';
 import type { AskPassphrase } from '../../src/stores/passphrase.ts';
 import { privateDirectory } from '../../src/stores/private-directory.ts';
 import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
-import { glmToken, type Outcome, run } from '../support/program.ts';
+import { CALL, glmToken, type Outcome, run } from '../support/program.ts';
 
 const PASSPHRASE = 'correct horse 电池';
 /** Enough for a test; the program's own number takes a tenth of a second each time. */
@@ -322,7 +322,7 @@ describe('a damaged file', () => {
     assert.equal(
       stderr,
       `glm-token: the encrypted file (${keyFile}) is damaged\n` +
-        `hint: restore it from a backup, or remove it and run: node ${PROGRAM} store --store file\n`,
+        `hint: restore it from a backup, or remove it and run: ${CALL} store --store file\n`,
     );
   });
 });

@@ -119,7 +119,7 @@ function writeSettings(): void {
         .map(({ name }) => `${inCache('elpa', name)}/`)
     : [];
   const settings = {
-    emacs: [first, second].filter(Boolean),
+    emacs: [...new Set([first, second])].filter(Boolean),
     elpa,
     python: shell(
       'for it in python3 /usr/bin/python3; do "$it" -c "import jwt" && command -v "$it" && break; done',

@@ -1,6 +1,9 @@
 /** Runs programs as children and collects what they say. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, copyFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { BARE_ENV, type Env, found, PROGRAM, ROOT } from './environment.ts';
 
 export interface Outcome {
@@ -52,14 +55,34 @@ export function run(command: readonly string[], options: RunOptions = {}): Promi
 }
 
 /** How the built glm-token calls itself in hints, since it runs from a checkout. */
-export const CALL = `node ${PROGRAM}`;
+export const CALL = `node ${/[^\w.:/\\-]/.test(PROGRAM) ? `'${PROGRAM}'` : PROGRAM}`;
 
 /** For tests that start programs and share nothing, so that they need not wait for each other. */
 export const SIDE_BY_SIDE = { concurrency: 4 };
 
 /** Runs the built glm-token. */
 export function glmToken(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
-  return run([process.execPath, PROGRAM, ...args], options);
+  const program = options.user ? forEverybody() : [process.execPath, PROGRAM];
+  return run([...program, ...args], options);
+}
+
+let copied: string[] | undefined;
+
+/**
+ * The command for a copy of Node and the built glm-token that every user can read: the checkout, and
+ * Node, may be in a home that others cannot enter. It is removed when this process ends.
+ */
+export function forEverybody(): readonly string[] {
+  if (copied) return copied;
+  const place = mkdtempSync(join(tmpdir(), 'glm-token-copy-'));
+  process.on('exit', () => rmSync(place, { recursive: true, force: true }));
+  chmodSync(place, 0o755);
+  copyFileSync(process.execPath, join(place, 'node'));
+  for (const name of ['dist', 'node_modules/keytar']) {
+    cpSync(join(ROOT, name), join(place, name), { recursive: true });
+  }
+  copied = [join(place, 'node'), join(place, 'dist/cli.cjs')];
+  return copied;
 }
 
 /**

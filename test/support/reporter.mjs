@@ -14,8 +14,8 @@ function explain({ cause, message }) {
 }
 
 function note({ type, data }) {
-  const { name, nesting, file, line, skip, todo, details } = data;
-  const outcome = { type, name, nesting, line: file && line, skip, todo };
+  const { name, nesting, skip, todo, details } = data;
+  const outcome = { type, name, nesting, skip, todo };
   if (details?.type === 'suite') outcome.isSuite = true;
   if (type === 'test:fail') {
     outcome.failure = details.error.failureType;
