@@ -1,7 +1,7 @@
 /** `glm-token delete`: removes a key. */
 
 import { GlmTokenError } from '../core/errors.ts';
-import { keeperOf } from '../stores/registry.ts';
+import { storeOf } from '../stores/registry.ts';
 import { ACCOUNT_OPTIONS, type Command, STORE_OPTION, storeChoice } from './command.ts';
 
 export const deleteCommand: Command<'delete'> = {
@@ -10,20 +10,17 @@ export const deleteCommand: Command<'delete'> = {
   async run(context, args) {
     const { terminal, messages, stores } = context;
     const account = context.account(args);
-    const before = await stores.primary();
-    const store = await keeperOf(stores, account, storeChoice(args));
-    const missing = new GlmTokenError('nothingToDelete', { account });
-    const isThere = store.has?.(account) ?? (await store.get(account)) !== undefined;
-    if (!isThere) throw missing;
+    const before = stores.inUse();
+    const store = await storeOf(stores, account, storeChoice(args));
     if (args.force !== true) {
       if (!terminal.isInteractive) throw new GlmTokenError('deletionUnconfirmed', { account });
       const isConfirmed = await terminal.confirm(messages.askDelete(account, store));
       if (!isConfirmed) throw new GlmTokenError('answeredNo');
     }
-    if (!(await store.delete(account))) throw missing;
+    if (!(await store.delete(account))) throw new GlmTokenError('nothingToDelete', { account });
     terminal.note(messages.delete.deleted(account, store));
-    const inUse = await stores.primary();
-    if (inUse.name !== before.name) terminal.note(messages.delete.fileRemoved(inUse));
+    const inUse = await stores.open(stores.inUse());
+    if (inUse.name !== before) terminal.note(messages.delete.fileRemoved(inUse));
     return undefined;
   },
 };

@@ -28,7 +28,7 @@ export async function freshToken(
   const ttlMs = parseDuration(ttl);
   const { askHelper, settings } = context;
   if (!askHelper) {
-    const key = await findKey(context.stores, account, choice);
+    const key = await findKey(context.stores, account, { store: choice });
     return { ...(await signToken(key, context.now(), ttlMs)), key };
   }
   const path = settings.socket ?? '';

@@ -13,7 +13,7 @@ import {
   parseToken,
   withoutSecrets,
 } from '../core/parsed-token.ts';
-import { type ListedAccount, surveyAccounts } from '../stores/registry.ts';
+import { type ListedAccount, listAccounts } from '../stores/registry.ts';
 import type { Command, Context } from './command.ts';
 
 /** How much of the signature is shown, in characters: with the rest, the token could be used. */
@@ -53,7 +53,7 @@ interface Signer {
 /** Whether one of the stored keys signed it. */
 async function findSigner({ stores, messages }: Context, parsed: ParsedToken): Promise<Signer> {
   const { signedBy, signedByOther, signerUnknown, noSuchKey } = messages.inspect;
-  const { accounts, error } = await surveyAccounts(stores);
+  const { accounts, error } = await listAccounts(stores);
   const id = String(parsed.claims.api_key);
   let [knowsId, failure] = [false, error];
   const mayHaveSigned = (listed: ListedAccount) => listed.program || listed.id === shortenId(id);

@@ -3,8 +3,8 @@
 import type { Account } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, MAX_KEY_BYTES, parseKey, shortenId } from '../core/key.ts';
-import type { Store } from '../stores/port.ts';
-import { lookIntoOther, storeKey } from '../stores/registry.ts';
+import type { WritableStore, WritableStoreName } from '../stores/port.ts';
+import { listAccounts, storeKey } from '../stores/registry.ts';
 import type { Context } from './command.ts';
 
 /**
@@ -20,14 +20,13 @@ export async function readKey({ terminal, messages }: Context): Promise<ApiKey> 
 export interface Destination {
   readonly account: Account;
   readonly key: ApiKey;
-  readonly store: Store;
+  readonly store: WritableStore;
   /** Whether to replace another key without asking. */
   readonly force: boolean;
 }
 
 /**
- * Stores a key, says so, and warns when it is not the one that is going to be used. A store with a
- * passphrase asks for it first.
+ * Stores a key, says so, and warns when it is not the one that is going to be used.
  *
  * @throws GlmTokenError `ERR_USAGE` when it may not replace the key that is there, or what the store
  *   throws; nothing is stored or lost then
@@ -37,8 +36,7 @@ export async function saveKey(
   { account, key, store, force }: Destination,
 ): Promise<void> {
   const { terminal, messages, stores } = context;
-  const before = await stores.primary();
-  await store.lockable?.unlock();
+  const before = stores.inUse();
   await storeKey(store, account, key, (existing) => mayReplace(context, account, existing, force));
   terminal.note(messages.store.stored(account, shortenId(key.id), store));
   await warnOfOtherStore(context, before, store);
@@ -67,16 +65,17 @@ export async function mayReplace(
 /** Warns when the key went to a store that is not in use, or when keys in the other one no longer are. */
 async function warnOfOtherStore(
   { terminal, messages, stores }: Context,
-  before: Store,
-  store: Store,
+  before: WritableStoreName,
+  store: WritableStore,
 ): Promise<void> {
-  const inUse = await stores.primary();
+  const inUse = await stores.open(stores.inUse());
   if (inUse.name !== store.name) {
     terminal.note(messages.store.readElsewhere(store, inUse));
-  } else if (before.name !== store.name) {
-    const accounts = await lookIntoOther(stores);
-    if (!accounts || accounts.length === 0) return;
-    terminal.note(messages.store.outOfSight(accounts, before, inUse));
+  } else if (before !== store.name) {
+    const { accounts } = await listAccounts(stores, { store: before, mayAsk: false });
+    if (accounts.length === 0) return;
+    const left = accounts.map(({ account }) => account);
+    terminal.note(messages.store.outOfSight(left, await stores.open(before), inUse));
   }
 }
 
@@ -85,6 +84,6 @@ async function warnOfCommand(
   { terminal, messages, stores }: Context,
   account: Account,
 ): Promise<void> {
-  const commands = await stores.commandsInUse();
-  if (commands?.has(account)) terminal.note(messages.store.commandPrecedes(account));
+  const commands = await stores.open('command');
+  if (commands.commandOf(account)) terminal.note(messages.store.commandPrecedes(account));
 }

@@ -1,10 +1,10 @@
 /** `glm-token list`: the accounts that have a key, and never a secret. */
 
 import { pad, widthOf } from '../cli/columns.ts';
-import { asGlmTokenError, GlmTokenError } from '../core/errors.ts';
+import { asGlmTokenError, GlmTokenError, hasCode } from '../core/errors.ts';
 import type { AccountsResult } from '../daemon/protocol.ts';
 import type { KeptStoreName, StoreName } from '../stores/port.ts';
-import { listAccounts, lookIntoOther } from '../stores/registry.ts';
+import { accountEntry, listAccounts, otherThan } from '../stores/registry.ts';
 import { type Command, type Context, STORE_OPTION, storeChoice } from './command.ts';
 
 const COLUMNS = ['host', 'profile', 'id', 'store'] as const;
@@ -53,19 +53,28 @@ async function listed(
     return { accounts, store: (await askHelper('status')).store };
   }
   const { stores } = context;
-  const { accounts, error } = await listAccounts(stores, choice);
-  return { accounts, error, store: choice ?? (await stores.primary()).name };
+  const { accounts, error } = await listAccounts(stores, { store: choice });
+  if (error !== undefined && accounts.length === 0) throw error;
+  return { accounts: accounts.map(accountEntry), error, store: choice ?? stores.inUse() };
 }
 
 /** Says which store is in use, and what the other one has, as far as that is known without asking. */
 async function noteStores({ stores, terminal, messages }: Context): Promise<void> {
   const { inUse, unused, unseen } = messages.list;
-  const [store, other] = [await stores.primary(), await stores.other()];
+  const store = await stores.open(stores.inUse());
   terminal.note(inUse(store));
-  const accounts = await lookIntoOther(stores);
-  if (accounts && accounts.length > 0) {
-    terminal.note(unused(accounts, other, store));
-  } else if (!accounts && other.lockable) {
+  const name = otherThan(stores.inUse());
+  const { accounts, error } = await listAccounts(stores, { store: name, mayAsk: false });
+  const other = await stores.open(name);
+  if (accounts.length > 0) {
+    terminal.note(
+      unused(
+        accounts.map(({ account }) => account),
+        other,
+        store,
+      ),
+    );
+  } else if (hasCode(error, 'ERR_PASSPHRASE')) {
     terminal.note(unseen(other));
   }
 }

@@ -3,7 +3,7 @@
 import { GlmTokenError } from '../core/errors.ts';
 import { parseKey } from '../core/key.ts';
 import { WRITABLE_STORES, type WritableStoreName } from '../stores/port.ts';
-import { storeKey } from '../stores/registry.ts';
+import { otherThan, storeKey } from '../stores/registry.ts';
 import type { Command } from './command.ts';
 
 export const move: Command<'move'> = {
@@ -17,11 +17,10 @@ export const move: Command<'move'> = {
       throw new GlmTokenError('optionValueMissing', { command: 'move', option: 'to' });
     }
     const to = args.to as WritableStoreName;
-    const target = await stores.primary(to);
-    const source = await stores.primary(WRITABLE_STORES.find((name) => name !== to));
-    const accounts = source.lockable?.state() === 'new' ? [] : await source.list();
+    const target = await stores.open(to);
+    const source = await stores.open(otherThan(to));
+    const accounts = await source.list();
     if (accounts.length === 0) throw new GlmTokenError('nothingToMove', { store: source });
-    await target.lockable?.unlock();
     for (const { account, id } of accounts) {
       const text = id === undefined ? undefined : await source.get(account);
       const isMoved =
@@ -35,7 +34,7 @@ export const move: Command<'move'> = {
       const { moved, kept } = messages.move;
       terminal.note(isMoved ? moved(account, target) : kept(account, source));
     }
-    terminal.note(messages.list.inUse(await stores.primary()));
+    terminal.note(messages.list.inUse(await stores.open(stores.inUse())));
     return undefined;
   },
 };

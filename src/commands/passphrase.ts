@@ -8,13 +8,13 @@ export const passphrase: Command<'passphrase'> = {
   name: 'passphrase',
   options: {},
   async run({ stores, settings, terminal, messages }) {
-    const store = await stores.primary('file');
-    if (!store.lockable || store.lockable.state() === 'new') throw new GlmTokenError('noKeyFile');
-    await store.lockable.unlock();
-    const chosen = terminal.isInteractive
-      ? await terminal.askPassphrase({ isNew: true })
-      : passphraseIn(await terminal.readInput(MAX_PASSPHRASE_BYTES));
-    await store.lockable.changePassphrase(chosen ?? '');
+    const store = await stores.open('file');
+    if (store.lockState() === 'new') throw new GlmTokenError('noKeyFile');
+    await store.changePassphrase(async () =>
+      terminal.isInteractive
+        ? ((await terminal.askPassphrase({ isNew: true })) ?? '')
+        : passphraseIn(await terminal.readInput(MAX_PASSPHRASE_BYTES)),
+    );
     terminal.note(messages.passphrase.changed(store));
     const { passphraseFile } = settings;
     if (passphraseFile) terminal.note(messages.passphrase.fileIsOld(passphraseFile));

@@ -10,8 +10,8 @@ import type { PlanName } from '../messages/common.ts';
 import { PLANS, planToTry, SERVICES } from '../service/services.ts';
 import { localeOf } from '../settings.ts';
 import { initBlock } from '../setup/init-block.ts';
-import type { Store } from '../stores/port.ts';
-import { findKey, originOf } from '../stores/registry.ts';
+import type { WritableStore } from '../stores/port.ts';
+import { findKey, originOf, otherThan } from '../stores/registry.ts';
 import {
   ACCOUNT_OPTIONS,
   type Args,
@@ -70,7 +70,11 @@ async function chooseAccount(context: Context, args: Args): Promise<Account> {
   const { terminal, messages, env } = context;
   const account = context.account(args);
   const isNamed = args.host !== undefined || Boolean(env.GLM_TOKEN_HOST);
-  if (isNamed || !terminal.isInteractive || (await context.stores.environment?.get(account))) {
+  if (
+    isNamed ||
+    !terminal.isInteractive ||
+    (await (await context.stores.open('environment')).get(account))
+  ) {
     return account;
   }
   const titles = SERVICES.map(({ name, host }) => messages.setup.services[name](host));
@@ -108,13 +112,13 @@ async function takeKey(
   given: string,
 ): Promise<TakenKey> {
   const { terminal, messages, stores } = context;
-  if (await stores.environment?.get(account)) {
+  if (await (await stores.open('environment')).get(account)) {
     terminal.note(messages.setup.usesEnvironment);
     return { key: await findKey(stores, account) };
   }
   const isReplaced = args.force === true || given !== '';
-  const commands = await stores.commandsInUse();
-  if (commands?.has(account) && !isReplaced && args.store === undefined) {
+  const commands = await stores.open('command');
+  if (commands.commandOf(account) && !isReplaced && args.store === undefined) {
     terminal.note(messages.setup.alreadyStored(account));
     return { key: await findKey(stores, account) };
   }
@@ -122,13 +126,13 @@ async function takeKey(
     const { store, kept } = await chooseStore(context, account, args);
     if (kept !== undefined && !isReplaced) {
       terminal.note(messages.setup.alreadyStored(account));
-      return { key: await findKey(stores, account, writableStoreChoice(args)) };
+      return { key: await findKey(stores, account, { store: writableStoreChoice(args) }) };
     }
     terminal.note(messages.setup.destination(store));
     const service = SERVICES.find(({ host }) => host === account.host);
     if (service && terminal.isInteractive) terminal.note(messages.setup.getKey(service.keysUrl));
     const key = terminal.isInteractive ? await readKey(context) : parseKey(given);
-    const keep = (to: Store) =>
+    const keep = (to: WritableStore) =>
       saveKey(context, { account, key, store: to, force: args.force === true });
     // A keychain can answer, and yet have no keyring that a key could go into.
     await keep(store).catch(async (error) =>
@@ -146,9 +150,8 @@ async function chooseStore(
   context: Context,
   account: Account,
   args: Args,
-): Promise<{ store: Store; kept: string | undefined }> {
-  const store = await context.stores.primary(writableStoreChoice(args));
-  if (store.lockable?.state() === 'new') return { store, kept: undefined };
+): Promise<{ store: WritableStore; kept: string | undefined }> {
+  const store = await context.stores.open(writableStoreChoice(args) ?? context.stores.inUse());
   try {
     return { store, kept: await store.get(account) };
   } catch (error) {
@@ -162,14 +165,14 @@ async function fileInsteadOf(
   account: Account,
   args: Args,
   error: unknown,
-): Promise<Store> {
-  const other = await stores.other();
+): Promise<WritableStore> {
+  const other = await stores.open(otherThan(stores.inUse()));
   const isMissing = hasCode(error, 'ERR_STORE_UNAVAILABLE');
   const isLocked = hasCode(error, 'ERR_STORE_LOCKED') && terminal.isInteractive;
   // To name a store is a choice; so is to name a passphrase file, which only the encrypted file uses.
   const hasChosen = settings.store !== undefined || args.store !== undefined;
   const isChosen = settings.passphraseFile !== undefined && isMissing;
-  if (hasChosen || !other.lockable || !(isMissing || isLocked)) throw error;
+  if (hasChosen || other.name !== 'file' || !(isMissing || isLocked)) throw error;
   if (!isChosen && !terminal.isInteractive) throw error;
   terminal.note(messages.describe(error).message);
   if (isChosen || (await terminal.confirm(messages.askFileInstead(other), true))) return other;

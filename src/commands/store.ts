@@ -30,7 +30,8 @@ export const store: Command<'store'> = {
     if (args['from-command'] === true) await saveCommand(context, account, args, words);
     else await saveKeyOf(context, account, args, words);
 
-    if (await stores.environment?.get(account)) terminal.note(messages.store.environmentPrecedes);
+    if (await (await stores.open('environment')).get(account))
+      terminal.note(messages.store.environmentPrecedes);
     const { socket } = context.settings;
     if (socket !== undefined) terminal.note(messages.store.socketPrecedes(socket));
     return undefined;
@@ -46,7 +47,7 @@ async function saveCommand(
   const { terminal, messages, stores } = context;
   if (args.store !== undefined) throw new GlmTokenError('commandAndStore');
   if (!isWords(words)) throw new GlmTokenError('storeWithoutCommand');
-  const store = await stores.commands();
+  const store = await stores.open('command');
   const key = await storeCommand(store, account, words, (existing) =>
     mayReplace(context, account, programOf(existing), args.force === true),
   );
@@ -64,9 +65,8 @@ async function saveKeyOf(
   if (words.length > 0) {
     throw new GlmTokenError('argumentUnexpected', { command: 'store', given: words.join(' ') });
   }
-  const store = await stores.primary(writableStoreChoice(args));
-  // Before a key is typed, so that a store which fails says so first; a new file has no keys yet.
-  if (store.lockable?.state() !== 'new') await store.get(account);
+  const store = await stores.open(writableStoreChoice(args) ?? stores.inUse());
+  await store.get(account); // Before a key is typed, so that a store which fails says so first.
   if (terminal.isInteractive) terminal.note(messages.store.destination(account, store));
   const key = await readKey(context);
   await saveKey(context, { account, key, store, force: args.force === true });

@@ -1,5 +1,6 @@
 /** The one table of errors, and the class that carries them to the terminal, the wire and Emacs. */
 
+import type { KeyOrigin, StoreLabel } from '../stores/port.ts';
 import type { Account } from './account.ts';
 
 /** Exit status of each error code. Part of the public contract: never renumbered. */
@@ -28,18 +29,6 @@ const failure = <Params = null>(code: ErrorCode): Failure<Params> => ({ code });
 
 /** What a person gave, which may be a key: it is looked at where a failure becomes text. */
 type Given = string;
-
-/** A store as a message names it: see `Store` in stores/port.ts. */
-export interface StoreLabel {
-  readonly name: 'keychain' | 'file' | 'command' | 'environment';
-  readonly place: string;
-}
-
-/** Where the key of an account comes from. */
-export interface KeyOrigin extends StoreLabel {
-  /** The program of the command that prints it, where one does. */
-  readonly program?: string | undefined;
-}
 
 /** Why a key was refused. None of these repeats any of it. */
 export type KeyFault =
@@ -165,7 +154,6 @@ export const FAILURES = {
   storeWithoutCommand: failure('ERR_USAGE'),
   commandAndStore: failure('ERR_USAGE'),
   commandNotAllowed: failure('ERR_USAGE'),
-  commandsHoldNoKeys: failure('ERR_USAGE'),
   keyInCommand: failure('ERR_USAGE'),
   tokenMissing: failure<{ isKey: boolean }>('ERR_USAGE'),
 
@@ -231,7 +219,6 @@ export const FAILURES = {
 
   keyFileDamaged: failure<{ path: string }>('ERR_STORE_CORRUPT'),
   commandFileDamaged: failure<{ path: string }>('ERR_STORE_CORRUPT'),
-  keyFileNewer: failure<{ path: string }>('ERR_STORE_CORRUPT'),
 
   protocolUnknown: failure<{ version: string; protocol: number }>('ERR_DAEMON'),
   clientUnintelligible: failure('ERR_DAEMON'),

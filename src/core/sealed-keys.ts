@@ -6,12 +6,6 @@ import { flattenedDecrypt } from 'jose/jwe/flattened/decrypt';
 import { FlattenedEncrypt } from 'jose/jwe/flattened/encrypt';
 import { GlmTokenError } from './errors.ts';
 
-/**
- * Version of the form, in the JWE's protected header. A later one keeps the `checksum` and this
- * number where they are, so that an older program can say what it is looking at.
- */
-const VERSION = 1;
-
 const ALG = 'PBES2-HS512+A256KW';
 const ENC = 'A256GCM';
 
@@ -41,7 +35,7 @@ export async function seal(
   const plaintext = new TextEncoder().encode(JSON.stringify({ keys: Object.fromEntries(keys) }));
   try {
     const jwe = await new FlattenedEncrypt(plaintext)
-      .setProtectedHeader({ alg: ALG, enc: ENC, typ: 'glm-token', version: VERSION })
+      .setProtectedHeader({ alg: ALG, enc: ENC, typ: 'glm-token' })
       .setKeyManagementParameters({ p2c: rounds })
       .encrypt(passphrase);
     return format(jwe);
@@ -55,7 +49,7 @@ export async function seal(
  *
  * @param path of the file that the text is from, for messages
  * @throws GlmTokenError `ERR_PASSPHRASE` when it is not the passphrase, `ERR_STORE_CORRUPT` when the
- *   text is damaged, holds something else, or is of a newer version
+ *   text is damaged or holds something else
  */
 export async function unseal(text: string, passphrase: Uint8Array, path: string): Promise<Keys> {
   const jwe = parse(text, path);
@@ -92,15 +86,11 @@ function format({ protected: header, encrypted_key, iv, ciphertext, tag }: Flatt
 
 /** Reads what {@link format} wrote; any other text, even by one bit, is damaged. */
 function parse(text: string, path: string): FlattenedJWE {
-  let jwe: FlattenedJWE;
-  let version: unknown;
   try {
-    jwe = JSON.parse(text);
-    if (format(jwe) !== text) throw new Error('the checksum is wrong');
-    version = JSON.parse(Buffer.from(jwe.protected ?? '', 'base64url').toString()).version;
+    const jwe = JSON.parse(text);
+    if (format(jwe) === text) return jwe;
+    throw new Error('the checksum is wrong');
   } catch (error) {
     throw new GlmTokenError('keyFileDamaged', { path }, error);
   }
-  if (version === VERSION) return jwe;
-  throw new GlmTokenError('keyFileNewer', { path });
 }

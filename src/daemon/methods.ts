@@ -10,15 +10,16 @@ import type { Messages } from '../messages/en.ts';
 import { actionFor, faultOf } from '../service/error-codes.ts';
 import { PLANS, SERVICES } from '../service/services.ts';
 import { isWords, programOf } from '../stores/key-commands.ts';
-import { type Store, WRITABLE_STORES, type WritableStoreName } from '../stores/port.ts';
+import { type StoreLabel, WRITABLE_STORES, type WritableStoreName } from '../stores/port.ts';
 import {
+  accountEntry,
   findKey,
-  keeperOf,
   listAccounts,
   originOf,
   type Stores,
   storeCommand,
   storeKey,
+  storeOf,
 } from '../stores/registry.ts';
 import {
   checkLifetime,
@@ -87,7 +88,7 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
    * waits for its user is asked once and holds one thread. Nothing is kept afterwards.
    */
   const readKey = (account: Account, mayAsk: boolean): Promise<ApiKey> => {
-    if (!mayAsk) return findKey(stores, account, undefined, { mayAsk });
+    if (!mayAsk) return findKey(stores, account, { mayAsk });
     const name = accountName(account);
     const shared = reads.get(name);
     if (shared) return shared;
@@ -96,8 +97,8 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
     return read;
   };
 
-  const storeNamed = (params: unknown): WritableStoreName | undefined =>
-    WRITABLE_STORES.find((name) => name === param(params, 'store'));
+  const storeNamed = (params: unknown): WritableStoreName =>
+    WRITABLE_STORES.find((name) => name === param(params, 'store')) ?? stores.inUse();
 
   const identity = (): InitializeResult => ({ protocol: PROTOCOL, version, pid });
 
@@ -117,8 +118,9 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
       return { token, expiresAt: expiresAtMs };
     },
     async accounts(): Promise<AccountsResult> {
-      const { accounts } = await listAccounts(stores);
-      return { accounts, default: settings.account };
+      const { accounts, error } = await listAccounts(stores);
+      if (error !== undefined && accounts.length === 0) throw error;
+      return { accounts: accounts.map(accountEntry), default: settings.account };
     },
     async store(params, { messages }): Promise<StoreResult> {
       const account = accountOf(params);
@@ -128,17 +130,17 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
         return param(params, 'replace') === true;
       };
       const words = param(params, 'command');
-      let store: Store;
+      let store: StoreLabel;
       let stored: boolean;
       if (words === undefined) {
         const key = parseKey(stringParam(params, 'key'));
-        store = await stores.primary(storeNamed(params));
-        await store.lockable?.unlock();
-        stored = await storeKey(store, account, key, mayReplace);
+        const to = await stores.open(storeNamed(params));
+        stored = await storeKey(to, account, key, mayReplace);
+        store = to;
       } else {
         if (!policy.maySetCommand) throw new GlmTokenError('commandNotAllowed');
         if (!isWords(words)) throw new GlmTokenError('parameterNotWords', { parameter: 'command' });
-        const commands = await stores.commands();
+        const commands = await stores.open('command');
         const key = await storeCommand(commands, account, words, (kept) =>
           mayReplace(programOf(kept)),
         );
@@ -150,11 +152,11 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
     },
     async delete(params): Promise<DeleteResult> {
       const account = accountOf(params);
-      return { ...account, deleted: await (await keeperOf(stores, account)).delete(account) };
+      return { ...account, deleted: await (await storeOf(stores, account)).delete(account) };
     },
     async unlock(params) {
       const passphrase = stringParam(params, 'passphrase');
-      await (await stores.primary(storeNamed(params))).lockable?.unlock(passphrase);
+      if (storeNamed(params) === 'file') await (await stores.open('file')).unlock(passphrase);
       return {};
     },
     async lock() {
@@ -162,15 +164,15 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
       return {};
     },
     async status(_params, { messages }): Promise<StatusResult> {
-      const store = await stores.primary();
+      const store = await stores.open(stores.inUse());
       return {
         ...identity(),
         uptime: now() - startedAtMs,
         tokens,
         store: store.name,
         title: messages.storeTitle(store),
-        lock: store.lockable?.state() ?? null,
-        environment: stores.environment !== undefined,
+        lock: stores.inUse() === 'file' ? (await stores.open('file')).lockState() : null,
+        environment: settings.apiKey !== undefined,
       };
     },
     async doctor(params, { messages }): Promise<DoctorResult> {
@@ -204,7 +206,7 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
       const action = actionFor(fault) ?? null;
       const isKeyRefused = action === 'store';
       // So that the next request asks the command for its key anew.
-      if (isKeyRefused) await (await stores.commandsInUse())?.forget?.();
+      if (isKeyRefused) await (await stores.open('command')).forget();
       const canStore = policy.mayWrite && WRITABLE_STORES.some((name) => name === origin.name);
       const { message, hint } = messages.serviceFault(fault, account, origin);
       return { message, hint, action: isKeyRefused && !canStore ? null : action };

@@ -12,7 +12,6 @@ import {
 import { parseDuration } from '../core/duration.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { LONG_TTL } from '../core/token.ts';
-import type { KeyCommandStore } from '../stores/key-commands.ts';
 import type { Store } from '../stores/port.ts';
 import type { Stores } from '../stores/registry.ts';
 
@@ -83,48 +82,27 @@ export function visibleStores(stores: Stores, policy: Policy): Stores {
     if (!isServed(policy, account))
       throw new GlmTokenError('accountNotServed', { account, accounts });
   };
-  const visible = (store: Store): Store => ({
-    name: store.name,
-    place: store.place,
-    ...(store.lockable && { lockable: store.lockable }),
-    forget: async () => store.forget?.(),
-    perishesWith: async () => store.perishesWith?.(),
-    isStuck: () => store.isStuck?.() === true,
-    async get(account, options) {
-      check(account);
-      return store.get(account, options);
-    },
-    async set(account, text) {
-      check(account);
-      await store.set(account, text);
-    },
-    async delete(account) {
-      check(account);
-      return store.delete(account);
-    },
-    async list() {
-      return (await store.list()).filter(({ account }) => isServed(policy, account));
-    },
-  });
-  const visibleCommands = (commands: KeyCommandStore): KeyCommandStore => ({
-    ...visible(commands),
-    name: 'command',
-    has: (account) => isServed(policy, account) && commands.has(account),
-    commandOf: (account) => (isServed(policy, account) ? commands.commandOf(account) : undefined),
-    async setCommand(account, words) {
-      check(account);
-      return commands.setCommand(account, words);
-    },
-  });
-  return {
-    ...stores,
-    commands: async () => visibleCommands(await stores.commands()),
-    async commandsInUse() {
-      const commands = await stores.commandsInUse();
-      return commands && visibleCommands(commands);
-    },
-    environment: stores.environment && visible(stores.environment),
-    primary: async (choice) => visible(await stores.primary(choice)),
-    other: async () => visible(await stores.other()),
+  const visible = <S extends Store>(store: S): S => {
+    const limited: Store = {
+      name: store.name,
+      place: store.place,
+      async get(account, options) {
+        check(account);
+        return store.get(account, options);
+      },
+      async delete(account) {
+        check(account);
+        return store.delete(account);
+      },
+      list: async (options) =>
+        (await store.list(options)).filter(({ account }) => isServed(policy, account)),
+    };
+    return new Proxy(store, {
+      get(target, name) {
+        const value = Reflect.get(limited, name) ?? Reflect.get(target, name);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
   };
+  return { ...stores, open: async (name) => visible(await stores.open(name)) };
 }

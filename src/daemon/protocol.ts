@@ -8,7 +8,8 @@ import type { Finding } from '../doctor/examine.ts';
 import { oneHint } from '../messages/common.ts';
 import type { Messages } from '../messages/en.ts';
 import type { Action } from '../service/error-codes.ts';
-import type { LockState, StoreName } from '../stores/port.ts';
+import type { LockState } from '../stores/file.ts';
+import type { StoreName } from '../stores/port.ts';
 
 /** Version of the protocol; raised when a client of the old one would misunderstand. */
 export const PROTOCOL = 1;

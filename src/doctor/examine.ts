@@ -7,8 +7,6 @@ import {
   GlmTokenError,
   hasCode,
   hasReason,
-  type KeyOrigin,
-  type StoreLabel,
 } from '../core/errors.ts';
 import { type ApiKey, shortenId } from '../core/key.ts';
 import { CLOCK_TOLERANCE_MS, findProblems, isSignedBy, parseToken } from '../core/parsed-token.ts';
@@ -19,14 +17,14 @@ import type { Answer } from '../service/probe.ts';
 import { planToTry } from '../service/services.ts';
 import type { Settings } from '../settings.ts';
 import { othersCanRead } from '../stores/passphrase.ts';
-import type { StoreName } from '../stores/port.ts';
+import type { KeyOrigin, StoreLabel, StoreName } from '../stores/port.ts';
 import {
   findKey,
   type ListedAccount,
+  listAccounts,
   notFound,
   originOf,
   type Stores,
-  surveyAccounts,
 } from '../stores/registry.ts';
 
 export type Check =
@@ -104,7 +102,7 @@ export async function* examine(
     return;
   }
 
-  const { accounts, error } = await surveyAccounts(examined.stores);
+  const { accounts, error } = await listAccounts(examined.stores);
   const isNeeded = account
     ? !accounts.some((listed) => sameAccount(listed.account, account))
     : accounts.length === 0;
@@ -228,7 +226,7 @@ async function checkStore(
   const { stores } = examined;
   const { store: texts, perils, keepElsewhere, lockedUntilNeeded } = examined.messages.doctor;
   if (hasCode(error, 'ERR_PASSPHRASE') && unlocksLater) {
-    return ok('store', lockedUntilNeeded(await stores.primary()));
+    return ok('store', lockedUntilNeeded(await stores.open('file')));
   }
   if (error !== undefined) {
     const finding = failure(examined, 'store', error);
@@ -236,8 +234,8 @@ async function checkStore(
     // With keys from the environment or from commands, nothing may depend on it.
     return !isNeeded || asksLater ? { ...finding, level: 'warning' } : finding;
   }
-  const store = await stores.primary();
-  const peril = await store.perishesWith?.();
+  const store = await stores.open(stores.inUse());
+  const peril = await store.perishesWith();
   if (!peril) return ok('store', texts(store));
   return warning('store', { message: `${texts(store)}: ${perils[peril]}`, hint: keepElsewhere });
 }

@@ -1,16 +1,10 @@
 /** Every text that people read, in English: by the error or the command that it belongs to. */
 
 import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
-import type {
-  GlmTokenError,
-  KeyFault,
-  KeyOrigin,
-  ServiceFault,
-  SocketFault,
-  StoreLabel,
-} from '../core/errors.ts';
+import type { GlmTokenError, KeyFault, ServiceFault, SocketFault } from '../core/errors.ts';
 import type { Problem } from '../core/parsed-token.ts';
 import { HIDDEN, type System, shellQuote } from '../core/text.ts';
+import type { KeyOrigin, StoreLabel } from '../stores/port.ts';
 import {
   accountFlags,
   durationIn,
@@ -405,10 +399,6 @@ export function english(program: string, system: System = 'posix') {
         'a command that prints a key cannot be set through a socket, since it would run there',
       hint: `run where the helper runs: ${program} store --from-command -- COMMAND ...`,
     }),
-    commandsHoldNoKeys: () => ({
-      message: 'a command prints the key of this account, so the key is kept elsewhere',
-      hint: 'change it there',
-    }),
     keyInCommand: () => ({
       message: 'the command contains the key, so it was not stored',
       hint: `store the key itself instead: ${program} store`,
@@ -633,10 +623,6 @@ export function english(program: string, system: System = 'posix') {
     commandFileDamaged: ({ path }) => ({
       message: `${path} is damaged`,
       hint: `mend it, or remove it and store the command again: ${program} store --from-command -- COMMAND ...`,
-    }),
-    keyFileNewer: ({ path }) => ({
-      message: `the encrypted file (${path}) was made by a newer glm-token, in a form that this one cannot read`,
-      hint: 'update glm-token',
     }),
 
     protocolUnknown: ({ version, protocol }) => ({

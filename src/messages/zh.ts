@@ -5,13 +5,12 @@ import type {
   FileFault,
   GlmTokenError,
   KeyFault,
-  KeyOrigin,
   ServiceFault,
   SocketFault,
-  StoreLabel,
 } from '../core/errors.ts';
 import type { Problem } from '../core/parsed-token.ts';
 import { HIDDEN, type System, shellQuote } from '../core/text.ts';
+import type { KeyOrigin, StoreLabel } from '../stores/port.ts';
 import {
   accountFlags,
   durationIn,
@@ -368,10 +367,6 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       message: '不能通过套接字设置输出 key 的命令，因为它会在那台机器上运行',
       hint: `请在后台进程所在的机器上运行：${program} store --from-command -- COMMAND ...`,
     }),
-    commandsHoldNoKeys: () => ({
-      message: '该账户的 key 由命令输出，保存在别处',
-      hint: '请在那里修改',
-    }),
     keyInCommand: () => ({
       message: '命令中含有 key，没有保存',
       hint: `请直接保存 key：${program} store`,
@@ -588,10 +583,6 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     commandFileDamaged: ({ path }) => ({
       message: `${path} 已损坏`,
       hint: `请修复它，或将其删除后重新保存命令：${program} store --from-command -- COMMAND ...`,
-    }),
-    keyFileNewer: ({ path }) => ({
-      message: `加密文件（${path}）由更新版本的 glm-token 创建，当前版本无法读取`,
-      hint: '请更新 glm-token',
     }),
 
     protocolUnknown: ({ version, protocol }) => ({

@@ -17,18 +17,21 @@ export const withoutKeys = (env: NodeJS.ProcessEnv): Record<string, string | und
     Object.entries(env).filter(([name]) => !KEY_VARIABLES.includes(name.toUpperCase())),
   );
 
-/** A store that holds the text of `GLM_API_KEY` for one account, and that cannot be written. */
-export function environmentStore(text: string, owner: Account): Store {
-  const owns = (account: Account) => sameAccount(account, owner);
-  const refuse = (): never => {
-    throw new GlmTokenError('environmentIsReadOnly');
-  };
+/**
+ * A store that holds one key for one account, and that cannot be written.
+ *
+ * @param text that of `GLM_API_KEY`
+ */
+export function environmentStore(text: string | undefined, owner: Account): Store {
+  const textFor = (account: Account) => (sameAccount(account, owner) ? text : undefined);
   return {
     name: 'environment',
     place: 'GLM_API_KEY',
-    get: async (account) => (owns(account) ? text : undefined),
-    set: async () => refuse(),
-    delete: async (account) => (owns(account) ? refuse() : false),
-    list: async () => [{ account: owner, id: shortenedIdOf(text) }],
+    get: async (account) => textFor(account),
+    list: async () => (text === undefined ? [] : [{ account: owner, id: shortenedIdOf(text) }]),
+    async delete(account) {
+      if (textFor(account) === undefined) return false;
+      throw new GlmTokenError('environmentIsReadOnly');
+    },
   };
 }

@@ -1,34 +1,34 @@
-/** The encrypted key file as a store, for machines with no keychain. */
+/** The encrypted file as a store, for machines with no keychain. */
 
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import { lock as lockFile } from 'proper-lockfile';
+import { type LockOptions, lock as lockFile } from 'proper-lockfile';
 import { type Account, accountName, parseAccountName } from '../core/account.ts';
-import { GlmTokenError, hasCode } from '../core/errors.ts';
+import { errnoOf, GlmTokenError, hasCode } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
 import { type Keys, PBKDF2_ROUNDS, seal, unseal } from '../core/sealed-keys.ts';
 import { Held } from './held.ts';
-import { type AskPassphrase, passphraseBytes, readPassphraseFile } from './passphrase.ts';
+import {
+  type AskPassphrase,
+  type PassphraseQuestion,
+  passphraseBytes,
+  readPassphraseFile,
+} from './passphrase.ts';
 import {
   KEY_FILE,
-  type Lockable,
-  type LockState,
   type Peril,
   type ReadOptions,
-  type Store,
   type StoredAccount,
+  type WritableStore,
 } from './port.ts';
 import type { PrivateDirectory } from './private-directory.ts';
 
-/**
- * How a writer waits for others: for two minutes at most, which was long enough for a hundred
- * writers on a busy machine. A lock whose owner was killed is free after {@link STALE_AFTER_MS}.
- */
-const LOCK_TRIES = 1200;
-const LOCK_PAUSE_MS = { least: 50, most: 150 };
+/** Longer than any write takes: a lock that its owner has not renewed for so long is free. */
 const STALE_AFTER_MS = 4000;
 
-/** Number of passphrase attempts allowed. */
+/** Two minutes in all, which was long enough for a hundred writers on a busy machine. */
+const LOCK_RETRIES = { retries: 1200, factor: 1, minTimeout: 70, randomize: true };
+
+/** How often a person may try a passphrase. */
 const MAX_TRIES = 3;
 
 export interface FileOptions {
@@ -45,23 +45,37 @@ export interface FileOptions {
   now(): number;
 }
 
-export const fileStore = (options: FileOptions): Store => new FileStore(options);
+export type LockState = 'new' | 'locked' | 'unlocked';
 
-interface Sealable {
-  readonly keys: Keys;
-  readonly passphrase: Uint8Array;
+export interface FileStore extends WritableStore {
+  /** `new`: the next passphrase is the one that the file gets. */
+  lockState(): LockState;
+  /** @throws GlmTokenError `ERR_PASSPHRASE` when the passphrase is wrong */
+  unlock(passphrase: string): Promise<void>;
+  /** Locks the file: forgets the passphrase and the keys. */
+  forget(): Promise<void>;
+  /**
+   * Seals the keys with another passphrase.
+   *
+   * @param choose gives the new one; called once the file is unlocked with the old one
+   * @throws GlmTokenError `ERR_PASSPHRASE` when the new one is empty, or the old one is wrong
+   */
+  changePassphrase(choose: () => Promise<string>): Promise<void>;
 }
+
+export const fileStore = (options: FileOptions): FileStore => new EncryptedFile(options);
 
 /** What is held while the file is unlocked. */
-interface Unlocked extends Sealable {
-  /** What `keys` were read from: another text is opened anew, with the same passphrase. */
+interface Unlocked {
+  readonly passphrase: Uint8Array;
+  /** What the keys were read from; `undefined` when there is no file yet. */
   readonly text: string | undefined;
+  readonly keys: Keys;
 }
 
-class FileStore implements Store {
+class EncryptedFile implements FileStore {
   readonly name = 'file';
   readonly place: string;
-  readonly lockable: Lockable;
   readonly #options: FileOptions;
   readonly #held: Held<Unlocked>;
   #queue: Promise<unknown> = Promise.resolve();
@@ -74,50 +88,61 @@ class FileStore implements Store {
       clear: ({ passphrase }) => passphrase.fill(0),
       onIdle: () => void this.forget(),
     });
-    this.lockable = {
-      unlock: (passphrase) => this.#alone(() => this.#unlock(passphrase)),
-      state: () => this.#state(),
-      changePassphrase: (passphrase) => this.#alone(() => this.#changePassphrase(passphrase)),
-    };
   }
 
-  get(account: Account, { mayAsk = true }: ReadOptions = {}): Promise<string | undefined> {
-    return this.#alone(async () => {
-      const wouldAsk = this.#state() === 'locked' && !this.#options.passphraseFile;
-      if (wouldAsk && !mayAsk) throw new GlmTokenError('passphraseNeeded', { isNew: false });
-      return (await this.#readKeys()).get(accountName(account));
-    });
+  get(account: Account, options?: ReadOptions): Promise<string | undefined> {
+    return this.#alone(async () => (await this.#keys(options)).get(accountName(account)));
   }
 
-  set(account: Account, text: string): Promise<void> {
-    return this.#alone(async () => {
-      await this.#change((keys) => keys.set(accountName(account), text).size > 0);
-    });
-  }
-
-  delete(account: Account): Promise<boolean> {
-    const name = accountName(account);
-    return this.#alone(async () => {
-      if (!(await this.#readKeys()).has(name)) return false;
-      return this.#change((keys) => keys.delete(name));
-    });
-  }
-
-  list(): Promise<StoredAccount[]> {
+  list(options?: ReadOptions): Promise<StoredAccount[]> {
     return this.#alone(async () =>
-      [...(await this.#readKeys())].flatMap(([name, text]) => {
+      [...(await this.#keys(options))].flatMap(([name, text]) => {
         const account = parseAccountName(name);
         return account ? [{ account, id: shortenedIdOf(text) }] : [];
       }),
     );
   }
 
-  forget(): Promise<void> {
-    return this.#alone(() => this.#held.forget());
+  set(account: Account, text: string): Promise<void> {
+    return this.#alone(async () => {
+      await this.#write((keys) => keys.set(accountName(account), text));
+    });
+  }
+
+  delete(account: Account): Promise<boolean> {
+    const name = accountName(account);
+    return this.#alone(async () => {
+      if (!(await this.#keys()).has(name)) return false;
+      return this.#write((keys) => keys.delete(name));
+    });
   }
 
   async perishesWith(): Promise<Peril | undefined> {
     return this.#options.directory.perishesWith();
+  }
+
+  lockState(): LockState {
+    if (this.#held.value && !this.#held.isIdle) return 'unlocked';
+    return this.#isThere() ? 'locked' : 'new';
+  }
+
+  unlock(passphrase: string): Promise<void> {
+    return this.#alone(async () => {
+      await this.#open({ passphrase });
+    });
+  }
+
+  forget(): Promise<void> {
+    return this.#alone(() => this.#held.forget());
+  }
+
+  changePassphrase(choose: () => Promise<string>): Promise<void> {
+    return this.#alone(async () => {
+      await this.#open();
+      const chosen = await choose();
+      if (chosen === '') throw new GlmTokenError('passphraseEmpty');
+      await this.#write(() => true, passphraseBytes(chosen));
+    });
   }
 
   /** One thing at a time, so that nothing is locked, or unlocked twice, in the middle of another. */
@@ -130,9 +155,66 @@ class FileStore implements Store {
     return done;
   }
 
-  #state(): LockState {
-    if (this.#held.value && !this.#held.isIdle) return 'unlocked';
-    return this.#options.directory.has(KEY_FILE) ? 'locked' : 'new';
+  #isThere(): boolean {
+    return this.#options.directory.has(KEY_FILE);
+  }
+
+  /** The keys in the file; without one there are none, and nothing to unlock. */
+  async #keys(options?: ReadOptions): Promise<Keys> {
+    return this.#isThere() ? (await this.#open(options)).keys : new Map();
+  }
+
+  /**
+   * What is in the file now, by the passphrase that is given, else the one that is held, else one that
+   * is obtained, for which a person may try several times.
+   */
+  async #open(options: ReadOptions & { readonly passphrase?: string } = {}): Promise<Unlocked> {
+    const { directory, passphraseFile } = this.#options;
+    const text = directory.read(KEY_FILE);
+    if (options.passphrase !== undefined) return this.#openWith(text, options.passphrase);
+    const held = this.#held.value;
+    if (held?.text === text && held) return this.#held.keep(held);
+    try {
+      if (held) return await this.#openWith(text, held.passphrase);
+    } catch (error) {
+      this.#held.forget();
+      if (!hasCode(error, 'ERR_PASSPHRASE')) throw error; // Else it was made anew, with another one.
+    }
+    for (let tries = 1; ; tries += 1) {
+      const question = { isNew: text === undefined, wasWrong: tries > 1 };
+      const passphrase = await this.#obtainPassphrase(question, options);
+      try {
+        return await this.#openWith(text, passphrase);
+      } catch (error) {
+        if (!hasCode(error, 'ERR_PASSPHRASE')) throw error;
+        if (passphraseFile)
+          throw new GlmTokenError('passphraseInFileWrong', { passphraseFile }, error);
+        if (tries === MAX_TRIES) throw error;
+      }
+    }
+  }
+
+  async #openWith(text: string | undefined, given: string | Uint8Array): Promise<Unlocked> {
+    const passphrase = typeof given === 'string' ? passphraseBytes(given) : given;
+    try {
+      if (text === undefined && passphrase.length === 0) throw new GlmTokenError('passphraseEmpty');
+      const keys = text === undefined ? new Map() : await unseal(text, passphrase, this.place);
+      return this.#hold({ passphrase, text, keys });
+    } catch (error) {
+      passphrase.fill(0);
+      throw error;
+    }
+  }
+
+  async #obtainPassphrase(
+    question: PassphraseQuestion,
+    { mayAsk = true }: ReadOptions,
+  ): Promise<string> {
+    const { passphraseFile, askPassphrase } = this.#options;
+    if (passphraseFile) return readPassphraseFile(passphraseFile);
+    const passphrase = mayAsk ? await askPassphrase?.(question) : undefined;
+    if (passphrase !== undefined) return passphrase;
+    throw new GlmTokenError('passphraseNeeded', { isNew: question.isNew });
   }
 
   #hold(unlocked: Unlocked): Unlocked {
@@ -140,96 +222,29 @@ class FileStore implements Store {
     return this.#held.keep(unlocked);
   }
 
-  #readText(): string | undefined {
-    return this.#options.directory.read(KEY_FILE);
-  }
-
-  async #readKeys(): Promise<Keys> {
-    const text = this.#readText();
-    return text === undefined ? new Map() : (await this.#open(text)).keys;
-  }
-
-  async #unlock(passphrase: string | undefined): Promise<void> {
-    const text = this.#readText();
-    if (passphrase === undefined) await this.#open(text);
-    else await this.#openWith(text, passphrase);
-  }
-
-  /** What is in the file, by the passphrase that is held, else by one that is obtained. */
-  async #open(text: string | undefined): Promise<Unlocked> {
-    const held = this.#held.value;
-    if (!held) return this.#openWithObtained(text);
-    if (held.text === text) return this.#hold(held);
-    try {
-      return await this.#openWithBytes(text, held.passphrase);
-    } catch (error) {
-      if (!hasCode(error, 'ERR_PASSPHRASE')) throw error;
-      this.#held.forget(); // The file was made anew, with another passphrase.
-      return this.#openWithObtained(text);
-    }
-  }
-
-  /** A person may try several times. */
-  async #openWithObtained(text: string | undefined): Promise<Unlocked> {
-    for (let tries = 1; ; tries += 1) {
-      const passphrase = await this.#obtainPassphrase(text === undefined, tries > 1);
-      try {
-        return await this.#openWith(text, passphrase);
-      } catch (error) {
-        const mayTryAgain = !this.#options.passphraseFile && tries < MAX_TRIES;
-        if (!hasCode(error, 'ERR_PASSPHRASE') || !mayTryAgain) throw error;
-      }
-    }
-  }
-
-  #openWith(text: string | undefined, passphrase: string): Promise<Unlocked> {
-    if (text === undefined && passphrase === '') throw new GlmTokenError('passphraseEmpty');
-    return this.#openWithBytes(text, passphraseBytes(passphrase));
-  }
-
-  async #openWithBytes(text: string | undefined, passphrase: Uint8Array): Promise<Unlocked> {
-    try {
-      const keys = text === undefined ? new Map() : await unseal(text, passphrase, this.place);
-      return this.#hold({ passphrase, text, keys });
-    } catch (error) {
-      const { passphraseFile } = this.#options;
-      if (passphrase !== this.#held.value?.passphrase) passphrase.fill(0);
-      if (!passphraseFile || !hasCode(error, 'ERR_PASSPHRASE')) throw error;
-      throw new GlmTokenError('passphraseInFileWrong', { passphraseFile }, error);
-    }
-  }
-
-  async #obtainPassphrase(isNew: boolean, wasWrong: boolean): Promise<string> {
-    const { passphraseFile, askPassphrase } = this.#options;
-    if (passphraseFile) return readPassphraseFile(passphraseFile);
-    const passphrase = await askPassphrase?.({ isNew, wasWrong });
-    if (passphrase !== undefined) return passphrase;
-    throw new GlmTokenError('passphraseNeeded', { isNew });
-  }
-
-  /** Changes the keys; `edit` returns whether anything changed. */
-  async #change(edit: (keys: Map<string, string>) => boolean): Promise<boolean> {
-    await this.#open(this.#readText()); // Before the lock: other writers must not wait for a person.
-    return this.#write(({ keys: before, passphrase }) => {
-      const keys = new Map(before);
-      return edit(keys) ? { keys, passphrase } : undefined;
-    });
-  }
-
-  /** Writes what `make` makes of what is in the file, if anything, while no other writer does. */
-  async #write(make: (current: Unlocked) => Sealable | undefined): Promise<boolean> {
+  /**
+   * Writes the keys as `edit` changes them, if it says so, while no other process writes.
+   *
+   * @param newPassphrase in place of the one that the file has
+   */
+  async #write(
+    edit: (keys: Map<string, string>) => unknown,
+    newPassphrase?: Uint8Array,
+  ): Promise<boolean> {
     const { directory, rounds = PBKDF2_ROUNDS } = this.#options;
+    await this.#open(); // Before the lock: other writers must not wait for a person.
     directory.make();
     const lock = await this.#takeLock();
     try {
-      const made = make(await this.#open(this.#readText()));
-      if (!made) return false;
-      const { keys, passphrase } = made;
+      const current = await this.#open();
+      const keys = new Map(current.keys);
+      if (!edit(keys)) return false;
       if (keys.size === 0) {
         lock.check();
         directory.remove(KEY_FILE);
         this.#held.forget();
       } else {
+        const passphrase = newPassphrase ?? current.passphrase;
         const text = await seal(keys, passphrase, rounds);
         directory.write(KEY_FILE, text, lock.check);
         this.#hold({ passphrase, text, keys });
@@ -240,52 +255,43 @@ class FileStore implements Store {
     }
   }
 
-  async #changePassphrase(passphrase: string): Promise<void> {
-    if (passphrase === '') throw new GlmTokenError('passphraseEmpty');
-    const bytes = passphraseBytes(passphrase);
-    await this.#open(this.#readText());
-    await this.#write(({ keys }) => ({ keys, passphrase: bytes }));
-  }
-
   async #takeLock(): Promise<{ check(): void; release(): Promise<void> }> {
-    const busy = (cause: unknown) => new GlmTokenError('fileBusy', { path: this.place }, cause);
     let lost: Error | undefined;
-    try {
-      const release = await whenFree(() =>
-        lockFile(this.place, {
-          realpath: false, // The first writer locks before there is a file.
-          stale: STALE_AFTER_MS,
-          onCompromised: (error) => {
-            lost = error; // This process was suspended until another writer took the lock.
-          },
-        }),
+    const failureOf = (error: unknown): GlmTokenError => {
+      const { place: path } = this;
+      const errno = errnoOf(error);
+      if (errno === 'ELOCKED' || error === lost)
+        return new GlmTokenError('fileBusy', { path }, error);
+      const { parentVariable } = this.#options.directory;
+      return new GlmTokenError(
+        'fileRefused',
+        { action: 'write', path, errno, parentVariable },
+        error,
       );
+    };
+    const take = (retries?: LockOptions['retries']) =>
+      lockFile(this.place, {
+        retries,
+        realpath: false, // The first writer locks before there is a file.
+        stale: STALE_AFTER_MS,
+        onCompromised: (error) => {
+          lost = error; // This process was suspended until another writer took the lock.
+        },
+      });
+    try {
+      // The library would retry a full disk as well, so that it comes to retry only once the lock is taken.
+      const release = await take().catch((error) => {
+        if (errnoOf(error) !== 'ELOCKED') throw error;
+        return take(LOCK_RETRIES);
+      });
       return {
         check() {
-          if (lost) throw busy(lost);
+          if (lost) throw failureOf(lost);
         },
         release: () => release().catch(() => {}), // It fails when the lock was lost.
       };
     } catch (error) {
-      const { code = String(error) } = error as NodeJS.ErrnoException;
-      if (code === 'ELOCKED') throw busy(error);
-      const { parentVariable } = this.#options.directory;
-      const fault = { action: 'write', path: this.place, errno: code, parentVariable } as const;
-      throw new GlmTokenError('fileRefused', fault, error);
+      throw failureOf(error);
     }
-  }
-}
-
-/** Tries to take a lock until it is free. The library's own retries wait for a full disk as well. */
-async function whenFree<T>(take: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries += 1) {
-    try {
-      return await take();
-    } catch (error) {
-      const isTaken = (error as NodeJS.ErrnoException).code === 'ELOCKED';
-      if (!isTaken || tries === LOCK_TRIES) throw error;
-    }
-    const { least, most } = LOCK_PAUSE_MS;
-    await delay(least + Math.random() * (most - least));
   }
 }

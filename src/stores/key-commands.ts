@@ -36,8 +36,6 @@ export interface KeyCommandOptions {
 }
 
 export interface KeyCommandStore extends Store {
-  readonly name: 'command';
-  has(account: Account): boolean;
   /** The command of an account, if it has one; nothing is run. */
   commandOf(account: Account): Words | undefined;
   /**
@@ -46,10 +44,9 @@ export interface KeyCommandStore extends Store {
    * @throws GlmTokenError what {@link Store.get} throws, or `ERR_USAGE` when the words hold the key
    */
   setCommand(account: Account, words: Words): Promise<ApiKey>;
+  /** Forgets the keys that it holds. */
+  forget(): Promise<void>;
 }
-
-/** Version of the file. */
-const VERSION = 1;
 
 /** A command that prints more than this is ended, in bytes; an entry of a password manager is smaller. */
 const MAX_OUTPUT_BYTES = 1 << 20;
@@ -78,10 +75,6 @@ class KeyCommands implements KeyCommandStore {
     this.#held = new Held({ ...options, onIdle: () => this.#held.forget() });
   }
 
-  has(account: Account): boolean {
-    return this.commandOf(account) !== undefined;
-  }
-
   commandOf(account: Account): Words | undefined {
     return this.#read().get(accountName(account));
   }
@@ -101,10 +94,6 @@ class KeyCommands implements KeyCommandStore {
     return text;
   }
 
-  async set(): Promise<never> {
-    throw new GlmTokenError('commandsHoldNoKeys');
-  }
-
   async setCommand(account: Account, words: Words): Promise<ApiKey> {
     if (isKey(programOf(words))) throw new GlmTokenError('keyInCommand');
     const key = await this.#run(account, words);
@@ -115,7 +104,7 @@ class KeyCommands implements KeyCommandStore {
   }
 
   async delete(account: Account): Promise<boolean> {
-    if (!this.has(account)) return false;
+    if (!this.commandOf(account)) return false;
     this.#change((commands) => commands.delete(accountName(account)));
     return true;
   }
@@ -147,7 +136,7 @@ class KeyCommands implements KeyCommandStore {
     if (commands.size === 0) {
       directory.remove(COMMAND_FILE);
     } else {
-      const content = { version: VERSION, commands: Object.fromEntries(commands) };
+      const content = { commands: Object.fromEntries(commands) };
       directory.write(COMMAND_FILE, `${JSON.stringify(content, null, 2)}\n`);
     }
     this.#held.forget();
@@ -191,12 +180,9 @@ export const programOf = ([program]: Words): string => basename(program);
 
 function parseCommands(text: string, path: string): Commands {
   try {
-    const { version, commands } = JSON.parse(text);
-    if (version === VERSION) {
-      const entries = Object.entries(commands);
-      if (entries.every((entry): entry is [string, Words] => isWords(entry[1]))) {
-        return new Map(entries);
-      }
+    const entries = Object.entries(JSON.parse(text).commands);
+    if (entries.every((entry): entry is [string, Words] => isWords(entry[1]))) {
+      return new Map(entries);
     }
   } catch {
     // It is no JSON.

@@ -3,7 +3,7 @@
 import { type Account, accountName, parseAccountName } from '../core/account.ts';
 import { GlmTokenError, hasReason } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
-import type { Peril, Store, StoredAccount } from './port.ts';
+import type { Peril, StoredAccount, WritableStore } from './port.ts';
 import type { Attributes, SecretServiceState } from './secret-service.ts';
 
 type Keytar = typeof import('keytar');
@@ -33,13 +33,18 @@ export interface KeychainOptions {
   readonly onWaiting?: (() => void) | undefined;
 }
 
+export interface KeychainStore extends WritableStore {
+  /** Whether a call that was given up still keeps the process from ending by itself. */
+  isStuck(): boolean;
+}
+
 const PLACES: Partial<Record<NodeJS.Platform, string>> = {
   darwin: 'macOS Keychain',
   win32: 'Windows Credential Manager',
 };
 
 /** The OS keychain: macOS Keychain, Windows Credential Manager, or the Secret Service elsewhere. */
-export const keychainStore = (options: KeychainOptions): Store => new KeychainStore(options);
+export const keychainStore = (options: KeychainOptions): KeychainStore => new Keychain(options);
 
 /**
  * The accounts that the Secret Service has keys for, found by looking alone, and without keytar, whose
@@ -51,7 +56,7 @@ export async function accountsInSecretService(env: NodeJS.ProcessEnv): Promise<A
   return items.flatMap(({ account = '' }) => parseAccountName(account) ?? []);
 }
 
-class KeychainStore implements Store {
+class Keychain implements KeychainStore {
   readonly name = 'keychain';
   readonly place: string;
   readonly #options: KeychainOptions;

@@ -1,20 +1,23 @@
 /** Which store holds which key: `GLM_API_KEY` first, then a command, then the one store in use. */
 
-import { type Account, sameAccount } from '../core/account.ts';
-import { GlmTokenError, type KeyOrigin } from '../core/errors.ts';
+import type { Account } from '../core/account.ts';
+import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey, parseKey, shortenedIdOf } from '../core/key.ts';
 import { environmentStore } from './environment.ts';
-import type { KeyCommandStore, Words } from './key-commands.ts';
-import { accountsInSecretService, keychainStore } from './keychain.ts';
+import type { FileStore } from './file.ts';
+import { type KeyCommandStore, keyCommandStore, programOf, type Words } from './key-commands.ts';
+import { accountsInSecretService, type KeychainStore, keychainStore } from './keychain.ts';
 import type { AskPassphrase } from './passphrase.ts';
 import {
-  COMMAND_FILE,
   KEY_FILE,
   type KeptStoreName,
+  type KeyOrigin,
   type OnWaiting,
   type ReadOptions,
   type Store,
   type StoredAccount,
+  type StoreName,
+  type WritableStore,
   type WritableStoreName,
 } from './port.ts';
 import type { PrivateDirectory } from './private-directory.ts';
@@ -39,27 +42,28 @@ export interface StoresOptions {
   readonly onWaiting?: OnWaiting;
   /** Omitted when there is no one to prompt. */
   readonly askPassphrase?: AskPassphrase;
-  /** Idle time after which the key file is locked and keys from commands are forgotten, in milliseconds. */
+  /** Idle time after which the encrypted file is locked and keys from commands are forgotten, in milliseconds. */
   readonly lockAfterMs?: number | undefined;
   /** The time, in milliseconds since 1970 (UTC). */
   now(): number;
 }
 
+/** The stores by their names. */
+export interface StoreTypes {
+  readonly environment: Store;
+  readonly command: KeyCommandStore;
+  readonly keychain: KeychainStore;
+  readonly file: FileStore;
+}
+
 export interface Stores {
-  /** The key in the environment, which takes precedence for the account that it is for. */
-  readonly environment: Store | undefined;
-  /** The commands that print keys, which take precedence over the store in use. */
-  commands(): Promise<KeyCommandStore>;
-  /** Those, or `undefined` when there are none: `print` then does not load their code (3 ms). */
-  commandsInUse(): Promise<KeyCommandStore | undefined>;
   /**
-   * The store that keys are written to: the one asked for, else the one in use. That is the one
-   * which `GLM_TOKEN_STORE` names, else the key file when there is one (it is there because the user
-   * chose it), else the keychain; found out anew each time, since it can change under the helper.
+   * The store that keys are written to, unless another is named: the one that `GLM_TOKEN_STORE` names,
+   * else the encrypted file when there is one (it is there because the user chose it), else the
+   * keychain; found out anew each time, since it can change under the helper.
    */
-  primary(choice?: WritableStoreName): Promise<Store>;
-  /** The writable store that is not {@link primary}. */
-  other(): Promise<Store>;
+  inUse(): WritableStoreName;
+  open<Name extends StoreName>(name: Name): Promise<StoreTypes[Name]>;
   /** Has every store forget the keys that it holds. */
   lock(): Promise<void>;
   /** Whether a call that was given up still keeps the process from ending by itself. */
@@ -68,82 +72,79 @@ export interface Stores {
 
 export function openStores(options: StoresOptions): Stores {
   const { settings } = options;
-  const opened = new Map<WritableStoreName, Promise<Store>>();
-  let commands: Promise<KeyCommandStore> | undefined;
-
-  const open: Record<WritableStoreName, () => Promise<Store>> = {
-    keychain: async () => keychainStore({ ...options, timeoutMs: settings.promptTimeoutMs }),
-    file: async () => {
+  const timeoutMs = settings.promptTimeoutMs;
+  const openers: { readonly [Name in StoreName]: () => Promise<StoreTypes[Name]> } = {
+    environment: async () => environmentStore(settings.apiKey, settings.account),
+    async command() {
+      const hasTerminal = await options.hasTerminal();
+      const directory = options.configDirectory();
+      return keyCommandStore({ ...options, directory, timeoutMs, hasTerminal });
+    },
+    keychain: async () => keychainStore({ ...options, timeoutMs }),
+    async file() {
       const { fileStore } = await import('./file.ts');
-      return fileStore({
-        ...options,
-        directory: options.directory(),
-        passphraseFile: settings.passphraseFile,
-      });
+      const { passphraseFile } = settings;
+      return fileStore({ ...options, directory: options.directory(), passphraseFile });
     },
   };
-  const openCommands = async (): Promise<KeyCommandStore> => {
-    const { keyCommandStore } = await import('./key-commands.ts');
-    return keyCommandStore({
-      ...options,
-      directory: options.configDirectory(),
-      timeoutMs: settings.promptTimeoutMs,
-      hasTerminal: await options.hasTerminal(),
-    });
-  };
-  const inUse = (): WritableStoreName =>
-    settings.store ?? (options.directory().has(KEY_FILE) ? 'file' : 'keychain');
-  const openedStores = async () =>
-    (
-      await Promise.allSettled<Store>([...opened.values(), ...(commands ? [commands] : [])])
-    ).flatMap((store) => (store.status === 'fulfilled' ? [store.value] : []));
-
-  const stores: Stores = {
-    environment:
-      settings.apiKey === undefined
-        ? undefined
-        : environmentStore(settings.apiKey, settings.account),
-    commands() {
-      commands ??= openCommands();
-      return commands;
-    },
-    async commandsInUse() {
-      return options.configDirectory().has(COMMAND_FILE) ? stores.commands() : undefined;
-    },
-    primary(choice = inUse()) {
-      const store = opened.get(choice) ?? open[choice]();
-      opened.set(choice, store);
-      return store;
-    },
-    other() {
-      return stores.primary(inUse() === 'file' ? 'keychain' : 'file');
+  const opened: { [Name in StoreName]?: Promise<StoreTypes[Name]> } = {};
+  return {
+    inUse: () => settings.store ?? (options.directory().has(KEY_FILE) ? 'file' : 'keychain'),
+    open(name) {
+      opened[name] ??= openers[name]() as (typeof opened)[typeof name];
+      return opened[name] as Promise<StoreTypes[typeof name]>;
     },
     async lock() {
-      for (const store of await openedStores()) await store.forget?.();
+      await (await opened.file)?.forget();
+      await (await opened.command)?.forget();
     },
-    async isStuck() {
-      return (await openedStores()).some((store) => store.isStuck?.());
-    },
+    isStuck: async () => (await opened.keychain)?.isStuck() === true,
   };
-  return stores;
+}
+
+/** The store that is not the given one. */
+export const otherThan = (name: WritableStoreName): WritableStoreName =>
+  name === 'file' ? 'keychain' : 'file';
+
+/** The store that the key of an account is read from, unless one is named: the first that has it. */
+export async function storeOf(
+  stores: Stores,
+  account: Account,
+  choice?: KeptStoreName,
+): Promise<Store> {
+  if (choice) return stores.open(choice);
+  const environment = await stores.open('environment');
+  if ((await environment.get(account)) !== undefined) return environment;
+  const commands = await stores.open('command');
+  return commands.commandOf(account) ? commands : stores.open(stores.inUse());
+}
+
+/** Where the key of an account comes from; nobody is asked, and nothing is run. */
+export async function originOf(stores: Stores, account: Account): Promise<KeyOrigin> {
+  const { name, place } = await storeOf(stores, account);
+  const words = name === 'command' && (await stores.open(name)).commandOf(account);
+  return { name, place, program: words ? programOf(words) : undefined };
+}
+
+/** Which store is meant, where not the first that has a key; and whether a person may be asked. */
+export interface FindOptions extends ReadOptions {
+  readonly store?: KeptStoreName | undefined;
 }
 
 /**
- * The key for an account, from the store named, else from the first that has one: the environment,
- * a command, the store in use.
+ * The key for an account.
  *
- * @throws GlmTokenError `ERR_KEY_NOT_FOUND` when there is none, `ERR_KEY_MALFORMED` when what is
- *   stored is no key, or what the store throws
+ * @throws GlmTokenError `ERR_KEY_NOT_FOUND`, `ERR_KEY_MALFORMED` when what is stored is no key, or what the
+ *   store throws
  */
 export async function findKey(
   stores: Stores,
   account: Account,
-  choice?: KeptStoreName,
-  options?: ReadOptions,
+  options: FindOptions = {},
 ): Promise<ApiKey> {
-  const store = await storeFor(stores, account, choice);
+  const store = await storeOf(stores, account, options.store);
   const text = await store.get(account, options);
-  if (text === undefined) throw await notFound(stores, account, choice);
+  if (text === undefined) throw await notFound(stores, account, options.store);
   try {
     return parseKey(text);
   } catch (error) {
@@ -151,41 +152,6 @@ export async function findKey(
     throw new GlmTokenError('storedKeyInvalid', { account, store: { name, place } }, error);
   }
 }
-
-/** The store that the key of an account is read from. */
-export async function storeFor(
-  stores: Stores,
-  account: Account,
-  choice?: KeptStoreName,
-): Promise<Store> {
-  if (choice) return storeNamed(stores, choice);
-  const { environment } = stores;
-  if ((await environment?.get(account)) !== undefined && environment) return environment;
-  return keeperOf(stores, account);
-}
-
-/** The store that keeps the key of an account, or the command that prints it. */
-export async function keeperOf(
-  stores: Stores,
-  account: Account,
-  choice?: KeptStoreName,
-): Promise<Store> {
-  if (choice) return storeNamed(stores, choice);
-  const commands = await stores.commandsInUse();
-  return commands?.has(account) ? commands : stores.primary();
-}
-
-/** Where the key of an account comes from; nobody is asked, and nothing is run. */
-export async function originOf(stores: Stores, account: Account): Promise<KeyOrigin> {
-  const { name, place } = await storeFor(stores, account);
-  if (name !== 'command') return { name, place };
-  const listed = await (await stores.commands()).list();
-  const program = listed.find((entry) => sameAccount(entry.account, account))?.program;
-  return { name, place, program };
-}
-
-const storeNamed = (stores: Stores, choice: KeptStoreName): Promise<Store> =>
-  choice === 'command' ? stores.commands() : stores.primary(choice);
 
 /** How many other accounts are named where a key is missing. */
 const MAX_OTHERS = 3;
@@ -196,8 +162,8 @@ export async function notFound(
   account: Account,
   choice?: KeptStoreName,
 ): Promise<GlmTokenError> {
-  const { accounts } = await surveyAccounts(stores, choice);
-  const isGiven = ({ store }: ListedAccount) => store === stores.environment;
+  const { accounts } = await listAccounts(stores, { store: choice, mayAsk: false });
+  const isGiven = ({ store }: ListedAccount) => store.name === 'environment';
   return new GlmTokenError('keyNotFound', {
     account,
     others: accounts
@@ -212,24 +178,19 @@ export async function notFound(
 export type ListedAccount = StoredAccount & { readonly store: Store };
 
 /**
- * The accounts that can be listed, in the order in which their stores take precedence, and what kept
- * the others from it. Of the store named alone, when one is.
+ * The accounts that have a key, in the order in which their stores take precedence, and what kept the
+ * others from being listed.
  */
-export async function surveyAccounts(
+export async function listAccounts(
   stores: Stores,
-  choice?: KeptStoreName,
+  { store: choice, ...options }: FindOptions = {},
 ): Promise<{ accounts: readonly ListedAccount[]; error?: unknown }> {
+  const names = choice ? [choice] : (['environment', 'command', stores.inUse()] as const);
   const accounts: ListedAccount[] = [];
-  const take = async (store: Store) => {
-    accounts.push(...(await store.list()).map((stored) => ({ ...stored, store })));
-  };
   try {
-    if (choice) {
-      await take(await storeNamed(stores, choice));
-    } else {
-      const first = [stores.environment, await stores.commandsInUse()];
-      for (const store of first) if (store) await take(store);
-      await take(await stores.primary());
+    for (const name of names) {
+      const store: Store = await stores.open(name);
+      accounts.push(...(await store.list(options)).map((stored) => ({ ...stored, store })));
     }
     return { accounts };
   } catch (error) {
@@ -238,7 +199,7 @@ export async function surveyAccounts(
 }
 
 /** An account that has a key, as JSON and the wire have it. */
-const accountEntry = ({ account, id, program, store }: ListedAccount) => ({
+export const accountEntry = ({ account, id, program, store }: ListedAccount) => ({
   ...account,
   id: id ?? null,
   store: store.name,
@@ -246,47 +207,17 @@ const accountEntry = ({ account, id, program, store }: ListedAccount) => ({
 });
 
 /**
- * The accounts that can be listed, as {@link surveyAccounts} has them, and what kept others from it.
- *
- * @throws GlmTokenError when there are none, since a store failed
- */
-export async function listAccounts(
-  stores: Stores,
-  choice?: KeptStoreName,
-): Promise<{ accounts: readonly ReturnType<typeof accountEntry>[]; error?: unknown }> {
-  const { accounts, error } = await surveyAccounts(stores, choice);
-  if (error !== undefined && accounts.length === 0) throw error;
-  return { accounts: accounts.map(accountEntry), error };
-}
-
-/**
- * What the store that is not in use holds, found out without asking anybody: `undefined` when that
- * cannot be known.
- */
-export async function lookIntoOther(stores: Stores): Promise<readonly Account[] | undefined> {
-  const other = await stores.other();
-  if (other.lockable?.state() === 'new') return [];
-  if (other.lockable?.state() === 'locked') return undefined;
-  try {
-    return (await other.list()).map(({ account }) => account);
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * The accounts that can be seen at a glance. The key file needs its passphrase, and the keychains of
- * macOS and Windows are listed by reading each key, for which they may ask.
+ * The accounts that can be seen at a glance. The encrypted file needs its passphrase, and the keychains
+ * of macOS and Windows are listed by reading each key, for which they may ask.
  */
 export async function glimpseAccounts(
   stores: Stores,
   platform: NodeJS.Platform,
   env: NodeJS.ProcessEnv,
 ): Promise<readonly Account[]> {
-  const commands = (await (await stores.commandsInUse())?.list()) ?? [];
-  const store = await stores.primary();
-  const canLook = store.name === 'keychain' && platform !== 'darwin' && platform !== 'win32';
-  const stored = canLook ? await accountsInSecretService(env) : [];
+  const commands = await (await stores.open('command')).list();
+  const isListed = stores.inUse() === 'keychain' && platform !== 'darwin' && platform !== 'win32';
+  const stored = isListed ? await accountsInSecretService(env) : [];
   return [...commands.map(({ account }) => account), ...stored];
 }
 
@@ -317,7 +248,7 @@ export async function storeCommand(
  * @returns whether the key is stored now
  */
 export async function storeKey(
-  store: Store,
+  store: WritableStore,
   account: Account,
   key: ApiKey,
   mayReplace: (existing: string | undefined) => boolean | Promise<boolean>,

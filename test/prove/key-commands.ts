@@ -170,7 +170,7 @@ async function setByOthers(): Promise<Row> {
       const words = ['sh', '-c', `touch "${ran}"; echo id.secret`];
       const file = join(directory, 'commands.json');
       const commands = { 'default@open.bigmodel.cn': words };
-      writeFileSync(file, JSON.stringify({ version: 1, commands }), { mode: 0o600 });
+      writeFileSync(file, JSON.stringify({ commands }), { mode: 0o600 });
       apply(file, directory);
       const { status } = await glmToken(['print'], { env: { ...BARE_ENV, HOME: own } });
       const isRun = statSync(ran, { throwIfNoEntry: false }) !== undefined;

@@ -254,15 +254,15 @@ async function zeroedBuffers(): Promise<Row> {
   });
   const store = fileStore({ directory, rounds: 1000, now: Date.now });
   try {
-    await store.lockable?.unlock(first);
+    await store.unlock(first);
     await store.set({ host: 'localhost', profile: 'default' }, 'id.secret');
-    await store.lockable?.unlock(wrong).catch(() => {});
-    await store.lockable?.unlock(first);
-    await store.lockable?.changePassphrase(second);
-    await store.forget?.();
-    await store.lockable?.unlock(first).catch(() => {});
-    await store.lockable?.unlock(second);
-    await store.forget?.();
+    await store.unlock(wrong).catch(() => {});
+    await store.unlock(first);
+    await store.changePassphrase(async () => second);
+    await store.forget();
+    await store.unlock(first).catch(() => {});
+    await store.unlock(second);
+    await store.forget();
   } finally {
     TextEncoder.prototype.encode = encode;
     rmSync(home, { recursive: true });

@@ -37,10 +37,9 @@ import { helperMethods } from '../../src/daemon/methods.ts';
 import { serve } from '../../src/daemon/stdio.ts';
 import { english } from '../../src/messages/en.ts';
 import { readSettings } from '../../src/settings.ts';
-import { environmentStore } from '../../src/stores/environment.ts';
 import { fileStore } from '../../src/stores/file.ts';
 import { privateDirectory } from '../../src/stores/private-directory.ts';
-import type { Stores } from '../../src/stores/registry.ts';
+import { openStores, type Stores } from '../../src/stores/registry.ts';
 import { BARE_ENV, PROGRAM } from '../support/environment.ts';
 import { Helper, type Reply } from '../support/helper.ts';
 import { run } from '../support/program.ts';
@@ -441,7 +440,7 @@ async function sealText(content: string, passphrase: Uint8Array): Promise<string
     ciphertext,
     tag,
   } = await new FlattenedEncrypt(Buffer.from(content))
-    .setProtectedHeader({ alg: 'PBES2-HS512+A256KW', enc: 'A256GCM', typ: 'glm-token', version: 1 })
+    .setProtectedHeader({ alg: 'PBES2-HS512+A256KW', enc: 'A256GCM', typ: 'glm-token' })
     .setKeyManagementParameters({ p2c: ROUNDS })
     .encrypt(passphrase);
   return withChecksum({ protected: header, encrypted_key, iv, ciphertext, tag });
@@ -810,14 +809,20 @@ function makeHelper(home: string) {
   const env = { https_proxy: 'http://127.0.0.1:1' };
   process.env.https_proxy = env.https_proxy;
   const settings = readSettings(env);
+  const all = openStores({
+    platform: process.platform,
+    env,
+    settings: { ...settings, apiKey: WHOLE, store: 'file' },
+    directory: () => directory,
+    configDirectory: () => directory,
+    hasTerminal: async () => false,
+    now: Date.now,
+  });
+  const opened = { environment: all.open('environment'), command: all.open('command') };
   const stores: Stores = {
-    environment: environmentStore(WHOLE, settings.account),
-    commandsInUse: async () => undefined,
-    commands: () => Promise.reject(new Error('no command is set here')),
-    primary: async () => file,
-    other: async () => file,
-    lock: async () => file.forget?.(),
-    isStuck: async () => false,
+    ...all,
+    open: async (name) => ({ ...opened, keychain: file, file })[name] as never,
+    lock: () => file.forget(),
   };
   const world = {
     env,

@@ -21,7 +21,7 @@ import { after, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Account } from '../../src/core/account.ts';
 import { fileStore } from '../../src/stores/file.ts';
-import type { Store } from '../../src/stores/port.ts';
+import type { WritableStore } from '../../src/stores/port.ts';
 import { privateDirectory } from '../../src/stores/private-directory.ts';
 import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
 import { glmToken } from '../support/program.ts';
@@ -41,7 +41,7 @@ interface Home {
   readonly lock: string;
   readonly env: Env;
   /** The store, as another process would open it. */
-  open(): Store;
+  open(): WritableStore;
 }
 
 /** A home of its own, with the passphrase in a file. */
@@ -67,7 +67,7 @@ function makeHome(): Home {
 }
 
 /** The profiles that have a key. */
-const profilesIn = async (store: Store) =>
+const profilesIn = async (store: WritableStore) =>
   (await store.list()).map(({ account }) => account.profile).sort();
 
 test('20 writers that each write 5 times at once lose nothing', async () => {

@@ -100,8 +100,7 @@ describe('the passphrase', () => {
       () => store.set(account('a'), 'x.y'),
       () => store.delete(account('a')),
       () => store.list(),
-      () => store.lockable?.unlock(),
-      () => store.lockable?.unlock('also wrong'),
+      () => store.unlock('also wrong'),
     ]) {
       await assert.rejects(async () => act(), {
         code: 'ERR_PASSPHRASE',
@@ -115,7 +114,7 @@ describe('the passphrase', () => {
 
   test('is refused when it is empty and the file is new', async () => {
     const refusal = { code: 'ERR_PASSPHRASE', reason: 'passphraseEmpty' };
-    await assert.rejects(open().lockable?.unlock('') ?? assert.fail(), refusal);
+    await assert.rejects(open().unlock(''), refusal);
     const store = open({ askPassphrase: async () => '' });
     await assert.rejects(store.set(account('a'), 'id.secret'), refusal);
   });
@@ -166,45 +165,45 @@ describe('the passphrase', () => {
 describe('an unlocked file', () => {
   test('stays unlocked until it is locked', async () => {
     const store = open({ askPassphrase: undefined });
-    assert.equal(store.lockable?.state(), 'new');
-    await store.lockable?.unlock(PASSPHRASE);
+    assert.equal(store.lockState(), 'new');
+    await store.unlock(PASSPHRASE);
     await store.set(account('a'), 'id.secret');
-    assert.equal(store.lockable?.state(), 'unlocked');
-    await store.forget?.();
-    assert.equal(store.lockable?.state(), 'locked');
+    assert.equal(store.lockState(), 'unlocked');
+    await store.forget();
+    assert.equal(store.lockState(), 'locked');
     await assert.rejects(store.get(account('a')), { code: 'ERR_PASSPHRASE' });
-    await store.lockable?.unlock(PASSPHRASE);
+    await store.unlock(PASSPHRASE);
     assert.equal(await store.get(account('a')), 'id.secret');
   });
 
   test('is locked after what is being done, when it is locked in the middle of it', async () => {
     const store = open();
     const storing = store.set(account('a'), 'id.secret');
-    await Promise.all([storing, store.forget?.()]);
-    assert.equal(store.lockable?.state(), 'locked');
+    await Promise.all([storing, store.forget()]);
+    assert.equal(store.lockState(), 'locked');
     assert.equal(await open().get(account('a')), 'id.secret');
   });
 
   test('is locked after its idle time, even when the machine slept', async () => {
     let nowMs = 1e12;
     const store = open({ askPassphrase: undefined, lockAfterMs: 60_000, now: () => nowMs });
-    await store.lockable?.unlock(PASSPHRASE);
+    await store.unlock(PASSPHRASE);
     await store.set(account('a'), 'id.secret');
     nowMs += 59_000;
     assert.equal(await store.get(account('a')), 'id.secret');
     nowMs += 59_000;
     assert.equal(await store.get(account('a')), 'id.secret', 'each use starts the time anew');
     nowMs += 60_000;
-    assert.equal(store.lockable?.state(), 'locked');
+    assert.equal(store.lockState(), 'locked');
     await assert.rejects(store.get(account('a')), { code: 'ERR_PASSPHRASE' });
   });
 
   test('is locked by itself when no one uses it', async () => {
     const store = open({ askPassphrase: undefined, lockAfterMs: 20, now: () => 1e12 });
-    await store.lockable?.unlock(PASSPHRASE);
-    assert.equal(store.lockable?.state(), 'unlocked');
+    await store.unlock(PASSPHRASE);
+    assert.equal(store.lockState(), 'unlocked');
     await delay(60);
-    assert.equal(store.lockable?.state(), 'new');
+    assert.equal(store.lockState(), 'new');
   });
 
   test('shows what another process wrote, without asking again', async () => {
@@ -226,20 +225,20 @@ describe('an unlocked file', () => {
     rmSync(path, { recursive: true });
     await open({ askPassphrase: async () => 'another' }).set(account('a'), 'id2.secret');
     await assert.rejects(store.get(account('a')), { code: 'ERR_PASSPHRASE' });
-    await store.lockable?.unlock('another');
+    await store.unlock('another');
     assert.equal(await store.get(account('a')), 'id2.secret');
   });
 
   test('is removed and locked with its last key', async () => {
     const store = open({ askPassphrase: undefined });
-    await store.lockable?.unlock(PASSPHRASE);
+    await store.unlock(PASSPHRASE);
     await store.set(account('a'), 'id.secret');
     await store.set(account('b'), 'id2.secret');
     assert.equal(await store.delete(account('a')), true);
     assert.deepEqual(readdirSync(path), ['keys.jwe']);
     assert.equal(await store.delete(account('b')), true);
     assert.deepEqual(readdirSync(path), []);
-    assert.equal(store.lockable?.state(), 'new');
+    assert.equal(store.lockState(), 'new');
     assert.equal(await store.delete(account('b')), false);
   });
 });
@@ -302,7 +301,7 @@ describe('a damaged file', () => {
         () => open().get(account('a')),
         () => open().set(account('b'), 'x.y'),
         () => open().delete(account('a')),
-        () => open().lockable?.unlock(PASSPHRASE),
+        () => open().unlock(PASSPHRASE),
       ]) {
         await assert.rejects(async () => act(), {
           code: 'ERR_STORE_CORRUPT',
@@ -362,7 +361,6 @@ async function sealText(text: string): Promise<string> {
       alg: 'PBES2-HS512+A256KW',
       enc: 'A256GCM',
       typ: 'glm-token',
-      version: 1,
     })
     .setKeyManagementParameters({ p2c: ROUNDS })
     .encrypt(new TextEncoder().encode(PASSPHRASE));

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Store, StoredAccount } from '../../src/stores/port.ts';
+import type { StoredAccount, WritableStore } from '../../src/stores/port.ts';
 
 export const ACCOUNTS = [
   { host: 'open.bigmodel.cn', profile: 'default' },
@@ -27,7 +27,7 @@ export function assertNoKeyIn(stored: readonly StoredAccount[]) {
  *
  * @param open opens the store; called anew for each test
  */
-export function storeContract(open: () => Store) {
+export function storeContract(open: () => WritableStore) {
   const [first, second, third] = ACCOUNTS;
 
   test('a key that is not stored is undefined, cannot be deleted and is not listed', async () => {
