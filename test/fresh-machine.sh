@@ -42,7 +42,13 @@ command -v mmdebstrap >/dev/null || fail 'it needs mmdebstrap (apt install mmdeb
 
 work=$(mktemp -d)
 root=$work/root
-trap 'rm -rf --one-file-system "$work"' EXIT
+machine='' # What all of the machine ends with, once it runs.
+end() {
+  [ -z "$machine" ] || kill -KILL "$machine" 2>/dev/null || true
+  rm -rf --one-file-system "$work"
+}
+trap end EXIT
+trap 'exit 143' TERM INT HUP
 
 # What apt needs to reach a mirror, from here and from there.
 apt-config dump | grep -E '^Acquire::(Check-|ForceIPv|Retries|http|https)' >"$work/apt.conf" || true
@@ -140,4 +146,9 @@ umount -l /.old
 exec /usr/local/sbin/session "$command"'
 echo "fresh-machine: $suite, commit $commit, as $user in $place, /tmp $([ "$disk" ] && echo 'on disk' || echo 'in memory'): $command" >&2
 env -i n=0 PATH="$PATH" unshare --mount --pid --fork --kill-child bash -c "$enter" enter \
-  "$root" "$disk" "$command" </dev/null
+  "$root" "$disk" "$command" </dev/null &
+machine=$!
+status=0
+wait "$machine" || status=$?
+machine=''
+exit "$status"
