@@ -50,9 +50,9 @@ describe('over ssh', { skip: unavailable ?? false }, () => {
     remote.copy(`${ROOT}/dist`, 'dist');
   });
   after(async () => {
-    await remote.stop();
-    await helper.stop();
-    await session.stop();
+    await remote?.stop();
+    await helper?.stop();
+    await session?.stop();
   });
 
   const onRemote = (line: string) => remote.ssh(`export GLM_TOKEN_SOCKET=${SOCKET}; ${line}`);

@@ -127,7 +127,7 @@ describe('the program', () => {
       assert.equal(outcome.status, 5);
       assert.match(
         outcome.stderr,
-        /^glm-token: the keychain service answers, but does not hand out keys: createDLGroup failed.*\nhint: on KDE, install the OpenSSL plugin of QCA .*libqca-qt5-2-plugins/,
+        /^glm-token: the keychain service answers, but does not hand out keys: createDLGroup failed.*\nhint: on KDE, install the OpenSSL plugin of QCA .*libqca-qt/,
       );
     }
     const { status, stdout } = await glmToken(['doctor'], { env });

@@ -1,12 +1,10 @@
 /** A screen that nobody sees (Xvfb), and a hand that answers the windows on it (xdotool). */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { BARE_ENV, type Env } from './environment.ts';
 import { run } from './program.ts';
-import { end, until } from './session-bus.ts';
+import { end, firstLine, until } from './session-bus.ts';
 
 export class Display {
   readonly #server: ChildProcess;
@@ -25,8 +23,7 @@ export class Display {
       env: BARE_ENV,
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     });
-    const [number] = await once(createInterface(server.stdio[3] as Readable), 'line');
-    return new Display(server, String(number));
+    return new Display(server, await firstLine(server, server.stdio[3] as Readable));
   }
 
   /** Waits for a window whose program is this, and types a line into each of its first fields. */

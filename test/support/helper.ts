@@ -5,6 +5,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type Env, PROGRAM } from './environment.ts';
 
+/** How long a helper may take to end, in milliseconds. */
+const LIMIT_MS = 60_000;
+
 export interface Reply {
   readonly id?: number;
   readonly method?: string;
@@ -62,13 +65,18 @@ export class Helper {
   async ended(): Promise<number | string> {
     const { exitCode, signalCode } = this.child;
     if (exitCode !== null || signalCode !== null) return exitCode ?? String(signalCode);
-    const [status, signal] = await once(this.child, 'exit');
-    return status ?? signal;
+    const limit = AbortSignal.timeout(LIMIT_MS);
+    const [status, by] = await once(this.child, 'exit', { signal: limit });
+    return status ?? by;
   }
 
   async stop(): Promise<void> {
     this.child.stdin.end();
-    await this.ended();
+    try {
+      await this.ended();
+    } finally {
+      this.child.kill('SIGKILL'); // One that has ended is not sent it.
+    }
   }
 
   #take(chunk: Buffer): void {

@@ -5,7 +5,7 @@ import { createClient, type MessageBus } from '@homebridge/dbus-native';
 import type { Display } from './display.ts';
 import { type Env, ROOT } from './environment.ts';
 import { type Outcome, run, type User } from './program.ts';
-import { end, SessionBus, until } from './session-bus.ts';
+import { end, SessionBus, startOrStop, until } from './session-bus.ts';
 
 declare module '@homebridge/dbus-native' {
   // In the package, and missing from its types.
@@ -55,13 +55,14 @@ export class KeychainSession {
     const { keyring = true, display, prompter = display !== undefined, user } = options;
     const bus = await SessionBus.start(prompter ? [PROMPTER] : [], user);
     const session = new KeychainSession(bus, user);
-    if (display) {
-      // As a desktop does at login, so that what the bus starts finds the screen.
-      const env = { ...session.env, ...display.env };
-      await run(['dbus-update-activation-environment', 'DISPLAY'], { env });
-    }
-    await session.startService({ keyring });
-    return session;
+    return startOrStop(session, async () => {
+      if (display) {
+        // As a desktop does at login, so that what the bus starts finds the screen.
+        const env = { ...session.env, ...display.env };
+        await run(['dbus-update-activation-environment', 'DISPLAY'], { env });
+      }
+      await session.startService({ keyring });
+    });
   }
 
   /** Starts the keyring service and unlocks it. */

@@ -1,16 +1,17 @@
 /** A real KWallet on a D-Bus session of its own, started as a KDE login starts it. */
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Display } from './display.ts';
 import { type Env, found, ROOT } from './environment.ts';
 import { type Outcome, run } from './program.ts';
-import { end, SessionBus, until } from './session-bus.ts';
+import { end, SessionBus, startOrStop, until } from './session-bus.ts';
 
-/** The program that KWallet is, and whose window asks for the password. */
-export const KWALLET = 'kwalletd5';
+/** The program that KWallet is, and whose window asks for the password: that of KDE 6, else of KDE 5. */
+export const KWALLET =
+  spawnSync('sh', ['-c', 'command -v kwalletd6']).status === 0 ? 'kwalletd6' : 'kwalletd5';
 
 const PASSWORD = 'walletpassword';
 const WALLET = 'kdewallet';
@@ -47,14 +48,15 @@ export class KWalletSession {
    */
   static async start(display?: Display): Promise<KWalletSession> {
     const session = new KWalletSession(await SessionBus.start(), display);
-    const { home } = session.#bus;
-    mkdirSync(join(home, '.config'));
-    writeFileSync(join(home, '.config/kwalletrc'), SETTINGS);
-    mkdirSync(join(home, '.local/share/kwalletd'), { recursive: true });
-    writeFileSync(session.#salt, randomBytes(SALT_BYTES));
-    await session.logIn(); // This makes the wallet, and the next login finds it.
-    await session.logIn();
-    return session;
+    return startOrStop(session, async () => {
+      const { home } = session.#bus;
+      mkdirSync(join(home, '.config'));
+      writeFileSync(join(home, '.config/kwalletrc'), SETTINGS);
+      mkdirSync(join(home, '.local/share/kwalletd'), { recursive: true });
+      writeFileSync(session.#salt, randomBytes(SALT_BYTES));
+      await session.logIn(); // This makes the wallet, and the next login finds it.
+      await session.logIn();
+    });
   }
 
   /** Ends KWallet, if it runs, and starts it anew. */
@@ -110,7 +112,11 @@ export class KWalletSession {
 
   #send(method: string, ...args: string[]): Promise<Outcome> {
     const send = ['dbus-send', '--session', '--print-reply', '--reply-timeout=2000'];
-    const target = ['--dest=org.kde.kwalletd5', '/modules/kwalletd5', `org.kde.KWallet.${method}`];
+    const target = [
+      `--dest=org.kde.${KWALLET}`,
+      `/modules/${KWALLET}`,
+      `org.kde.KWallet.${method}`,
+    ];
     return run([...send, ...target, ...args], { env: this.env });
   }
 }

@@ -1,9 +1,9 @@
-"""Becomes kwalletd5 as a login makes it: started by PAM, with the password's hash and the session's environment.
+"""Becomes KWallet as a login makes it: started by PAM, with the password's hash and the session's environment.
 
 Its arguments: a directory for the socket, the file with the salt, the password, and the command that
-runs kwalletd5.
+runs KWallet.
 What PAM does is in kwallet-pam's pam_kwallet.c: the hash goes through a pipe, and the environment, as
-lines NAME=VALUE, into a connection to a socket that kwalletd5 accepts.
+lines NAME=VALUE, into a connection to a socket that KWallet accepts.
 """
 
 import hashlib

@@ -24,7 +24,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { BARE_ENV, found, ROOT } from './environment.ts';
 import type { Seen } from './glm-server.ts';
 import { type Outcome, type RunOptions, run } from './program.ts';
-import { end, until } from './session-bus.ts';
+import { end, startOrStop, until } from './session-bus.ts';
 
 const USER = 'glm-remote';
 const UID = 64_321;
@@ -84,8 +84,7 @@ export class RemoteMachine {
   /** @param unlinks whether sshd replaces the socket that an earlier login left */
   static async start({ unlinks }: { unlinks: boolean }): Promise<RemoteMachine> {
     const machine = new RemoteMachine();
-    await machine.#start(unlinks);
-    return machine;
+    return startOrStop(machine, () => machine.#start(unlinks));
   }
 
   async #start(unlinks: boolean): Promise<void> {
@@ -128,7 +127,12 @@ export class RemoteMachine {
     this.#sshd.stderr?.on('data', (chunk) => {
       stderr += chunk;
     });
-    await until('a login', async () => (await this.ssh('true')).status === 0).catch((error) => {
+    const sshd = this.#sshd;
+    const answers = async () => {
+      if (sshd.exitCode !== null) throw new Error('sshd has ended');
+      return (await this.ssh('true')).status === 0;
+    };
+    await until('a login', answers).catch((error) => {
       throw new Error(`${error}: ${stderr}`);
     });
   }

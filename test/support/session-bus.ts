@@ -6,6 +6,7 @@ import { chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { BARE_ENV, type Env } from './environment.ts';
 import type { User } from './program.ts';
@@ -40,7 +41,11 @@ export class SessionBus {
    */
   static async start(services: readonly string[] = [], user?: User): Promise<SessionBus> {
     const session = new SessionBus();
-    const { home } = session;
+    return startOrStop(session, () => session.#start(services, user));
+  }
+
+  async #start(services: readonly string[], user: User | undefined): Promise<void> {
+    const { home } = this;
     mkdirSync(join(home, 'run'), { mode: 0o700 });
     mkdirSync(join(home, 'services'));
     for (const name of services) {
@@ -50,20 +55,42 @@ export class SessionBus {
     writeFileSync(config, busConfig(home));
     if (user) for (const path of [home, join(home, 'run')]) chownSync(path, user.uid, user.gid);
     const bus = spawn('dbus-daemon', ['--nofork', '--print-address=1', `--config-file=${config}`], {
-      env: session.env,
+      env: this.env,
       ...user,
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    session.#bus = bus;
-    const [address] = await once(createInterface(bus.stdout), 'line');
-    session.env = { ...session.env, DBUS_SESSION_BUS_ADDRESS: String(address) };
-    return session;
+    this.#bus = bus;
+    const address = await firstLine(bus, bus.stdout);
+    this.env = { ...this.env, DBUS_SESSION_BUS_ADDRESS: address };
   }
 
   async stop(): Promise<void> {
     await end(this.#bus);
     rmSync(this.home, { recursive: true, force: true, maxRetries: 5 });
   }
+}
+
+/** Starts something; where that fails, ends what of it has been started. */
+export async function startOrStop<T extends { stop(): Promise<void> }>(
+  it: T,
+  start: () => Promise<void>,
+): Promise<T> {
+  try {
+    await start();
+  } catch (error) {
+    await it.stop();
+    throw error;
+  }
+  return it;
+}
+
+/** The first line that a child writes to a stream. */
+export async function firstLine(child: ChildProcess, stream: Readable): Promise<string> {
+  const ended = once(child, 'exit').then(([status, signal]) => {
+    throw new Error(`${child.spawnfile} ended with ${status ?? signal}, and said nothing`);
+  });
+  const line = once(createInterface(stream), 'line').then(([text]) => String(text));
+  return Promise.race([line, ended]);
 }
 
 /** Ends a child at once, if it runs. */

@@ -61,7 +61,11 @@ export class SocketHelper {
 
   async stop(): Promise<void> {
     this.child.kill('SIGTERM');
-    await this.ended();
+    try {
+      await this.ended();
+    } finally {
+      this.child.kill('SIGKILL'); // One that has ended is not sent it.
+    }
   }
 }
 
