@@ -5,8 +5,8 @@ import { constants } from 'node:os';
 import { basename, sep } from 'node:path';
 import { readFully, readQuickly, wantsJson } from './cli/command-line.ts';
 import { isPipeClosed, Refused, Terminal, writeAll } from './cli/terminal.ts';
-import type { AnyCommand, Args, Context, ExitStatus } from './commands/command.ts';
 import { print } from './commands/print.ts';
+import type { Args, Context, ExitStatus, Subcommand } from './commands/subcommand.ts';
 import { type Account, parseHost, parseProfile } from './core/account.ts';
 import { asGlmTokenError, EXIT_STATUS } from './core/errors.ts';
 import { type System, shellQuote } from './core/text.ts';
@@ -37,7 +37,7 @@ const EXIT_SIGPIPE = 141;
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
 
 /** Commands that are worth starting without yargs, which takes 30 ms to load. */
-const QUICK: Readonly<Record<string, () => Promise<AnyCommand>>> = {
+const QUICK: Readonly<Record<string, () => Promise<Subcommand>>> = {
   print: async () => print,
   daemon: async () => (await import('./commands/daemon.ts')).daemon,
 };

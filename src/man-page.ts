@@ -6,7 +6,7 @@
 import { wrap } from './cli/columns.ts';
 import { optionRows } from './cli/help.ts';
 import { COMMANDS } from './commands/all.ts';
-import type { AnyCommand } from './commands/command.ts';
+import type { Subcommand } from './commands/subcommand.ts';
 import { english } from './messages/en.ts';
 
 /** Longest line of text in the source, in columns; `mandoc -T lint` wants it. */
@@ -114,10 +114,10 @@ const unique = <Pair extends readonly [string, string]>(pairs: readonly Pair[]):
   ...new Map(pairs.map((pair) => [pair[0], pair])).values(),
 ];
 
-function synopsis({ name, operands }: AnyCommand, options: ReturnType<typeof optionRows>) {
+function synopsis({ name, operands }: Subcommand, options: ReturnType<typeof optionRows>) {
   const own = options.map(([term]) => `.Op ${optionOf(term)}`);
   const rest = (operands?.usage.match(/\[[^\]]*\]|\w+( \.\.\.)?/g) ?? []).map(operandOf);
-  return ['.Nm', `.Cm ${name}`, ...(operands?.verbatim ? [...own, ...rest] : [...rest, ...own])];
+  return ['.Nm', `.Cm ${name}`, ...(operands?.isVerbatim ? [...own, ...rest] : [...rest, ...own])];
 }
 
 /** `--socket [PATH]` as macros. */

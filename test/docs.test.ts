@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { COMMANDS } from '../src/commands/all.ts';
-import { type Option, optionsOf } from '../src/commands/command.ts';
+import type { Option } from '../src/commands/subcommand.ts';
 import { EXIT_STATUS } from '../src/core/errors.ts';
 import { english, type Messages } from '../src/messages/en.ts';
 import { chinese } from '../src/messages/zh.ts';
@@ -243,7 +243,7 @@ test('every command line in the pages has commands and options that there are', 
       const command = COMMANDS.find((one) => one.name === name);
       assert.ok(command, `${page}: ${call}`);
       const [own = ''] = rest.split(' -- ');
-      const known = [...Object.keys(optionsOf(command)), 'help'];
+      const known = [...Object.keys(command.options), 'help'];
       for (const [, option = ''] of own.matchAll(/--([a-z][a-z-]*)/g)) {
         assert.ok(known.includes(option), `${page}: ${call}`);
       }
@@ -276,7 +276,7 @@ describe('the reference has what the program has', () => {
         const texts = options as Readonly<Record<string, string>>;
         assert.deepEqual(
           rows.map(cellsOf),
-          Object.entries(optionsOf(command)).map(([option, about]) => [
+          Object.entries(command.options).map(([option, about]) => [
             `\`--${option}${about.value ? ` ${about.value}` : ''}\``,
             meaning(texts[option] ?? '', about),
           ]),

@@ -1,8 +1,9 @@
-/** The command line's grammar: one strict, quick reading of it, and yargs for everything else. */
+/** The command line's grammar: yargs reads it, and a few functions beside it what yargs cannot. */
 
 import { parseArgs } from 'node:util';
-import { type AnyCommand, type Args, type CommandName, optionsOf } from '../commands/command.ts';
-import { GlmTokenError } from '../core/errors.ts';
+import { closestMatch } from 'leven';
+import type { Args, Option, Subcommand } from '../commands/subcommand.ts';
+import { GlmTokenError, hasReason } from '../core/errors.ts';
 import type { Messages } from '../messages/en.ts';
 
 /** The arguments of a subcommand, understood. */
@@ -11,16 +12,18 @@ export interface Line {
   readonly operands: readonly string[];
 }
 
-/** Either a command to run, or text to print. */
-export type Parsed = ({ readonly command: AnyCommand } & Line) | { readonly output: string };
+/** Either a subcommand to run, or text to print. */
+export type Parsed = ({ readonly command: Subcommand } & Line) | { readonly output: string };
+
+/** What was read, before it is understood; `_` has the words that belong to no option. */
+type Values = Readonly<Record<string, unknown>> & { readonly _: readonly unknown[] };
 
 /**
- * Whether a line asks for JSON, so that its failures are to be JSON too. The options of a command
+ * Whether a line asks for JSON, so that its failures are to be JSON too. The options of a program
  * that exec runs are no concern of ours.
  */
 export function wantsJson(argv: readonly string[]): boolean {
-  const end = argv.indexOf('--');
-  const words = argv[0] === 'exec' ? [] : end < 0 ? argv : argv.slice(0, end);
+  const words = argv[0] === 'exec' ? [] : argv.slice(0, endOf(argv));
   return words.some(
     (word, at) =>
       word === '--json' ||
@@ -30,85 +33,31 @@ export function wantsJson(argv: readonly string[]): boolean {
 }
 
 /**
- * Reads the arguments of a known subcommand when nothing about them is in doubt.
+ * The short way past yargs, which takes 30 ms to load: reads the arguments of a known subcommand when
+ * nothing about them is in doubt.
  *
  * Returns `undefined` on any doubt (help, an unknown option, a missing value, a stray argument), and
- * then {@link readFully} decides: it knows more, and yargs takes 30 ms to load.
+ * then {@link readFully} decides.
  */
-export function readQuickly(command: AnyCommand, argv: readonly string[]): Line | undefined {
-  const known = optionsOf(command);
-  if (argv.includes('-')) return undefined; // parseArgs takes it as a value, yargs does not.
+export function readQuickly(command: Subcommand, argv: readonly string[]): Line | undefined {
+  const { options } = command;
   try {
-    const options = Object.fromEntries(
-      Object.entries(known).map(([name, { type }]) => [name, { type }]),
-    );
-    const { values } = parseArgs({ args: [...argv], options, strict: true });
-    const args = { ...values } as Args;
-    const isValid = Object.entries(known).every(
-      ([name, { choices }]) => args[name] === undefined || isChoice(args[name], choices),
-    );
-    return isValid ? { args, operands: [] } : undefined;
+    const types = Object.entries(options).map(([name, { type }]) => [name, { type }] as const);
+    const { values } = parseArgs({ args: [...argv], options: Object.fromEntries(types) });
+    const isChoice = ([name, value]: [string, unknown]) =>
+      options[name]?.choices?.includes(String(value)) ?? true;
+    if (!Object.entries(values).every(isChoice)) return undefined;
+    return { args: understand(command, values), operands: [] };
   } catch {
     return undefined;
   }
 }
 
-const isChoice = (value: unknown, choices: readonly string[] | undefined): boolean =>
-  value !== '' && (choices === undefined || choices.includes(String(value)));
-
 /** Width of help where neither a terminal nor COLUMNS says another, in columns. */
 const HELP_COLUMNS = 80;
 
-/** The options that every command has. */
-const BUILT_IN: readonly string[] = ['--help', '-h', '--version', '-v'];
-
-/** What people type for a command from the habit of other programs. */
-const SYNONYMS: Readonly<Record<string, CommandName | '--version'>> = {
-  init: 'setup',
-  login: 'setup',
-  signin: 'setup',
-  auth: 'setup',
-  start: 'setup',
-  config: 'setup',
-  configure: 'setup',
-  add: 'store',
-  save: 'store',
-  set: 'store',
-  put: 'store',
-  import: 'store',
-  key: 'store',
-  get: 'print',
-  show: 'print',
-  token: 'print',
-  sign: 'print',
-  run: 'exec',
-  env: 'exec',
-  ls: 'list',
-  keys: 'list',
-  accounts: 'list',
-  whoami: 'list',
-  rm: 'delete',
-  del: 'delete',
-  remove: 'delete',
-  unset: 'delete',
-  forget: 'delete',
-  logout: 'delete',
-  mv: 'move',
-  migrate: 'move',
-  password: 'passphrase',
-  decode: 'inspect',
-  verify: 'inspect',
-  check: 'doctor',
-  status: 'doctor',
-  test: 'doctor',
-  diagnose: 'doctor',
-  serve: 'daemon',
-  version: '--version',
-};
-
 /**
- * Reads any line with the whole grammar, by yargs. What is said of a wrong line is ours, since yargs
- * repeats what was typed, which may be a key.
+ * Reads any line.
  *
  * @param argv the arguments after the program's name
  * @param columns the width of the terminal
@@ -116,7 +65,7 @@ const SYNONYMS: Readonly<Record<string, CommandName | '--version'>> = {
  */
 export async function readFully(
   argv: readonly string[],
-  commands: readonly AnyCommand[],
+  commands: readonly Subcommand[],
   messages: Messages,
   version: string,
   columns = HELP_COLUMNS,
@@ -125,101 +74,65 @@ export async function readFully(
   const [word, ...rest] = line;
   const command = commands.find(({ name }) => name === word);
   if (!command && word !== undefined && !word.startsWith('-')) {
-    throw new GlmTokenError('commandUnknown', {
-      given: word,
-      near: Object.hasOwn(SYNONYMS, word)
-        ? SYNONYMS[word]
-        : await near(word, [...commands.map(({ name }) => name), 'help']),
-    });
+    const near = nearest(word, [...commands.map(({ name }) => name), 'help']);
+    throw new GlmTokenError('commandUnknown', { given: word, near });
   }
   const { options, operands } = command
     ? splitOperands(command, rest)
     : { options: line, operands: [] };
-  if (command) await checkOptionNames(command, options, rest);
-  const asked = builtInOf(options);
-  if (asked === 'help') {
+  const { values, mistake } = await readByYargs(command, options, rest);
+  if (hasReason(mistake, 'optionValueUnexpected')) throw mistake; // Of --help itself, perhaps.
+  if (values.help === true) {
     const { helpOf, overview } = await import('./help.ts');
     return { output: command ? helpOf(command, messages, columns) : overview(messages, columns) };
   }
-  if (asked === 'version') return { output: version };
+  if (values.version === true) return { output: version };
   if (!command) {
-    const later = line.find((word) => commands.some(({ name }) => name === word));
+    const later = line.find((one) => commands.some(({ name }) => name === one));
     throw new GlmTokenError('commandMissing', { command: later });
   }
-
-  const values = await parse(command, options);
-  const args = checkValues(command, values);
-  const strays = (values._ as (string | number)[]).map(String);
-  checkStrays(command, strays);
-  return { command, args, operands: [...operands, ...strays] };
+  if (mistake) throw mistake;
+  const words = values._.map(String);
+  const stray = strayIn(command, words);
+  if (stray) throw stray;
+  return { command, args: understand(command, values), operands: [...operands, ...words] };
 }
 
-/** Which of the options that every command has are among some words. */
-function builtInOf(words: readonly string[]): 'help' | 'version' | undefined {
-  const end = words.indexOf('--');
-  const options = end < 0 ? words : words.slice(0, end);
-  const has = (...names: string[]) => names.some((name) => options.includes(name));
-  if (has('--help', '-h')) return 'help';
-  return has('--version', '-v') ? 'version' : undefined;
-}
+/** What yargs says of a mistake, as the failure that it is; the first of all words is its reason. */
+const FAILURE_NAMES = {
+  'Unknown argument: %s': { one: 'optionUnknown', other: 'optionUnknown' },
+  'Not enough arguments following: %s': 'optionValueMissing %s',
+  'Argument unexpected for: %s': 'optionValueUnexpected %s',
+  'Invalid values:': 'optionNotAChoice',
+  'Argument: %s, Given: %s, Choices: %s': '%s',
+};
 
-/** The nearest of the known words, if one is near enough for "did you mean". */
-async function near(given: string, known: readonly string[]): Promise<string | undefined> {
-  const { closestMatch } = await import('leven');
-  const maxDistance = Math.min(3, Math.floor(given.length / 2));
-  return closestMatch(given.slice(0, 40), [...known], { maxDistance });
-}
+/** The options that every subcommand has. */
+const BUILT_IN = {
+  help: { type: 'boolean', alias: 'h', nargs: 0 },
+  version: { type: 'boolean', alias: 'v', nargs: 0 },
+} as const;
 
-async function nearOption(given: string, names: readonly string[]): Promise<string | undefined> {
-  if (given === 'json' && names.includes('format')) return '--format json';
-  const closest = await near(given, [...names, 'help', 'version']);
-  return closest && `--${closest}`;
+interface Read {
+  readonly values: Values;
+  readonly mistake: GlmTokenError | undefined;
 }
 
 /**
- * Looked at before yargs, which trips over names such as `--toString` and `--_`.
- *
  * @param words those that may be options
- * @param line those and what follows them
+ * @param line those, and what follows them
  */
-async function checkOptionNames(
-  command: AnyCommand,
+async function readByYargs(
+  command: Subcommand | undefined,
   words: readonly string[],
   line: readonly string[],
-): Promise<void> {
-  const known = optionsOf(command);
-  const names = Object.keys(known);
-  for (const [at, word] of words.entries()) {
-    const [, option, name, value] = /^(--?([^=]*))(=.*)?$/s.exec(word) ?? [];
-    if (word === '--') return;
-    if (!option || !name) continue;
-    // With one dash, yargs takes `-host` for four flags, and the default host would be used.
-    const isKnown = option === `--${name}` && names.includes(name);
-    const isFlag = BUILT_IN.includes(option) || (isKnown && known[name]?.type === 'boolean');
-    if (isFlag && value !== undefined) {
-      throw new GlmTokenError('optionValueUnexpected', { command: command.name, option: name });
-    }
-    if (isFlag || isKnown) continue;
-    const before = words[at - 1]?.slice(2) ?? '';
-    if (names.includes(before) && known[before]?.type === 'string') {
-      throw new GlmTokenError('optionValueMissing', { command: command.name, option: before });
-    }
-    throw new GlmTokenError('optionUnknown', {
-      command: command.name,
-      given: word.replace(/=.*/s, ''),
-      value: value?.slice(1) ?? line[at + 1] ?? '',
-      near: await nearOption(name, names),
-    });
+): Promise<Read> {
+  const odd = words.slice(0, endOf(words)).find(isOdd);
+  if (odd !== undefined) {
+    return { values: { _: [] }, mistake: command && optionUnknown(command, odd, line) };
   }
-}
-
-/** What yargs read; `_` has the words that belong to no option. */
-type Values = Readonly<Record<string, unknown>>;
-
-async function parse(command: AnyCommand, argv: readonly string[]): Promise<Values> {
   const { default: yargs } = await import('yargs');
   const parser = yargs()
-    .locale('en')
     .help(false)
     .version(false)
     .exitProcess(false)
@@ -231,44 +144,117 @@ async function parse(command: AnyCommand, argv: readonly string[]): Promise<Valu
       'duplicate-arguments-array': false,
       'parse-numbers': false,
       'parse-positional-numbers': false,
-    });
-  for (const [option, { type }] of Object.entries(optionsOf(command))) {
-    parser.option(option, { type });
+      'short-option-groups': false,
+    })
+    .locale('en')
+    .updateStrings(FAILURE_NAMES as unknown as Record<string, string>)
+    .strict()
+    .demandCommand(0, Number.POSITIVE_INFINITY)
+    .options(BUILT_IN);
+  for (const [name, { type, choices, isValueOptional }] of Object.entries(command?.options ?? {})) {
+    const takes = type === 'boolean' ? { nargs: 0 } : { requiresArg: isValueOptional !== true };
+    parser.option(name, { type, ...takes, ...(choices && { choices }) });
   }
   return new Promise((resolve) => {
-    // What yargs finds wrong is found again by the checks here, in words of ours.
-    parser.parse([...argv], {}, (_error, values) => resolve(values as Values));
+    parser.parse([...words], {}, (error, read) => {
+      const values = read as Values;
+      const mistake = error && command && failureOf(error.message, command, values, line);
+      resolve({ values, mistake: mistake || undefined });
+    });
   });
 }
 
-function checkValues(command: AnyCommand, values: Values): Args {
-  const args: Record<string, string | boolean> = {};
-  for (const [option, known] of Object.entries(optionsOf(command))) {
-    const { type, choices, isValueOptional = false } = known;
-    const value = values[option];
-    if (value === undefined) continue;
-    const isEmpty = value === '' && !isValueOptional;
-    if (type === 'string' && (typeof value !== 'string' || isEmpty)) {
-      throw new GlmTokenError('optionValueMissing', { command: command.name, option });
-    }
-    if (type === 'boolean' && typeof value !== 'boolean') {
-      throw new GlmTokenError('optionValueUnexpected', { command: command.name, option });
-    }
-    if (choices && !isChoice(value, choices)) {
-      throw new GlmTokenError('optionNotAChoice', { option, given: String(value), choices });
-    }
-    args[option] = value as string | boolean;
+/** @param said by yargs, as {@link FAILURE_NAMES} has it */
+function failureOf(
+  said: string,
+  command: Subcommand,
+  values: Values,
+  line: readonly string[],
+): GlmTokenError {
+  const { name, options } = command;
+  const [reason, option = ''] = said.split(/\s+/);
+  if (reason === 'optionUnknown') {
+    const known = ['_', '$0', 'h', 'v', ...Object.keys({ ...BUILT_IN, ...options })];
+    const unknown = Object.keys(values).find((one) => !known.includes(one));
+    const word = line.find((one) => nameIn(one) === unknown) ?? `--${unknown}`;
+    return optionUnknown(command, word, line);
   }
-  return args;
+  const [given, choices = []] = [String(values[option]), options[option]?.choices];
+  return new GlmTokenError(reason as 'optionNotAChoice', { command: name, option, given, choices });
 }
 
-function checkStrays({ name, operands }: AnyCommand, strays: readonly string[]): void {
+/** That a word of a line would be an option which its subcommand has not. */
+function optionUnknown(
+  { name: command, options }: Subcommand,
+  word: string,
+  line: readonly string[],
+): GlmTokenError {
+  const name = nameIn(word) ?? '';
+  const [given = '', ...assigned] = word.split('=');
+  const value = assigned.join('=') || (line[line.indexOf(word) + 1] ?? '');
+  const names = Object.keys(options);
+  const isFormat = name === 'json' && names.includes('format');
+  const closest = isFormat ? 'format json' : nearest(name, [...names, ...Object.keys(BUILT_IN)]);
+  const near = closest && `--${closest}`;
+  return new GlmTokenError('optionUnknown', { command, given, value, near });
+}
+
+/** The nearest of the known words, if one is near enough for "did you mean". */
+function nearest(given: string, known: readonly string[]): string | undefined {
+  const maxDistance = Math.min(3, Math.floor(given.length / 2));
+  return closestMatch(given.slice(0, 40), [...known], { maxDistance });
+}
+
+/**
+ * Whether yargs would take a word for another option than it is: with one dash it is known without the
+ * other, and yargs keeps options in objects that have members of these names.
+ */
+function isOdd(word: string): boolean {
+  const name = nameIn(word);
+  if (!name || word === '-h' || word === '-v') return false;
+  return !word.startsWith(`--${name}`) || name === '_' || name === '$0' || name in Object.prototype;
+}
+
+/** The name of the option that a word would be. */
+const nameIn = (word: string): string | undefined => /^-+([^=]*)/.exec(word)?.[1];
+
+/** Where the words that may be options end. */
+const endOf = (words: readonly string[]): number => {
+  const end = words.indexOf('--');
+  return end < 0 ? words.length : end;
+};
+
+/** The first argument that a subcommand does not take. */
+function strayIn(
+  { name: command, operands }: Subcommand,
+  words: readonly string[],
+): GlmTokenError | undefined {
   const choices = operands?.words;
-  if (operands && !choices) return;
-  const stray = strays.find((word, at) => at > 0 || !choices?.includes(word));
-  if (stray === undefined) return;
-  if (!choices) throw new GlmTokenError('argumentUnexpected', { command: name, given: stray });
-  throw new GlmTokenError('argumentNotAChoice', { command: name, given: stray, choices });
+  if (operands && !choices) return undefined;
+  const given = words.find((word, at) => at > 0 || !choices?.includes(word));
+  if (given === undefined) return undefined;
+  if (!choices) return new GlmTokenError('argumentUnexpected', { command, given });
+  return new GlmTokenError('argumentNotAChoice', { command, given, choices });
+}
+
+/**
+ * The arguments in what was read: with defaults, and with their meaning.
+ *
+ * @throws GlmTokenError `ERR_USAGE` when a value is missing, or means nothing
+ */
+function understand(
+  { name: command, options }: Subcommand,
+  values: Readonly<Record<string, unknown>>,
+): Args {
+  const meaning = ([option, known]: [string, Option]): unknown => {
+    const { type, isRequired, isValueOptional, default: byDefault, parse } = known;
+    const value = values[option] ?? byDefault;
+    if (type === 'boolean') return value === true;
+    const isMissing = value === undefined ? isRequired : value === '' && !isValueOptional;
+    if (isMissing) throw new GlmTokenError('optionValueMissing', { command, option });
+    return value === undefined || !parse ? value : parse(String(value));
+  };
+  return Object.fromEntries(Object.entries(options).map((one) => [one[0], meaning(one)]));
 }
 
 interface Split {
@@ -279,16 +265,16 @@ interface Split {
 }
 
 /**
- * For a command that takes another one: its own options, and the rest, which is left as it is. For
- * others all of the line may be options.
+ * For a subcommand that takes a program and its arguments: its own options, and the rest, which is
+ * left as it is. For others all of the line may be options.
  */
-export function splitOperands(command: AnyCommand, argv: readonly string[]): Split {
-  if (!command.operands?.verbatim) {
+export function splitOperands(command: Subcommand, argv: readonly string[]): Split {
+  if (!command.operands?.isVerbatim) {
     return { options: argv, operands: [], hasEnded: argv.includes('--') };
   }
   let end = 0;
   for (let word = argv[end]; word?.startsWith('-') && word !== '--'; word = argv[end]) {
-    const takesNext = optionsOf(command)[word.slice(2)]?.type === 'string';
+    const takesNext = command.options[word.slice(2)]?.type === 'string';
     end += takesNext ? 2 : 1;
   }
   return {

@@ -1,7 +1,7 @@
 /** What `--help` prints: the overview, and the help of each command, at a width. */
 
 import { GROUPS } from '../commands/all.ts';
-import { type AnyCommand, optionsOf } from '../commands/command.ts';
+import type { Subcommand } from '../commands/subcommand.ts';
 import type { Messages } from '../messages/en.ts';
 import { pad, wrap } from './columns.ts';
 
@@ -40,7 +40,7 @@ export function overview({ help, commands }: Messages, columns: number): string 
 }
 
 /** @param columns the width of the terminal */
-export function helpOf(command: AnyCommand, messages: Messages, columns: number): string {
+export function helpOf(command: Subcommand, messages: Messages, columns: number): string {
   const width = Math.max(columns, MIN_COLUMNS);
   const { name } = command;
   const { help } = messages;
@@ -59,15 +59,15 @@ export function helpOf(command: AnyCommand, messages: Messages, columns: number)
 }
 
 /** What follows the name of a command. */
-function usageOf({ operands }: AnyCommand): string {
-  if (operands?.verbatim) return `[OPTIONS] ${operands.usage}`;
+function usageOf({ operands }: Subcommand): string {
+  if (operands?.isVerbatim) return `[OPTIONS] ${operands.usage}`;
   return operands ? `${operands.usage} [OPTIONS]` : '[OPTIONS]';
 }
 
 /** Each option with its value, and what it does, with its choices and its default. */
-export function optionRows(command: AnyCommand, { commands }: Messages): Row[] {
+export function optionRows(command: Subcommand, { commands }: Messages): Row[] {
   const texts = commands[command.name].options as Readonly<Record<string, string>>;
-  return Object.entries(optionsOf(command)).map(([option, about]) => {
+  return Object.entries(command.options).map(([option, about]) => {
     const { choices, value, default: byDefault } = about;
     const words = choices ? ` (${choices.join(', ')})` : '';
     return [

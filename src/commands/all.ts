@@ -1,7 +1,6 @@
 /** Every subcommand, by what people want to do; loaded whole only where all of them are needed. */
 
 import type { Messages } from '../messages/en.ts';
-import type { AnyCommand } from './command.ts';
 import { completion } from './completion.ts';
 import { daemon } from './daemon.ts';
 import { deleteCommand } from './delete.ts';
@@ -14,9 +13,10 @@ import { passphrase } from './passphrase.ts';
 import { print } from './print.ts';
 import { setup } from './setup.ts';
 import { store } from './store.ts';
+import type { Subcommand } from './subcommand.ts';
 
 /** In the order of `--help`, under the titles there. */
-export const GROUPS: Readonly<Record<keyof Messages['help']['groups'], readonly AnyCommand[]>> = {
+export const GROUPS: Readonly<Record<keyof Messages['help']['groups'], readonly Subcommand[]>> = {
   start: [setup],
   use: [print, exec],
   keys: [store, list, deleteCommand, move, passphrase],
@@ -24,4 +24,4 @@ export const GROUPS: Readonly<Record<keyof Messages['help']['groups'], readonly 
   programs: [daemon, completion],
 };
 
-export const COMMANDS: readonly AnyCommand[] = Object.values(GROUPS).flat();
+export const COMMANDS: readonly Subcommand[] = Object.values(GROUPS).flat();

@@ -3,9 +3,9 @@
 import { basename } from 'node:path';
 import { SCRIPTS, SHELLS } from '../cli/completion/scripts.ts';
 import { GlmTokenError } from '../core/errors.ts';
-import type { Command } from './command.ts';
+import { subcommand } from './subcommand.ts';
 
-export const completion: Command<'completion'> = {
+export const completion = subcommand({
   name: 'completion',
   options: {},
   operands: { usage: '[bash|zsh|fish]', words: SHELLS },
@@ -18,4 +18,4 @@ export const completion: Command<'completion'> = {
     terminal.print(...SCRIPTS[shell].split('\n'));
     return undefined;
   },
-};
+});

@@ -6,9 +6,9 @@ import { helperMethods } from '../daemon/methods.ts';
 import { type Policy, parseAccounts, SHARED_MAX_TTL_MS } from '../daemon/policy.ts';
 import { serve } from '../daemon/stdio.ts';
 import { defaultSocketPath, parseSocketPath } from '../settings.ts';
-import type { Args, Command, Context } from './command.ts';
+import { type ArgsOf, type Context, type Options, subcommand } from './subcommand.ts';
 
-/** Idle time after which the key file is locked. */
+/** Idle time after which the encrypted file is locked. */
 const LOCK_AFTER = '15m';
 
 /** What belongs to a socket alone. */
@@ -16,40 +16,43 @@ const SOCKET_OPTIONS = ['accounts', 'allow-write', 'exit-after', 'print-unit'] a
 
 const UNITS = ['systemd', 'launchd'] as const;
 
-export const daemon: Command<'daemon'> = {
+const OPTIONS = {
+  stdio: { type: 'boolean' },
+  socket: { type: 'string', value: '[PATH]', isValueOptional: true },
+  accounts: { type: 'string', value: 'LIST' },
+  'allow-write': { type: 'boolean' },
+  'lock-after': { type: 'string', value: 'TIME', default: LOCK_AFTER },
+  'exit-after': { type: 'string', value: 'TIME' },
+  'print-unit': { type: 'string', value: 'KIND', choices: UNITS },
+} as const satisfies Options;
+
+type Args = ArgsOf<typeof OPTIONS>;
+
+export const daemon = subcommand({
   name: 'daemon',
-  options: {
-    stdio: { type: 'boolean' },
-    socket: { type: 'string', value: '[PATH]', isValueOptional: true },
-    accounts: { type: 'string', value: 'LIST' },
-    'allow-write': { type: 'boolean' },
-    'lock-after': { type: 'string', value: 'TIME', default: LOCK_AFTER },
-    'exit-after': { type: 'string', value: 'TIME' },
-    'print-unit': { type: 'string', value: 'KIND', choices: UNITS },
-  },
+  options: OPTIONS,
   async run(context, args) {
     const isPrinting = args['print-unit'] !== undefined;
     const usesSocket = args.socket !== undefined || isPrinting;
-    if ((args.stdio === true) === usesSocket) throw new GlmTokenError('daemonWithoutTransport');
+    if (args.stdio === usesSocket) throw new GlmTokenError('daemonWithoutTransport');
     if (!usesSocket) {
-      const option = SOCKET_OPTIONS.find((name) => args[name] !== undefined);
+      const option = SOCKET_OPTIONS.find((name) => args[name]);
       if (option) throw new GlmTokenError('optionNeedsSocket', { option });
       return onStdio(context, args);
     }
     if (context.platform === 'win32') throw new GlmTokenError('socketsNotOnWindows');
     return isPrinting ? printUnit(context, args) : onSocket(context, args);
   },
-};
-
-const lockAfterOf = (args: Args): number =>
-  parseTimeLimit(String(args['lock-after'] ?? LOCK_AFTER));
+});
 
 const isSignaled = (context: Context): Promise<void> =>
   new Promise((resolve) => context.onSignal(() => resolve()));
 
 async function onStdio(context: Context, args: Args): Promise<undefined> {
   const { input, output } = context.stdio;
-  const stores = context.helperStores(lockAfterOf(args), (program) => served.noteWaiting(program));
+  const stores = context.helperStores(parseTimeLimit(args['lock-after']), (program) =>
+    served.noteWaiting(program),
+  );
   const served = serve(input, output, helperMethods(context, stores));
   await Promise.race([served.done, isSignaled(context)]);
   return undefined;
@@ -57,22 +60,22 @@ async function onStdio(context: Context, args: Args): Promise<undefined> {
 
 /** What the options allow the clients of a socket. */
 function policyOf(args: Args): Policy {
-  const mayWrite = args['allow-write'] === true;
+  const mayWrite = args['allow-write'];
   if (args.accounts === undefined) return { mayWrite, maySetCommand: false };
   if (mayWrite) throw new GlmTokenError('accountsAreReadOnly');
-  const accounts = parseAccounts(String(args.accounts));
+  const accounts = parseAccounts(args.accounts);
   return { mayWrite, maySetCommand: false, accounts, maxTtlMs: SHARED_MAX_TTL_MS };
 }
 
 const pathOf = ({ env, platform }: Context, { socket = '' }: Args): string =>
-  socket === '' ? defaultSocketPath(env, platform) : parseSocketPath(String(socket));
+  socket === '' ? defaultSocketPath(env, platform) : parseSocketPath(socket);
 
 async function onSocket(context: Context, args: Args): Promise<undefined> {
   const { env, pid, uid, terminal, messages } = context;
   const policy = policyOf(args);
-  const lockAfterMs = lockAfterOf(args);
+  const lockAfterMs = parseTimeLimit(args['lock-after']);
   const exitAfter = args['exit-after'];
-  const exitAfterMs = exitAfter === undefined ? undefined : parseTimeLimit(String(exitAfter));
+  const exitAfterMs = exitAfter === undefined ? undefined : parseTimeLimit(exitAfter);
   const place = { path: pathOf(context, args), uid };
 
   const { isSocketPassed, listenAt, listenOnPassed, serveClients } = await import(
@@ -96,14 +99,18 @@ async function printUnit(context: Context, args: Args): Promise<undefined> {
   const { env, paths, terminal, messages } = context;
   // They are checked here, since nobody sees what is wrong with them when the system starts them.
   policyOf(args);
-  lockAfterOf(args);
-  if (args['exit-after'] !== undefined) parseTimeLimit(String(args['exit-after']));
+  parseTimeLimit(args['lock-after']);
+  if (args['exit-after'] !== undefined) parseTimeLimit(args['exit-after']);
   const { launchdUnit, systemdUnits } = await import('../daemon/units.ts');
-  const socket = args.socket ? parseSocketPath(String(args.socket)) : undefined;
+  const socket = args.socket ? parseSocketPath(args.socket) : undefined;
   const { node, script } = paths;
   const unit = { node, script, socket, env };
-  const kind = args['print-unit'] as (typeof UNITS)[number];
-  const text = kind === 'systemd' ? systemdUnits(unit, args) : launchdUnit(unit, args);
+  const kind = args['print-unit'] ?? 'systemd';
+  const given = {
+    ...args,
+    'lock-after': args['lock-after'] === LOCK_AFTER ? undefined : args['lock-after'],
+  };
+  const text = kind === 'systemd' ? systemdUnits(unit, given) : launchdUnit(unit, given);
   terminal.print(...text.split('\n'));
   terminal.note(messages.daemon.unit[kind]);
   if (paths.unstable.length > 0) terminal.note(messages.daemon.unstable(kind, paths.unstable));

@@ -2,17 +2,17 @@
 
 import { GlmTokenError } from '../core/errors.ts';
 import { storeOf } from '../stores/registry.ts';
-import { ACCOUNT_OPTIONS, type Command, STORE_OPTION, storeChoice } from './command.ts';
+import { ACCOUNT_OPTIONS, STORE_OPTION, subcommand } from './subcommand.ts';
 
-export const deleteCommand: Command<'delete'> = {
+export const deleteCommand = subcommand({
   name: 'delete',
   options: { ...ACCOUNT_OPTIONS, store: STORE_OPTION, force: { type: 'boolean' } },
   async run(context, args) {
     const { terminal, messages, stores } = context;
     const account = context.account(args);
     const before = stores.inUse();
-    const store = await storeOf(stores, account, storeChoice(args));
-    if (args.force !== true) {
+    const store = await storeOf(stores, account, args.store);
+    if (!args.force) {
       if (!terminal.isInteractive) throw new GlmTokenError('deletionUnconfirmed', { account });
       const isConfirmed = await terminal.confirm(messages.askDelete(account, store));
       if (!isConfirmed) throw new GlmTokenError('answeredNo');
@@ -23,4 +23,4 @@ export const deleteCommand: Command<'delete'> = {
     if (inUse.name !== before) terminal.note(messages.delete.fileRemoved(inUse));
     return undefined;
   },
-};
+});

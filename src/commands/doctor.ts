@@ -2,17 +2,17 @@
 
 import { pad } from '../cli/columns.ts';
 import { EXIT_STATUS } from '../core/errors.ts';
-import { DEFAULT_TTL } from '../core/token.ts';
+import { DEFAULT_TTL_MS } from '../core/token.ts';
 import { type AskedHelper, examine, type Finding } from '../doctor/examine.ts';
-import { ACCOUNT_OPTIONS, type Command, type Context } from './command.ts';
 import { freshToken } from './fresh-token.ts';
+import { ACCOUNT_OPTIONS, type Context, subcommand } from './subcommand.ts';
 
 /** Width of the columns for level and check: the longest of each. */
 const LEVEL_WIDTH = 'failure'.length;
 const CHECK_WIDTH = 'environment'.length;
 const INDENT = LEVEL_WIDTH + CHECK_WIDTH + 2;
 
-export const doctor: Command<'doctor'> = {
+export const doctor = subcommand({
   name: 'doctor',
   options: { ...ACCOUNT_OPTIONS, live: { type: 'boolean' }, json: { type: 'boolean' } },
   async run(context, args) {
@@ -20,10 +20,10 @@ export const doctor: Command<'doctor'> = {
     const isNamed = args.host !== undefined || args.profile !== undefined;
     const account = isNamed ? context.account(args) : undefined;
     const findings: Finding[] = [];
-    const options = { account, live: args.live === true, helper: askedHelper(context) };
+    const options = { account, live: args.live, helper: askedHelper(context) };
     for await (const finding of examine(context, options)) {
       findings.push(finding);
-      if (args.json === true) continue;
+      if (args.json) continue;
       const { level, check, message, hint } = finding;
       const word = pad(messages.doctor.levels[level], LEVEL_WIDTH);
       terminal.printLevel(level, word, ` ${check.padEnd(CHECK_WIDTH)} ${message}`);
@@ -33,12 +33,12 @@ export const doctor: Command<'doctor'> = {
     }
     // The first that fails, since what comes after depends on it.
     const code = findings.find(({ level }) => level === 'failure')?.code;
-    if (args.json === true) {
+    if (args.json) {
       terminal.print(JSON.stringify({ schemaVersion: 1, ok: code === undefined, findings }));
     }
     return code === undefined ? 0 : EXIT_STATUS[code];
   },
-};
+});
 
 /** The helper at `GLM_TOKEN_SOCKET`, if that is set. */
 function askedHelper(context: Context): AskedHelper | undefined {
@@ -48,6 +48,6 @@ function askedHelper(context: Context): AskedHelper | undefined {
     path: settings.socket ?? '',
     status: () => askHelper('status'),
     accounts: async () => (await askHelper('accounts')).accounts,
-    token: async (account) => (await freshToken(context, account, DEFAULT_TTL)).token,
+    token: async (account) => (await freshToken(context, account, DEFAULT_TTL_MS)).token,
   };
 }

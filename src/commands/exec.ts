@@ -2,37 +2,36 @@
 
 import { spawn } from 'node:child_process';
 import { isatty } from 'node:tty';
+import { parseDuration } from '../core/duration.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey } from '../core/key.ts';
 import { LONG_TTL } from '../core/token.ts';
 import { withoutKeys } from '../stores/environment.ts';
 import { findProgram } from '../stores/program.ts';
-import { ACCOUNT_OPTIONS, type Command, type Context, type ExitStatus } from './command.ts';
 import { freshToken } from './fresh-token.ts';
+import { ACCOUNT_OPTIONS, type Context, type ExitStatus, subcommand } from './subcommand.ts';
 
 /** Where OpenAI's and Z.ai's own programs and libraries look for a key. */
-const VARIABLES = ['OPENAI_API_KEY', 'ZAI_API_KEY'];
+const VARIABLES = 'OPENAI_API_KEY, ZAI_API_KEY';
 
 /** What env, nohup and timeout report of a command that cannot be run. */
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
 
-export const exec: Command<'exec'> = {
+export const exec = subcommand({
   name: 'exec',
   options: {
     ...ACCOUNT_OPTIONS,
-    env: { type: 'string', value: 'NAME', default: VARIABLES.join(', ') },
-    ttl: { type: 'string', value: 'TIME', default: LONG_TTL },
+    env: { type: 'string', value: 'NAME', default: VARIABLES, parse: parseVariables },
+    ttl: { type: 'string', value: 'TIME', default: LONG_TTL, parse: parseDuration },
   },
-  operands: { usage: '[--] COMMAND ...', verbatim: true },
+  operands: { usage: '[--] COMMAND ...', isVerbatim: true },
   async run(context, args, [file, ...rest]) {
     if (file === undefined) throw new GlmTokenError('execWithoutCommand');
     const { terminal, messages } = context;
-    const names = args.env === undefined ? VARIABLES : [parseVariable(String(args.env))];
-    const ttl = String(args.ttl ?? LONG_TTL);
-    const { token, key } = await freshToken(context, context.account(args), ttl);
-    const env = withoutSecrets(context, key, names);
-    for (const name of names) env[name] = token;
+    const { token, key } = await freshToken(context, context.account(args), args.ttl);
+    const env = withoutSecrets(context, key, args.env);
+    for (const name of args.env) env[name] = token;
 
     const program = await findProgram(file, rest, { stdio: 'inherit', env });
     const missing = new GlmTokenError('programMissing', { given: file });
@@ -58,10 +57,11 @@ export const exec: Command<'exec'> = {
       });
     });
   },
-};
+});
 
-function parseVariable(name: string): string {
-  if (/^[A-Za-z_]\w*$/.test(name)) return name;
+function parseVariables(text: string): readonly string[] {
+  if (text === VARIABLES) return VARIABLES.split(', ');
+  if (/^[A-Za-z_]\w*$/.test(text)) return [text];
   throw new GlmTokenError('execVariableInvalid');
 }
 

@@ -1,13 +1,12 @@
 /** Where a command gets a token: from a key in the stores, or from the helper at `GLM_TOKEN_SOCKET`. */
 
 import type { Account } from '../core/account.ts';
-import { parseDuration } from '../core/duration.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import type { ApiKey } from '../core/key.ts';
 import { signToken, type Token } from '../core/token.ts';
 import type { KeptStoreName } from '../stores/port.ts';
 import { findKey } from '../stores/registry.ts';
-import type { Context } from './command.ts';
+import type { Context } from './subcommand.ts';
 
 export interface FreshToken extends Token {
   /** The key that signed it; `undefined` when a helper did, which keeps the key to itself. */
@@ -15,17 +14,16 @@ export interface FreshToken extends Token {
 }
 
 /**
- * @param ttl the lifetime, such as `3m`
+ * @param ttlMs the lifetime, in milliseconds
  * @param choice the store to read the key from
  * @throws GlmTokenError when there is no key, or the store or the helper fails
  */
 export async function freshToken(
   context: Context,
   account: Account,
-  ttl: string,
+  ttlMs: number,
   choice?: KeptStoreName,
 ): Promise<FreshToken> {
-  const ttlMs = parseDuration(ttl);
   const { askHelper, settings } = context;
   if (!askHelper) {
     const key = await findKey(context.stores, account, { store: choice });
@@ -33,7 +31,7 @@ export async function freshToken(
   }
   const path = settings.socket ?? '';
   if (choice) throw new GlmTokenError('storeIsElsewhere', { path });
-  const { token, expiresAt } = await askHelper('token', { ...account, ttl });
+  const { token, expiresAt } = await askHelper('token', { ...account, ttl: `${ttlMs / 1000}s` });
   if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token) || !Number.isSafeInteger(expiresAt)) {
     throw new GlmTokenError('socketUnanswered', { path, fault: 'unintelligible' });
   }

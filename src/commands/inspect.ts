@@ -14,12 +14,12 @@ import {
   withoutSecrets,
 } from '../core/parsed-token.ts';
 import { type ListedAccount, listAccounts } from '../stores/registry.ts';
-import type { Command, Context } from './command.ts';
+import { type Context, subcommand } from './subcommand.ts';
 
 /** How much of the signature is shown, in characters: with the rest, the token could be used. */
 const SHOWN_SIGNATURE = 4;
 
-export const inspect: Command<'inspect'> = {
+export const inspect = subcommand({
   name: 'inspect',
   options: { json: { type: 'boolean' } },
   operands: { usage: '[TOKEN]' },
@@ -29,11 +29,11 @@ export const inspect: Command<'inspect'> = {
     const signer = await findSigner(context, parsed);
     const problems: Problem[] = findProblems(parsed, nowMs);
     if (signer.signed === false) problems.push({ what: 'signature' });
-    const show = args.json === true ? showJson : showText;
+    const show = args.json ? showJson : showText;
     show(context, { parsed, nowMs, signer, problems });
     return undefined;
   },
-};
+});
 
 async function readToken(
   { terminal, messages }: Context,

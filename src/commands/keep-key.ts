@@ -5,7 +5,7 @@ import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, MAX_KEY_BYTES, parseKey, shortenId } from '../core/key.ts';
 import type { WritableStore, WritableStoreName } from '../stores/port.ts';
 import { listAccounts, storeKey } from '../stores/registry.ts';
-import type { Context } from './command.ts';
+import type { Context } from './subcommand.ts';
 
 /**
  * Reads a key: at the prompt, where a person may try again, else from standard input.

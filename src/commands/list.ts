@@ -5,19 +5,19 @@ import { asGlmTokenError, GlmTokenError, hasCode } from '../core/errors.ts';
 import type { AccountsResult } from '../daemon/protocol.ts';
 import type { KeptStoreName, StoreName } from '../stores/port.ts';
 import { accountEntry, listAccounts, otherThan } from '../stores/registry.ts';
-import { type Command, type Context, STORE_OPTION, storeChoice } from './command.ts';
+import { type Context, STORE_OPTION, subcommand } from './subcommand.ts';
 
 const COLUMNS = ['host', 'profile', 'id', 'store'] as const;
 
-export const list: Command<'list'> = {
+export const list = subcommand({
   name: 'list',
   options: { store: STORE_OPTION, json: { type: 'boolean' } },
   async run(context, args) {
     const { terminal, messages } = context;
     const { columns, notAKey } = messages.list;
-    const choice = storeChoice(args);
+    const choice = args.store;
     const { accounts, store, error } = await listed(context, choice);
-    if (args.json === true) {
+    if (args.json) {
       terminal.print(JSON.stringify({ schemaVersion: 1, store, accounts }));
       return undefined;
     }
@@ -39,7 +39,7 @@ export const list: Command<'list'> = {
     if (error !== undefined) terminal.note(messages.describe(asGlmTokenError(error)));
     return undefined;
   },
-};
+});
 
 /** The accounts, and the store in use: those of this machine, or of the helper that is asked. */
 async function listed(

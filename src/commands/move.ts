@@ -2,21 +2,17 @@
 
 import { GlmTokenError } from '../core/errors.ts';
 import { parseKey } from '../core/key.ts';
-import { WRITABLE_STORES, type WritableStoreName } from '../stores/port.ts';
+import { WRITABLE_STORES } from '../stores/port.ts';
 import { otherThan, storeKey } from '../stores/registry.ts';
-import type { Command } from './command.ts';
+import { subcommand } from './subcommand.ts';
 
-export const move: Command<'move'> = {
+export const move = subcommand({
   name: 'move',
   options: {
-    to: { type: 'string', value: 'STORE', choices: WRITABLE_STORES },
+    to: { type: 'string', value: 'STORE', choices: WRITABLE_STORES, isRequired: true },
     force: { type: 'boolean' },
   },
-  async run({ stores, terminal, messages }, args) {
-    if (args.to === undefined) {
-      throw new GlmTokenError('optionValueMissing', { command: 'move', option: 'to' });
-    }
-    const to = args.to as WritableStoreName;
+  async run({ stores, terminal, messages }, { to, force }) {
     const target = await stores.open(to);
     const source = await stores.open(otherThan(to));
     const accounts = await source.list();
@@ -26,7 +22,7 @@ export const move: Command<'move'> = {
       const isMoved =
         text !== undefined &&
         (await storeKey(target, account, parseKey(text), (existing) => {
-          if (args.force === true) return true;
+          if (force) return true;
           if (!terminal.isInteractive) return false;
           return terminal.confirm(messages.askReplace(account, existing));
         }));
@@ -37,4 +33,4 @@ export const move: Command<'move'> = {
     terminal.note(messages.list.inUse(await stores.open(stores.inUse())));
     return undefined;
   },
-};
+});

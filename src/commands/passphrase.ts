@@ -2,9 +2,9 @@
 
 import { GlmTokenError } from '../core/errors.ts';
 import { MAX_PASSPHRASE_BYTES, passphraseIn } from '../stores/passphrase.ts';
-import type { Command } from './command.ts';
+import { subcommand } from './subcommand.ts';
 
-export const passphrase: Command<'passphrase'> = {
+export const passphrase = subcommand({
   name: 'passphrase',
   options: {},
   async run({ stores, settings, terminal, messages }) {
@@ -20,4 +20,4 @@ export const passphrase: Command<'passphrase'> = {
     if (passphraseFile) terminal.note(messages.passphrase.fileIsOld(passphraseFile));
     return undefined;
   },
-};
+});

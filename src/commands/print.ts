@@ -1,9 +1,10 @@
 /** `glm-token print`: a fresh token on standard output. The hot path; keep it light. */
 
 import type { Account } from '../core/account.ts';
+import { parseDuration } from '../core/duration.ts';
 import { DEFAULT_TTL, type Token } from '../core/token.ts';
-import { ACCOUNT_OPTIONS, type Command, STORE_OPTION, storeChoice } from './command.ts';
 import { freshToken } from './fresh-token.ts';
+import { ACCOUNT_OPTIONS, STORE_OPTION, subcommand } from './subcommand.ts';
 
 const FORMATS = {
   token: ({ token }: Token) => token,
@@ -21,27 +22,23 @@ const FORMATS = {
     }),
 } as const;
 
-const DEFAULT_FORMAT = 'token';
-
-export const print: Command<'print'> = {
+export const print = subcommand({
   name: 'print',
   options: {
     ...ACCOUNT_OPTIONS,
-    ttl: { type: 'string', value: 'TIME', default: DEFAULT_TTL },
+    ttl: { type: 'string', value: 'TIME', default: DEFAULT_TTL, parse: parseDuration },
     format: {
       type: 'string',
       value: 'FORMAT',
-      choices: Object.keys(FORMATS),
-      default: DEFAULT_FORMAT,
+      choices: Object.keys(FORMATS) as (keyof typeof FORMATS)[],
+      default: 'token',
     },
     store: STORE_OPTION,
   },
   async run(context, args) {
     const account = context.account(args);
-    const ttl = String(args.ttl ?? DEFAULT_TTL);
-    const token = await freshToken(context, account, ttl, storeChoice(args));
-    const format = (args.format ?? DEFAULT_FORMAT) as keyof typeof FORMATS;
-    context.terminal.print(FORMATS[format](token, account));
+    const token = await freshToken(context, account, args.ttl, args.store);
+    context.terminal.print(FORMATS[args.format](token, account));
     return undefined;
   },
-};
+});

@@ -12,43 +12,47 @@ import { localeOf } from '../settings.ts';
 import { initBlock } from '../setup/init-block.ts';
 import type { WritableStore } from '../stores/port.ts';
 import { findKey, originOf, otherThan } from '../stores/registry.ts';
+import { readKey, saveKey } from './keep-key.ts';
 import {
   ACCOUNT_OPTIONS,
-  type Args,
-  type Command,
+  type ArgsOf,
   type Context,
+  type Options,
+  subcommand,
   WRITABLE_STORE_OPTION,
-  writableStoreChoice,
-} from './command.ts';
-import { readKey, saveKey } from './keep-key.ts';
+} from './subcommand.ts';
 
-export const setup: Command<'setup'> = {
+const OPTIONS = {
+  ...ACCOUNT_OPTIONS,
+  plan: { type: 'string', value: 'PLAN', choices: PLANS },
+  store: WRITABLE_STORE_OPTION,
+  check: { type: 'boolean' },
+  force: { type: 'boolean' },
+  rehearse: { type: 'boolean' },
+  'rehearse-without-key': { type: 'boolean' },
+} as const satisfies Options;
+
+type Args = ArgsOf<typeof OPTIONS>;
+
+export const setup = subcommand({
   name: 'setup',
-  options: {
-    ...ACCOUNT_OPTIONS,
-    plan: { type: 'string', value: 'PLAN', choices: PLANS },
-    store: WRITABLE_STORE_OPTION,
-    check: { type: 'boolean' },
-    force: { type: 'boolean' },
-    rehearse: { type: 'boolean' },
-    'rehearse-without-key': { type: 'boolean' },
-  },
+  options: OPTIONS,
   operands: { usage: '[emacs]', words: ['emacs'] },
   async run(context, args, operands) {
     if (operands.includes('emacs')) {
-      context.terminal.print(...initBlock(context, context.account(args), planNamed(args)));
+      context.terminal.print(...initBlock(context, context.account(args), args.plan));
       noteUnstable(context);
       return undefined;
     }
     const given = await readGivenKey(context, args);
     const hasKey = given !== '' || context.terminal.isInteractive || context.settings.apiKey;
-    if (args.rehearse === true || (args['rehearse-without-key'] === true && !hasKey)) {
-      return rehearse(context, context.account(args), planNamed(args));
+    if (args.rehearse || (args['rehearse-without-key'] && !hasKey)) {
+      return rehearse(context, context.account(args), args.plan);
     }
     const account = await chooseAccount(context, args);
     const plan = await choosePlan(context, args);
     const { key, problem } = await takeKey(context, account, args, given);
-    const chosen = await checkWithService(context, account, key, plan, args.check === true);
+    const chosen = await checkWithService(context, account, key, plan, args.check);
     const token = await signAndVerify(context, account, key);
     context.terminal.note(context.messages.setup.token);
     context.terminal.print(token);
@@ -56,13 +60,11 @@ export const setup: Command<'setup'> = {
     printBlock(context, account, chosen);
     return undefined;
   },
-};
-
-const planNamed = ({ plan }: Args): PlanName | undefined => plan as PlanName | undefined;
+});
 
 /** What standard input holds, when it is no terminal. */
 async function readGivenKey({ terminal }: Context, { rehearse }: Args): Promise<string> {
-  if (rehearse === true || terminal.isInteractive) return '';
+  if (rehearse || terminal.isInteractive) return '';
   return (await terminal.readInput(MAX_KEY_BYTES)).trim();
 }
 
@@ -92,7 +94,7 @@ function likelyService(env: NodeJS.ProcessEnv): number {
 }
 
 async function choosePlan({ terminal, messages }: Context, args: Args): Promise<PlanName> {
-  const named = planNamed(args);
+  const named = args.plan;
   if (named || !terminal.isInteractive) return named ?? 'pay-as-you-go';
   const titles = PLANS.map((plan) => messages.setup.plans[plan]);
   return PLANS[await terminal.choose(messages.setup.askPlan, titles, 0)] ?? 'pay-as-you-go';
@@ -116,7 +118,7 @@ async function takeKey(
     terminal.note(messages.setup.usesEnvironment);
     return { key: await findKey(stores, account) };
   }
-  const isReplaced = args.force === true || given !== '';
+  const isReplaced = args.force || given !== '';
   const commands = await stores.open('command');
   if (commands.commandOf(account) && !isReplaced && args.store === undefined) {
     terminal.note(messages.setup.alreadyStored(account));
@@ -126,14 +128,14 @@ async function takeKey(
     const { store, kept } = await chooseStore(context, account, args);
     if (kept !== undefined && !isReplaced) {
       terminal.note(messages.setup.alreadyStored(account));
-      return { key: await findKey(stores, account, { store: writableStoreChoice(args) }) };
+      return { key: await findKey(stores, account, { store: args.store }) };
     }
     terminal.note(messages.setup.destination(store));
     const service = SERVICES.find(({ host }) => host === account.host);
     if (service && terminal.isInteractive) terminal.note(messages.setup.getKey(service.keysUrl));
     const key = terminal.isInteractive ? await readKey(context) : parseKey(given);
     const keep = (to: WritableStore) =>
-      saveKey(context, { account, key, store: to, force: args.force === true });
+      saveKey(context, { account, key, store: to, force: args.force });
     // A keychain can answer, and yet have no keyring that a key could go into.
     await keep(store).catch(async (error) =>
       keep(await fileInsteadOf(context, account, args, error)),
@@ -151,7 +153,7 @@ async function chooseStore(
   account: Account,
   args: Args,
 ): Promise<{ store: WritableStore; kept: string | undefined }> {
-  const store = await context.stores.open(writableStoreChoice(args) ?? context.stores.inUse());
+  const store = await context.stores.open(args.store ?? context.stores.inUse());
   try {
     return { store, kept: await store.get(account) };
   } catch (error) {

@@ -5,29 +5,33 @@ import { GlmTokenError } from '../core/errors.ts';
 import { shortenId } from '../core/key.ts';
 import { isWords, programOf } from '../stores/key-commands.ts';
 import { storeCommand } from '../stores/registry.ts';
+import { mayReplace, readKey, saveKey } from './keep-key.ts';
 import {
   ACCOUNT_OPTIONS,
-  type Args,
-  type Command,
+  type ArgsOf,
   type Context,
+  type Options,
+  subcommand,
   WRITABLE_STORE_OPTION,
-  writableStoreChoice,
-} from './command.ts';
-import { mayReplace, readKey, saveKey } from './keep-key.ts';
+} from './subcommand.ts';
 
-export const store: Command<'store'> = {
+const OPTIONS = {
+  ...ACCOUNT_OPTIONS,
+  store: WRITABLE_STORE_OPTION,
+  'from-command': { type: 'boolean' },
+  force: { type: 'boolean' },
+} as const satisfies Options;
+
+type Args = ArgsOf<typeof OPTIONS>;
+
+export const store = subcommand({
   name: 'store',
-  options: {
-    ...ACCOUNT_OPTIONS,
-    store: WRITABLE_STORE_OPTION,
-    'from-command': { type: 'boolean' },
-    force: { type: 'boolean' },
-  },
-  operands: { usage: '[-- COMMAND ...]', verbatim: true },
+  options: OPTIONS,
+  operands: { usage: '[-- COMMAND ...]', isVerbatim: true },
   async run(context, args, words) {
     const { terminal, messages, stores } = context;
     const account = context.account(args);
-    if (args['from-command'] === true) await saveCommand(context, account, args, words);
+    if (args['from-command']) await saveCommand(context, account, args, words);
     else await saveKeyOf(context, account, args, words);
 
     if (await (await stores.open('environment')).get(account))
@@ -36,7 +40,7 @@ export const store: Command<'store'> = {
     if (socket !== undefined) terminal.note(messages.store.socketPrecedes(socket));
     return undefined;
   },
-};
+});
 
 async function saveCommand(
   context: Context,
@@ -49,7 +53,7 @@ async function saveCommand(
   if (!isWords(words)) throw new GlmTokenError('storeWithoutCommand');
   const store = await stores.open('command');
   const key = await storeCommand(store, account, words, (existing) =>
-    mayReplace(context, account, programOf(existing), args.force === true),
+    mayReplace(context, account, programOf(existing), args.force),
   );
   if (key)
     terminal.note(messages.store.commandStored(account, shortenId(key.id), programOf(words)));
@@ -65,9 +69,9 @@ async function saveKeyOf(
   if (words.length > 0) {
     throw new GlmTokenError('argumentUnexpected', { command: 'store', given: words.join(' ') });
   }
-  const store = await stores.open(writableStoreChoice(args) ?? stores.inUse());
+  const store = await stores.open(args.store ?? stores.inUse());
   await store.get(account); // Before a key is typed, so that a store which fails says so first.
   if (terminal.isInteractive) terminal.note(messages.store.destination(account, store));
   const key = await readKey(context);
-  await saveKey(context, { account, key, store, force: args.force === true });
+  await saveKey(context, { account, key, store, force: args.force });
 }

@@ -111,9 +111,12 @@ export const FAILURES = {
   optionUnknown: failure<Unknown & { command: string; value: Given }>('ERR_USAGE'),
   optionValueMissing: failure<{ command: string; option: string }>('ERR_USAGE'),
   optionValueUnexpected: failure<{ command: string; option: string }>('ERR_USAGE'),
-  optionNotAChoice: failure<{ option: string; given: Given; choices: readonly string[] }>(
-    'ERR_USAGE',
-  ),
+  optionNotAChoice: failure<{
+    command: string;
+    option: string;
+    given: Given;
+    choices: readonly string[];
+  }>('ERR_USAGE'),
   argumentUnexpected: failure<{ command: string; given: Given }>('ERR_USAGE'),
   argumentNotAChoice: failure<{ command: string; given: Given; choices: readonly string[] }>(
     'ERR_USAGE',

@@ -1,6 +1,6 @@
 /** The lines for init.el that use this program from gptel. */
 
-import type { Context } from '../commands/command.ts';
+import type { Context } from '../commands/subcommand.ts';
 import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
 import type { PlanName } from '../messages/common.ts';
 

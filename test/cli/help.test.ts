@@ -155,30 +155,3 @@ describe('the width', () => {
     assert.ok(widest(stdout) <= 40, stdout);
   });
 });
-
-test('a word that other programs have for a command suggests ours', async () => {
-  const synonyms: Record<string, readonly string[]> = {
-    setup: ['login', 'init', 'signin', 'auth', 'start', 'config', 'configure'],
-    store: ['add', 'save', 'set', 'put', 'import', 'key'],
-    print: ['get', 'show', 'token', 'sign'],
-    exec: ['run', 'env'],
-    list: ['ls', 'keys', 'accounts', 'whoami'],
-    delete: ['rm', 'del', 'remove', 'unset', 'forget', 'logout'],
-    move: ['mv', 'migrate'],
-    passphrase: ['password'],
-    inspect: ['decode', 'verify'],
-    doctor: ['check', 'status', 'test', 'diagnose'],
-    daemon: ['serve'],
-    completion: ['completions', 'complete'],
-    '--version': ['version'],
-  };
-  for (const [near, words] of Object.entries(synonyms)) {
-    for (const word of words) {
-      await assert.rejects(
-        readFully([word], COMMANDS, messages, '1.2.3'),
-        { reason: 'commandUnknown', params: { given: word, near } },
-        word,
-      );
-    }
-  }
-});

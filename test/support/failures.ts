@@ -15,7 +15,12 @@ const SAMPLES: { readonly [R in keyof typeof FAILURES]: Params<R> } = {
   optionUnknown: { command: 'print', given: '--tll', value: '3m', near: '--ttl' },
   optionValueMissing: { command: 'print', option: 'ttl' },
   optionValueUnexpected: { command: 'list', option: 'json' },
-  optionNotAChoice: { option: 'format', given: 'xml', choices: ['token', 'json'] },
+  optionNotAChoice: {
+    command: 'print',
+    option: 'format',
+    given: 'xml',
+    choices: ['token', 'json'],
+  },
   argumentUnexpected: { command: 'print', given: 'id.secret' },
   argumentNotAChoice: { command: 'completion', given: 'tcsh', choices: ['bash', 'zsh'] },
   shellUnnamed: { shells: ['bash', 'zsh'] },

@@ -1,6 +1,6 @@
 /** What TAB offers: the words that can stand in the place of the last one of a line. */
 
-import { type AnyCommand, type Context, type Option, optionsOf } from '../../commands/command.ts';
+import type { Context, Option, Subcommand } from '../../commands/subcommand.ts';
 import { type Account, DEFAULT_PROFILE, sameAccount } from '../../core/account.ts';
 import { hasUnsafeCharacters } from '../../core/text.ts';
 import type { Messages } from '../../messages/en.ts';
@@ -11,7 +11,7 @@ import { formatOffer, type Offer, type Word } from './shells.ts';
 
 /** What an offer is made of. */
 export interface Known {
-  readonly commands: readonly AnyCommand[];
+  readonly commands: readonly Subcommand[];
   readonly messages: Messages;
   /** The accounts that have a key, or are named in the environment. */
   readonly accounts: readonly Account[];
@@ -33,10 +33,10 @@ export function makeOffer(words: readonly string[], known: Known): Offer {
   const before = line.slice(0, -1);
   const { options, operands, hasEnded } = splitOperands(command, before);
   if (hasEnded) {
-    if (!command.operands?.verbatim) return [];
+    if (!command.operands?.isVerbatim) return [];
     return operands.length === 0 ? 'commands' : 'files';
   }
-  const allOptions = optionsOf(command);
+  const allOptions = command.options;
   const [, assigned] = /^--([^=]+)=/.exec(current) ?? [];
   const awaiting = assigned ?? /^--([^=]+)$/.exec(options.at(-1) ?? '')?.[1] ?? '';
   const option = Object.hasOwn(allOptions, awaiting) ? allOptions[awaiting] : undefined;
@@ -47,7 +47,7 @@ export function makeOffer(words: readonly string[], known: Known): Offer {
       meaning,
     }));
   }
-  if (command.operands?.verbatim && current !== '' && !current.startsWith('-')) return 'commands';
+  if (command.operands?.isVerbatim && current !== '' && !current.startsWith('-')) return 'commands';
   return offerRest(command, options, current, known);
 }
 
@@ -68,13 +68,13 @@ function offerStart(current: string, known: Known): Offer {
 
 /** Options that are not there yet, and arguments that are words. */
 function offerRest(
-  command: AnyCommand,
+  command: Subcommand,
   given: readonly string[],
   current: string,
   { messages }: Known,
 ): Offer {
   const texts = messages.commands[command.name].options as Readonly<Record<string, string>>;
-  const { words = [], verbatim } = command.operands ?? {};
+  const { words = [], isVerbatim } = command.operands ?? {};
   const operands = words.some((word) => given.includes(word)) ? [] : words;
   const isGiven = (option: string) =>
     given.some((word) => word === `--${option}` || word.startsWith(`--${option}=`));
@@ -85,7 +85,7 @@ function offerRest(
     ...(current.startsWith('-') ? [] : operands.map((text) => ({ text, meaning: '' }))),
     ...(current === '' || current.startsWith('-') ? options : []),
     ...(current.startsWith('-') ? [{ text: '--help', meaning: messages.help.builtIn.help }] : []),
-    ...(verbatim ? [{ text: '--', meaning: messages.help.builtIn.endOfOptions }] : []),
+    ...(isVerbatim ? [{ text: '--', meaning: messages.help.builtIn.endOfOptions }] : []),
   ];
 }
 
@@ -136,7 +136,7 @@ const LIMIT_MS = 250;
  */
 export async function answerScript(
   request: readonly string[],
-  commands: readonly AnyCommand[],
+  commands: readonly Subcommand[],
   messages: Messages,
   makeContext: () => Context,
 ): Promise<string> {

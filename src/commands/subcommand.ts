@@ -2,21 +2,15 @@
 
 import type { Readable, Writable } from 'node:stream';
 import type { Terminal } from '../cli/terminal.ts';
-import type { Account } from '../core/account.ts';
+import { type Account, parseHost, parseProfile } from '../core/account.ts';
 import type { AskHelper } from '../daemon/client.ts';
 import type { Messages } from '../messages/en.ts';
 import type { Settings } from '../settings.ts';
 import type { Paths } from '../setup/paths.ts';
-import {
-  KEPT_STORES,
-  type KeptStoreName,
-  type OnWaiting,
-  WRITABLE_STORES,
-  type WritableStoreName,
-} from '../stores/port.ts';
+import { KEPT_STORES, type OnWaiting, WRITABLE_STORES } from '../stores/port.ts';
 import type { Stores } from '../stores/registry.ts';
 
-/** An option; what is said of it stands in src/messages, under the names of command and option. */
+/** An option; what is said of it stands in src/messages, under the names of subcommand and option. */
 export interface Option {
   readonly type: 'string' | 'boolean';
   readonly choices?: readonly string[];
@@ -24,29 +18,55 @@ export interface Option {
   readonly value?: string;
   /** Whether its value may be left out, which gives an empty one. */
   readonly isValueOptional?: boolean;
-  /** Shown in help. */
+  readonly isRequired?: boolean;
+  /** The value where none is given. */
   readonly default?: string;
+  /** What a value means; throws a GlmTokenError where it means nothing. */
+  parse?(text: string): unknown;
 }
 
-export type Args = Readonly<Record<string, string | boolean | undefined>>;
+/** What comes of an option: a flag is true or false, and a value is parsed. */
+type Meaning<O extends Option> = O extends { type: 'boolean' }
+  ? boolean
+  : O extends { parse(text: string): infer Parsed }
+    ? Parsed
+    : O extends { choices: readonly (infer Choice)[] }
+      ? Choice
+      : string;
+
+type Absent<O extends Option> = O extends
+  | { type: 'boolean' }
+  | { default: string }
+  | { isRequired: true }
+  ? never
+  : undefined;
+
+export type Options = Readonly<Record<string, Option>>;
+
+/** The arguments that some options give. */
+export type ArgsOf<O extends Options> = {
+  readonly [Name in keyof O]: Meaning<O[Name]> | Absent<O[Name]>;
+};
+
+export type Args = Readonly<Record<string, unknown>>;
+
+/** The options that name an account. */
+export const ACCOUNT_OPTIONS = {
+  host: { type: 'string', value: 'HOST', parse: parseHost },
+  profile: { type: 'string', value: 'NAME', parse: parseProfile },
+} as const satisfies Options;
 
 /** The option that names a store to read, list or delete from. */
 export const STORE_OPTION = { type: 'string', value: 'STORE', choices: KEPT_STORES } as const;
 
-export const storeChoice = ({ store }: Args): KeptStoreName | undefined =>
-  store as KeptStoreName | undefined;
-
 /** The option that names a store to write a key to. */
 export const WRITABLE_STORE_OPTION = { ...STORE_OPTION, choices: WRITABLE_STORES } as const;
 
-export const writableStoreChoice = ({ store }: Args): WritableStoreName | undefined =>
-  store as WritableStoreName | undefined;
+export type SubcommandName = keyof Messages['commands'];
 
-export type CommandName = keyof Messages['commands'];
-
-export interface Command<Name extends CommandName = CommandName> {
-  readonly name: Name;
-  readonly options: Readonly<Record<keyof Messages['commands'][Name]['options'], Option>>;
+export interface Subcommand {
+  readonly name: SubcommandName;
+  readonly options: Options;
   /** Arguments other than options; none by default. */
   readonly operands?: Operands;
   /**
@@ -56,22 +76,37 @@ export interface Command<Name extends CommandName = CommandName> {
   run(context: Context, args: Args, operands: readonly string[]): Promise<ExitStatus | undefined>;
 }
 
-/** Any of the subcommands. */
-export type AnyCommand = { [Name in CommandName]: Command<Name> }[CommandName];
-
-export const optionsOf = ({ options }: AnyCommand): Readonly<Record<string, Option>> => options;
-
 export interface Operands {
   /** As the usage line shows them. */
   readonly usage: string;
   /** The only words that are allowed; any by default. */
   readonly words?: readonly string[];
   /** From the first one on, or after `--`, everything is taken as it is, options too. */
-  readonly verbatim?: boolean;
+  readonly isVerbatim?: boolean;
 }
+
+/** A subcommand whose arguments have the types of its options, and whose options have texts. */
+export const subcommand = <
+  Name extends SubcommandName,
+  const O extends Readonly<Record<keyof Messages['commands'][Name]['options'], Option>>,
+>(
+  one: Omit<Subcommand, 'run'> & {
+    readonly name: Name;
+    readonly options: O &
+      Record<Exclude<keyof O, keyof Messages['commands'][Name]['options']>, never>;
+    run(
+      context: Context,
+      args: ArgsOf<O>,
+      operands: readonly string[],
+    ): Promise<ExitStatus | undefined>;
+  },
+): Subcommand => one;
 
 /** A number, or the signal that ended a child. */
 export type ExitStatus = number | NodeJS.Signals;
+
+/** The options that name an account. */
+type Named = { readonly host?: string | undefined; readonly profile?: string | undefined };
 
 /** The world as a command sees it; only `cli.ts` makes one. */
 export interface Context {
@@ -108,11 +143,5 @@ export interface Context {
   /** From now on, signals that would end the process are given to the callback instead. */
   onSignal(callback: (signal: NodeJS.Signals) => void): void;
   /** The account that the options name, else the settings. */
-  account(args: Args): Account;
+  account(args: Named): Account;
 }
-
-/** The options that name an account. */
-export const ACCOUNT_OPTIONS = {
-  host: { type: 'string', value: 'HOST' },
-  profile: { type: 'string', value: 'NAME' },
-} as const satisfies Record<string, Option>;
