@@ -1,6 +1,6 @@
 /** `glm-token move`: moves all keys from one store to the other. */
 
-import { GlmTokenError } from '../core/errors.ts';
+import { GlmTokenError, hasCode } from '../core/errors.ts';
 import { parseKey } from '../core/key.ts';
 import { WRITABLE_STORES } from '../stores/port.ts';
 import { otherThan, storeKey } from '../stores/registry.ts';
@@ -17,15 +17,19 @@ export const move = subcommand({
     const source = await stores.open(otherThan(to));
     const accounts = await source.list();
     if (accounts.length === 0) throw new GlmTokenError('nothingToMove', { store: source });
+    const fail = (problem: Error): never => {
+      // The cure of a missing keychain is the encrypted file, where the keys are already.
+      const isMissing = to === 'keychain' && hasCode(problem, 'ERR_STORE_UNAVAILABLE');
+      throw isMissing ? new GlmTokenError('keysNotMoved', { problem, from: source }) : problem;
+    };
     for (const { account, id } of accounts) {
+      const mayReplace = (existing: string | undefined) =>
+        force ||
+        (terminal.isInteractive && terminal.confirm(messages.askReplace(account, existing)));
       const text = id === undefined ? undefined : await source.get(account);
       const isMoved =
         text !== undefined &&
-        (await storeKey(target, account, parseKey(text), (existing) => {
-          if (force) return true;
-          if (!terminal.isInteractive) return false;
-          return terminal.confirm(messages.askReplace(account, existing));
-        }));
+        (await storeKey(target, account, parseKey(text), mayReplace).catch(fail));
       if (isMoved) await source.delete(account);
       const { moved, kept } = messages.move;
       terminal.note(isMoved ? moved(account, target) : kept(account, source));

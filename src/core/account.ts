@@ -13,6 +13,7 @@ export interface Account {
 }
 
 export const DEFAULT_HOST = 'open.bigmodel.cn';
+export const INTERNATIONAL_HOST = 'api.z.ai';
 export const DEFAULT_PROFILE = 'default';
 
 const MAX_PROFILE_CHARACTERS = 64;

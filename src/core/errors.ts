@@ -130,6 +130,8 @@ export const FAILURES = {
   homeNotAbsolute: failure('ERR_USAGE'),
   hostInvalid: failure<{ given: Given }>('ERR_USAGE'),
   profileInvalid: failure<{ given: Given; maxCharacters: number }>('ERR_USAGE'),
+  /** There is a key for an account whose host is almost this one. */
+  hostMistyped: failure<{ account: Account; meant: Account }>('ERR_USAGE'),
   durationInvalid: failure<{ given: Given }>('ERR_USAGE'),
   methodUnknown: failure('ERR_USAGE'),
   parameterInvalid: failure<{ parameter: string }>('ERR_USAGE'),
@@ -198,6 +200,8 @@ export const FAILURES = {
   ),
   /** Others could have written what is to be run. */
   fileWritableByOthers: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
+  /** `problem` is why the keychain took none, a GlmTokenError. */
+  keysNotMoved: failure<{ problem: Error; from: StoreLabel }>('ERR_STORE_UNAVAILABLE'),
   /** A key was given, and no store could keep it: `problem` says why, a GlmTokenError. */
   keyNotKept: failure<{ account: Account; problem: Error }>('ERR_STORE_UNAVAILABLE'),
 

@@ -297,6 +297,10 @@ export function english(program: string, system: System = 'posix') {
       message: `${given} is not a profile name`,
       hint: `use 1 to ${maxCharacters} visible characters, in UTF-8`,
     }),
+    hostMistyped: ({ account, meant }) => ({
+      message: `no key is stored for ${accountTitle(account)}, but there is a key for ${accountTitle(meant)}`,
+      hint: 'check the host',
+    }),
     durationInvalid: ({ given }) => ({
       message: `${given} is not a duration`,
       hint: 'use a number and a unit such as 90s, 5m, 2h or 30d, from 1s to 365d',
@@ -550,6 +554,10 @@ export function english(program: string, system: System = 'posix') {
       hint: 'try again; nothing was changed',
     }),
 
+    keysNotMoved: ({ problem, from }) => ({
+      message: `${describe(problem as GlmTokenError).message}; keys that were not moved stay in ${storeTitle(from)}`,
+      hint: `once there is a keychain: ${program} move --to keychain`,
+    }),
     keyNotKept: ({ account, problem }) => {
       const flags = flagsOf(account);
       return {
@@ -1007,7 +1015,10 @@ export function english(program: string, system: System = 'posix') {
         message: `${storeTitle(store)} has keys that are not used: ${accounts.map(accountTitle).join(', ')}`,
         hint: `to move them: ${program} move --to ${to.name}`,
       }),
-      unseen: (store: StoreLabel) => `${storeTitle(store)} is locked, so its keys are not listed`,
+      unseen: (store: StoreLabel): Text => ({
+        message: `${storeTitle(store)} is locked, so its keys are not listed`,
+        hint: `to list them: ${program} list --store ${store.name}`,
+      }),
     },
     inspect: {
       labels: {

@@ -272,6 +272,10 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       message: `${given} 不能作为 profile 名称`,
       hint: `请使用 1 到 ${maxCharacters} 个可见字符，编码为 UTF-8`,
     }),
+    hostMistyped: ({ account, meant }) => ({
+      message: `没有保存 ${accountTitle(account)} 的 key，但有 ${accountTitle(meant)} 的 key`,
+      hint: '请检查主机名',
+    }),
     durationInvalid: ({ given }) => ({
       message: `${given} 不是时长`,
       hint: '请用数字加单位，例如 90s、5m、2h、30d，范围 1s 到 365d',
@@ -511,6 +515,10 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     fileBusy: ({ path }) => ({
       message: `另一个 glm-token 正在写入 ${path}`,
       hint: '请重试；原有内容没有改动',
+    }),
+    keysNotMoved: ({ problem, from }) => ({
+      message: `${describe(problem as GlmTokenError).message}；没有移动的 key 仍在${storeTitle(from)}里`,
+      hint: `有系统钥匙串以后，请运行：${program} move --to keychain`,
     }),
     keyNotKept: ({ account, problem }) => {
       const flags = flagsOf(account);
@@ -935,7 +943,10 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         message: `${storeTitle(store)}中有未使用的 key：${accounts.map(accountTitle).join('、')}`,
         hint: `如需移动：${program} move --to ${to.name}`,
       }),
-      unseen: (store) => `${storeTitle(store)}已锁定，其中的 key 没有列出`,
+      unseen: (store) => ({
+        message: `${storeTitle(store)}已锁定，其中的 key 没有列出`,
+        hint: `列出它们：${program} list --store ${store.name}`,
+      }),
     },
     inspect: {
       labels: {

@@ -1,6 +1,6 @@
 /** GLM's two services, their plans, and where a person gets a key for each. */
 
-import { DEFAULT_HOST } from '../core/account.ts';
+import { DEFAULT_HOST, INTERNATIONAL_HOST } from '../core/account.ts';
 import { hasReason } from '../core/errors.ts';
 import type { PlanName } from '../messages/common.ts';
 
@@ -20,7 +20,7 @@ export const SERVICES: readonly Service[] = [
   },
   {
     name: 'international',
-    host: 'api.z.ai',
+    host: INTERNATIONAL_HOST,
     keysUrl: 'https://z.ai/manage-apikey/apikey-list',
   },
 ];

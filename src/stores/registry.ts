@@ -1,6 +1,6 @@
 /** Which store holds which key: `GLM_API_KEY` first, then a command, then the one store in use. */
 
-import type { Account } from '../core/account.ts';
+import { type Account, DEFAULT_HOST, INTERNATIONAL_HOST } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey, parseKey, shortenedIdOf } from '../core/key.ts';
 import { environmentStore } from './environment.ts';
@@ -156,6 +156,21 @@ export async function findKey(
 /** How many other accounts are named where a key is missing. */
 const MAX_OTHERS = 3;
 
+/** How many letters of a host may be wrong, missing or too many where it is taken for another one. */
+const MAX_TYPOS = 2;
+
+/** The account whose host was meant, if some other host is almost the same. */
+async function meantBy(
+  { host }: Account,
+  accounts: readonly Account[],
+): Promise<Account | undefined> {
+  const isName = (text: string) => /^[a-z.-]+$/.test(text);
+  const known = [DEFAULT_HOST, INTERNATIONAL_HOST, ...accounts.map((account) => account.host)];
+  if (!isName(host) || known.includes(host)) return undefined;
+  const { default: leven } = await import('leven');
+  return accounts.find((other) => isName(other.host) && leven(other.host, host) <= MAX_TYPOS);
+}
+
 /** That there is no key for an account, with what there is instead. */
 export async function notFound(
   stores: Stores,
@@ -163,6 +178,11 @@ export async function notFound(
   choice?: KeptStoreName,
 ): Promise<GlmTokenError> {
   const { accounts } = await listAccounts(stores, { store: choice, mayAsk: false });
+  const meant = await meantBy(
+    account,
+    accounts.map((listed) => listed.account),
+  );
+  if (meant) return new GlmTokenError('hostMistyped', { account, meant });
   const isGiven = ({ store }: ListedAccount) => store.name === 'environment';
   return new GlmTokenError('keyNotFound', {
     account,

@@ -60,6 +60,13 @@ describe('keys that go out of sight', () => {
       stderr,
       `glm-token: no key is stored for open.bigmodel.cn\nhint: run: ${CALL} store; there is a key for: api.z.ai\n`,
     );
+    assert.deepEqual(await glm(['print', '--host=api.z.io']), {
+      status: 2,
+      signal: null,
+      stdout: '',
+      stderr:
+        'glm-token: no key is stored for api.z.io, but there is a key for api.z.ai\nhint: check the host\n',
+    });
     const given = await glm(['print', '--host=example.org'], '', { GLM_API_KEY: KEY });
     assert.match(given.stderr, /example\.org \(GLM_API_KEY is for open\.bigmodel\.cn\)\n/);
   });
@@ -125,6 +132,23 @@ describe('move', () => {
     assert.deepEqual(await accountsIn('file'), ['default@open.bigmodel.cn fedc…3210']);
     await glm(['move', '--to=file', '--force']);
     assert.deepEqual(await accountsIn('file'), ['default@open.bigmodel.cn 0123…cdef']);
+  });
+
+  test('to a keychain that is not there: exit 5, and the cure is not the file they are in', async () => {
+    await glm(['store', '--store=file'], KEY);
+    const { status, stderr } = await glm(['move', '--to=keychain'], '', {
+      DBUS_SESSION_BUS_ADDRESS: 'unix:path=/nonexistent',
+    });
+    assert.equal(status, 5);
+    assert.match(
+      stderr,
+      /^glm-token: there is no keychain: .*; keys that were not moved stay in the encrypted file \(/,
+    );
+    assert.ok(
+      stderr.endsWith(`\nhint: once there is a keychain: ${CALL} move --to keychain\n`),
+      stderr,
+    );
+    assert.equal((await accountsIn('file')).length, 1);
   });
 
   test('with nothing to move: exit 3; without --to: exit 2', async () => {

@@ -109,6 +109,12 @@ describe('token', () => {
         hint: `run: ${CALL} store --profile none; there is a key for: open.bigmodel.cn`,
       },
     });
+    const mistyped = await helper.request('token', { host: 'open.bigmodl.cn' });
+    assert.deepEqual(mistyped.error, {
+      code: -32602,
+      message: 'no key is stored for open.bigmodl.cn, but there is a key for open.bigmodel.cn',
+      data: { code: 'ERR_USAGE', hint: 'check the host' },
+    });
     assert.equal(await codeOf('token', { ttl: '1e9' }), 'ERR_USAGE');
     assert.equal(await codeOf('token', { host: 'two words' }), 'ERR_USAGE');
   });
