@@ -16,6 +16,8 @@ import {
   chooseLanguage,
   type DirectoryKind,
   type Language,
+  languageNamed,
+  languageProblem,
   ownDirectory,
   parentVariable,
   readSettings,
@@ -130,7 +132,7 @@ function makeContext(): Context {
     settings,
     terminal,
     messages,
-    messagesFor: (locale) => messagesIn(locale.startsWith('zh') ? 'zh' : 'en'),
+    messagesFor: (locale) => messagesIn(languageNamed(locale)),
     get paths() {
       return findPaths(processArguments[1] ?? '', env); // A getter, since a token needs none of them.
     },
@@ -174,6 +176,8 @@ async function run(): Promise<ExitStatus | undefined> {
     messages = await messagesIn(language);
     terminal = new Terminal({ messages, env, json });
   }
+  const problem = languageProblem(env);
+  if (problem) terminal.remark(messages.describe(problem));
   const [word = '', ...rest] = argv;
   const command = Object.hasOwn(QUICK, word) ? await QUICK[word]?.() : undefined;
   const line = command && readQuickly(command, rest);

@@ -19,6 +19,9 @@ export const LANGUAGES = ['en', 'zh'] as const;
 
 export type Language = (typeof LANGUAGES)[number];
 
+/** The language that a name such as `zh_CN` or `ZH` is for: whatever begins with zh is Chinese. */
+export const languageNamed = (name: string): Language => (/^zh/i.test(name) ? 'zh' : 'en');
+
 /** The locale that the environment names, in POSIX' order; empty where it names none. */
 export const localeOf = ({ LC_ALL, LC_MESSAGES, LANG }: NodeJS.ProcessEnv): string =>
   LC_ALL || LC_MESSAGES || LANG || '';
@@ -30,10 +33,15 @@ export const localeOf = ({ LC_ALL, LC_MESSAGES, LANG }: NodeJS.ProcessEnv): stri
  * @param systemLocale such as `zh-CN`, where the system does not say it in the environment
  */
 export function chooseLanguage(env: NodeJS.ProcessEnv, systemLocale: string | undefined): Language {
-  const named = LANGUAGES.find((language) => language === env.GLM_TOKEN_LANG);
-  if (named) return named;
+  if (env.GLM_TOKEN_LANG) return languageNamed(env.GLM_TOKEN_LANG);
   const locale = localeOf(env) || systemLocale || '';
-  return /^zh([-_][\w-]*)?(\.utf-?8)?(@.*)?$/i.test(locale) ? 'zh' : 'en';
+  return /\.(?!utf-?8)/i.test(locale) ? 'en' : languageNamed(locale);
+}
+
+/** What is wrong with `GLM_TOKEN_LANG`, for a remark: no token is withheld over a language. */
+export function languageProblem({ GLM_TOKEN_LANG: given = '' }: NodeJS.ProcessEnv) {
+  const isKnown = LANGUAGES.some((language) => given.toLowerCase().startsWith(language));
+  return given === '' || isKnown ? undefined : new GlmTokenError('languageUnknown', { given });
 }
 
 export interface Settings {
@@ -64,7 +72,6 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       throw new GlmTokenError('settingInvalid', { variable, problem });
     }
   };
-  read('GLM_TOKEN_LANG', 'en', parseLanguage); // `chooseLanguage` ignores an invalid one.
   return {
     account: {
       host: read('GLM_TOKEN_HOST', DEFAULT_HOST, parseHost),
@@ -76,11 +83,6 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     socket: env.GLM_TOKEN_SOCKET ? read('GLM_TOKEN_SOCKET', '', parseSocketPath) : undefined,
     promptTimeoutMs: read('GLM_TOKEN_PROMPT_TIMEOUT', PROMPT_TIMEOUT, parseTimeLimit),
   };
-}
-
-function parseLanguage(given: string): void {
-  if (LANGUAGES.some((language) => language === given)) return;
-  throw new GlmTokenError('languageUnknown', { given, choices: LANGUAGES });
 }
 
 function parseStoreName(given: string): WritableStoreName | undefined {

@@ -27,6 +27,12 @@ test('the language is that of GLM_TOKEN_LANG, else of the locale', () => {
     [{ LANG: 'en_US.UTF-8', LC_MESSAGES: 'zh_CN.UTF-8' }, undefined, 'zh'],
     [{ LANG: 'en_US.UTF-8', GLM_TOKEN_LANG: 'zh' }, undefined, 'zh'],
     [{ LANG: 'zh_CN.UTF-8', GLM_TOKEN_LANG: 'en' }, undefined, 'en'],
+    [{ LANG: 'zh_CN.UTF-8', GLM_TOKEN_LANG: 'fr' }, undefined, 'en'],
+    ...['zh_CN', 'zh-CN', 'ZH', 'zh_CN.GBK'].map((name): [Env, undefined, string] => [
+      { GLM_TOKEN_LANG: name },
+      undefined,
+      'zh',
+    ]),
     [{}, 'zh-Hans-CN', 'zh'],
     [{}, 'de-DE', 'en'],
     [{ LANG: 'en_US.UTF-8' }, 'zh-CN', 'en'],
@@ -36,14 +42,18 @@ test('the language is that of GLM_TOKEN_LANG, else of the locale', () => {
   }
 });
 
-test('a language that there is not: exit 2, and the ones that there are', async () => {
+test('a language that there is not gets a remark, and a token all the same', async () => {
   const env = { ...BARE_ENV, GLM_API_KEY: 'id.secret', GLM_TOKEN_LANG: 'fr' };
-  const { status, stderr } = await glmToken(['print'], { env });
-  assert.equal(status, 2);
-  assert.match(
+  const { status, stdout, stderr } = await glmToken(['print'], { env });
+  assert.equal(
     stderr,
-    /GLM_TOKEN_LANG: "fr" is not a language of glm-token\nhint: use one of: en, zh\n/,
+    'glm-token: GLM_TOKEN_LANG: there are no messages in "fr", so they are in English\nhint: set it to en or zh\n',
   );
+  assert.match(stdout, /^eyJ/);
+  assert.equal(status, 0);
+  assert.equal((await glmToken(['print', '--format=json'], { env })).stderr, '');
+  const inEnglish = { ...env, GLM_TOKEN_LANG: 'EN_GB' };
+  assert.equal((await glmToken(['print'], { env: inEnglish })).stderr, '');
 });
 
 test('every failure is said in Chinese, in one line, with the same commands in its hint', () => {

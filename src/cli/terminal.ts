@@ -79,6 +79,11 @@ export class Terminal {
     this.#say('glm-token:', typeof text === 'string' ? { message: text } : text);
   }
 
+  /** As {@link note}, where a person is to read it: not where JSON was asked for. */
+  remark(text: string | Text): void {
+    if (!this.#options.json) this.note(text);
+  }
+
   #say(name: string, { message, hint }: Text): void {
     const hints = typeof hint === 'string' ? [hint] : (hint ?? []);
     const lines = hints.map(

@@ -1,4 +1,4 @@
-/** `glm-token exec`: runs a command with a fresh token in its environment. */
+/** `glm-token exec`: runs a program with a fresh token in its environment. */
 
 import { spawn } from 'node:child_process';
 import { isatty } from 'node:tty';
@@ -14,7 +14,7 @@ import { ACCOUNT_OPTIONS, type Context, type ExitStatus, subcommand } from './su
 /** Where OpenAI's and Z.ai's own programs and libraries look for a key. */
 const VARIABLES = 'OPENAI_API_KEY, ZAI_API_KEY';
 
-/** What env, nohup and timeout report of a command that cannot be run. */
+/** What env, nohup and timeout report of a program that cannot be run. */
 const NOT_FOUND = 127;
 const NOT_EXECUTABLE = 126;
 
@@ -25,9 +25,9 @@ export const exec = subcommand({
     env: { type: 'string', value: 'NAME', default: VARIABLES, parse: parseVariables },
     ttl: { type: 'string', value: 'TIME', default: LONG_TTL, parse: parseDuration },
   },
-  operands: { usage: '[--] COMMAND ...', isVerbatim: true },
+  operands: { usage: '[--] PROGRAM ...', isVerbatim: true },
   async run(context, args, [file, ...rest]) {
-    if (file === undefined) throw new GlmTokenError('execWithoutCommand');
+    if (file === undefined) throw new GlmTokenError('execWithoutProgram');
     const { terminal, messages } = context;
     const { token, key } = await freshToken(context, context.account(args), args.ttl);
     const env = withoutSecrets(context, key, args.env);

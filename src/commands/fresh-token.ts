@@ -3,7 +3,7 @@
 import type { Account } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import type { ApiKey } from '../core/key.ts';
-import { signToken, type Token } from '../core/token.ts';
+import { DEFAULT_TTL_MS, signToken, type Token } from '../core/token.ts';
 import type { KeptStoreName } from '../stores/port.ts';
 import { findKey } from '../stores/registry.ts';
 import type { Context } from './subcommand.ts';
@@ -24,7 +24,8 @@ export async function freshToken(
   ttlMs: number,
   choice?: KeptStoreName,
 ): Promise<FreshToken> {
-  const { askHelper, settings } = context;
+  const { askHelper, settings, terminal, messages } = context;
+  if (ttlMs < DEFAULT_TTL_MS) terminal.remark(messages.shortLifetime);
   if (!askHelper) {
     const key = await findKey(context.stores, account, { store: choice });
     return { ...(await signToken(key, context.now(), ttlMs)), key };

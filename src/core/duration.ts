@@ -7,7 +7,7 @@ const MIN_MS = 1000;
 const MAX_MS = 365 * UNIT_MS.d;
 
 /**
- * A duration such as `90s`, `5m`, `2h` or `30d`, in milliseconds.
+ * A duration such as `5m`, `2h` or `30d`, in milliseconds.
  *
  * @throws GlmTokenError `ERR_USAGE` when it is not one, or outside one second to 365 days
  */

@@ -125,7 +125,8 @@ export const FAILURES = {
   shellUnknown: failure<{ given: Given; shells: readonly string[] }>('ERR_USAGE'),
   /** `problem` is another failure, a GlmTokenError. */
   settingInvalid: failure<{ variable: string; problem: Error }>('ERR_USAGE'),
-  languageUnknown: failure<{ given: Given; choices: readonly string[] }>('ERR_USAGE'),
+  /** A remark; it stops nothing. */
+  languageUnknown: failure<{ given: Given }>('ERR_USAGE'),
   settingNotAChoice: failure<{ given: Given; choices: readonly string[] }>('ERR_USAGE'),
   homeNotAbsolute: failure('ERR_USAGE'),
   hostInvalid: failure<{ given: Given }>('ERR_USAGE'),
@@ -143,7 +144,7 @@ export const FAILURES = {
   answerUnclear: failure<{ given: Given }>('ERR_USAGE'),
   environmentIsReadOnly: failure('ERR_USAGE'),
   terminalEchoes: failure('ERR_USAGE'),
-  execWithoutCommand: failure('ERR_USAGE'),
+  execWithoutProgram: failure('ERR_USAGE'),
   execVariableInvalid: failure('ERR_USAGE'),
   /** Said by `exec`, which ends with the status that shells give to it. */
   programMissing: failure<{ given: Given }>('ERR_USAGE'),

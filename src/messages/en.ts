@@ -277,9 +277,9 @@ export function english(program: string, system: System = 'posix') {
       const { message, hint } = describe(problem as GlmTokenError);
       return { message: `${variable}: ${message}`, hint };
     },
-    languageUnknown: ({ given, choices }) => ({
-      message: `${given} is not a language of glm-token`,
-      hint: `use one of: ${choices.join(', ')}`,
+    languageUnknown: ({ given }) => ({
+      message: `GLM_TOKEN_LANG: there are no messages in ${given}, so they are in English`,
+      hint: 'set it to en or zh',
     }),
     settingNotAChoice: ({ given, choices }) => ({
       message: `${given} is not a store`,
@@ -303,7 +303,7 @@ export function english(program: string, system: System = 'posix') {
     }),
     durationInvalid: ({ given }) => ({
       message: `${given} is not a duration`,
-      hint: 'use a number and a unit such as 90s, 5m, 2h or 30d, from 1s to 365d',
+      hint: 'use a number and a unit such as 5m, 2h or 30d, from 1s to 365d',
     }),
     methodUnknown: () => ({
       message: 'the helper does not know this method',
@@ -340,9 +340,9 @@ export function english(program: string, system: System = 'posix') {
       message: 'this terminal, in Emacs, would show what you type',
       hint: 'use M-x glm-gptel-auth-store, or another terminal',
     }),
-    execWithoutCommand: () => ({
-      message: 'there is no command to run',
-      hint: `put it after the options: ${program} exec -- COMMAND ...`,
+    execWithoutProgram: () => ({
+      message: 'there is no program to run',
+      hint: `put it after the options: ${program} exec -- PROGRAM ...`,
     }),
     execVariableInvalid: () => ({
       message: '--env is not the name of a variable',
@@ -742,6 +742,10 @@ export function english(program: string, system: System = 'posix') {
     none: 'none',
     hintLabel: 'hint: ',
 
+    shortLifetime: {
+      message: 'warning: the service may refuse tokens that are valid for less than 3 minutes',
+      hint: 'use --ttl 3m or more',
+    },
     waiting: (program: string | undefined) => `waiting for ${program ?? 'the keychain'} …`,
     modeMended: (path: string, mode: string) =>
       `others could access ${path}; its mode is now ${mode}`,
@@ -782,7 +786,7 @@ export function english(program: string, system: System = 'posix') {
         helpOfCommand: 'show this help',
         helpCommand: 'show the help of a command',
         version: 'show the version',
-        endOfOptions: 'what follows is the command to run',
+        endOfOptions: 'what follows is the program to run',
       },
       examplesTitle: 'Examples',
       examples: [
@@ -828,7 +832,7 @@ export function english(program: string, system: System = 'posix') {
         summary: 'print a fresh token',
         options: {
           ...ACCOUNT_TEXTS,
-          ttl: 'lifetime of the token: 90s, 5m, 2h, 30d',
+          ttl: 'lifetime of the token: 5m, 2h, 30d',
           format: 'what to print',
           store: 'store to read the key from',
         },
@@ -838,14 +842,14 @@ export function english(program: string, system: System = 'posix') {
         ] as Examples,
       },
       exec: {
-        summary: 'run a command with a token in its environment',
+        summary: 'run a program with a token in its environment',
         options: {
           ...ACCOUNT_TEXTS,
           env: 'variable to put the token in',
           ttl: 'lifetime of the token',
         },
         examples: [
-          ['glm-token exec -- python chat.py', 'the command never sees the key'],
+          ['glm-token exec -- python chat.py', 'the program never sees the key'],
           ['glm-token exec --env MY_KEY -- ./chat', 'in a variable of your choice'],
         ] as Examples,
       },

@@ -252,9 +252,9 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       const { message, hint } = describe(problem as GlmTokenError);
       return { message: `${variable}：${message}`, hint };
     },
-    languageUnknown: ({ given, choices }) => ({
-      message: `${given} 不是 glm-token 支持的语言`,
-      hint: `可选的值：${choices.join('、')}`,
+    languageUnknown: ({ given }) => ({
+      message: `GLM_TOKEN_LANG：没有语言 ${given} 的信息，改用英文`,
+      hint: '请设为 en 或 zh',
     }),
     settingNotAChoice: ({ given, choices }) => ({
       message: `${given} 不是存储位置`,
@@ -278,7 +278,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     durationInvalid: ({ given }) => ({
       message: `${given} 不是时长`,
-      hint: '请用数字加单位，例如 90s、5m、2h、30d，范围 1s 到 365d',
+      hint: '请用数字加单位，例如 5m、2h、30d，范围 1s 到 365d',
     }),
     methodUnknown: () => ({
       message: '后台进程没有这个方法',
@@ -311,9 +311,9 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       message: '这是 Emacs 里的终端，输入的内容会显示出来',
       hint: '请使用 M-x glm-gptel-auth-store，或换一个终端',
     }),
-    execWithoutCommand: () => ({
-      message: '没有要运行的命令',
-      hint: `请把命令写在选项之后：${program} exec -- COMMAND ...`,
+    execWithoutProgram: () => ({
+      message: '没有要运行的程序',
+      hint: `请把程序写在选项之后：${program} exec -- PROGRAM ...`,
     }),
     execVariableInvalid: () => ({
       message: '--env 的值不是变量名',
@@ -699,6 +699,10 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     none: '无',
     hintLabel: '提示：',
 
+    shortLifetime: {
+      message: '警告：有效期不足 3 分钟的令牌可能会被服务拒绝',
+      hint: '请使用 --ttl 3m 或更长的有效期',
+    },
     waiting: (program) => `正在等待${program ? ` ${program} ` : '系统钥匙串'}……`,
     modeMended: (path, mode) => `其他用户原先可以访问 ${path}，已把权限改为 ${mode}`,
 
@@ -737,7 +741,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         helpOfCommand: '显示帮助',
         helpCommand: '显示某个命令的帮助',
         version: '显示版本',
-        endOfOptions: '其后是要运行的命令',
+        endOfOptions: '其后是要运行的程序',
       },
       examplesTitle: '示例',
       examples: [
@@ -783,7 +787,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         summary: '输出新签发的令牌',
         options: {
           ...ACCOUNT_TEXTS,
-          ttl: '令牌的有效期：90s、5m、2h、30d',
+          ttl: '令牌的有效期：5m、2h、30d',
           format: '输出格式',
           store: '从哪里读取 key',
         },
@@ -793,10 +797,10 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         ],
       },
       exec: {
-        summary: '运行命令，并在其环境变量中提供令牌',
+        summary: '运行程序，并在其环境变量中提供令牌',
         options: { ...ACCOUNT_TEXTS, env: '存放令牌的变量', ttl: '令牌的有效期' },
         examples: [
-          ['glm-token exec -- python chat.py', '命令接触不到 key'],
+          ['glm-token exec -- python chat.py', '程序接触不到 key'],
           ['glm-token exec --env MY_KEY -- ./chat', '放在指定的变量中'],
         ],
       },

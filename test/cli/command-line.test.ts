@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { readFully, readQuickly, wantsJson } from '../../src/cli/command-line.ts';
 import { COMMANDS } from '../../src/commands/all.ts';
 import { english } from '../../src/messages/en.ts';
-import { ROOT } from '../support/environment.ts';
+import { BARE_ENV, ROOT } from '../support/environment.ts';
 import { CALL, glmToken, SIDE_BY_SIDE } from '../support/program.ts';
 
 const { version } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'));
@@ -81,7 +81,7 @@ describe('a mistake exits 2 with one sentence and a cure', SIDE_BY_SIDE, () => {
     ...['0', '-5m', '1e9', '5 lightyears', '0s', '366d'].map((ttl): [string[], string, string] => [
       ['print', `--ttl=${ttl}`],
       `"${ttl}" is not a duration`,
-      'use a number and a unit such as 90s, 5m, 2h or 30d, from 1s to 365d',
+      'use a number and a unit such as 5m, 2h or 30d, from 1s to 365d',
     ]),
   ];
   for (const [args, message, hint] of cases) {
@@ -100,6 +100,21 @@ describe('a mistake exits 2 with one sentence and a cure', SIDE_BY_SIDE, () => {
     );
     assert.deepEqual([status, stdout], [2, '']);
   });
+});
+
+test('a lifetime of less than three minutes gets a remark, but none for programs', async () => {
+  const env = { ...BARE_ENV, GLM_API_KEY: 'id.secret' };
+  const remark =
+    'glm-token: warning: the service may refuse tokens that are valid for less than 3 minutes\nhint: use --ttl 3m or more\n';
+  for (const [args, said] of [
+    [['print', '--ttl=179s'], remark],
+    [['print', '--ttl=3m'], ''],
+    [['print', '--ttl=5s', '--format=json'], ''],
+    [['exec', '--ttl=1m', process.execPath, '--version'], remark],
+  ] as const) {
+    const { status, stderr } = await glmToken([...args], { env });
+    assert.deepEqual([status, stderr], [0, said], args.join(' '));
+  }
 });
 
 test('the quick reading of a line and the whole grammar agree', async () => {

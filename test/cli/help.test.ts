@@ -88,13 +88,13 @@ test('the help of a command says what each option is, its choices and its defaul
     'Options',
     '  --host HOST      API host that the key is for [open.bigmodel.cn]',
     '  --profile NAME   which of several keys [default]',
-    '  --ttl TIME       lifetime of the token: 90s, 5m, 2h, 30d [3m]',
+    '  --ttl TIME       lifetime of the token: 5m, 2h, 30d [3m]',
     '  --format FORMAT  what to print (token, header, json) [token]',
     '  --store STORE    store to read the key from (keychain, file, command)',
   ]);
   assert.match(
     (await printed(['help', 'exec']))[0] ?? '',
-    /exec \[OPTIONS\] \[--\] COMMAND \.\.\.$/,
+    /exec \[OPTIONS\] \[--\] PROGRAM \.\.\.$/,
   );
   for (const args of [
     ['print', '--help'],
