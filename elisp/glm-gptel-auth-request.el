@@ -189,13 +189,33 @@ glm-token needs it.  Signal `glm-gptel-auth-error' for a failure."
       token
     (glm-gptel-auth--fail "ERR_DAEMON" (glm-gptel-auth--text 'no-token))))
 
+(defvar glm-gptel-auth--look nil
+  "Non-nil if tokens are only looked for, so that nobody is asked for anything.
+It is a function that is called with each account, a plist, and its token
+or what was caught in its place.")
+
+(defun glm-gptel-auth--look-for-token (account)
+  "Return a fresh token for ACCOUNT, a plist, if that needs nobody's answer."
+  (let ((glm-gptel-auth--may-ask nil))
+    (condition-case failure
+        (let ((token (glm-gptel-auth--check-token
+                      (plist-get (glm-gptel-auth--request
+                                  'token (append account '(:ask :json-false)))
+                                 :token))))
+          (funcall glm-gptel-auth--look account token)
+          token)
+      (glm-gptel-auth-error
+       (funcall glm-gptel-auth--look account failure)
+       (signal (car failure) (cdr failure))))))
+
 (defun glm-gptel-auth--token (account)
   "Return a fresh token, a string, for ACCOUNT, a plist.
 Remember the account when there is none, so that a command that stores a
 key can offer it."
   (condition-case failure
-      (prog1 (glm-gptel-auth--check-token
-              (plist-get (glm-gptel-auth--request 'token account) :token))
+      (prog1 (if glm-gptel-auth--look (glm-gptel-auth--look-for-token account)
+               (glm-gptel-auth--check-token
+                (plist-get (glm-gptel-auth--request 'token account) :token)))
         (when (equal account glm-gptel-auth--failed-account)
           (setq glm-gptel-auth--failed-account nil)))
     (glm-gptel-auth-error
