@@ -13,8 +13,7 @@
 ;;; Commentary:
 
 ;; The M-x commands that look after keys and the helper: store and delete
-;; keys, import them from other auth-sources, show the status, restart and
-;; lock.
+;; keys, show the status, restart and lock.
 
 ;;; Code:
 
@@ -24,11 +23,7 @@
 (require 'glm-gptel-auth-request)
 
 (declare-function auth-source-forget-all-cached "auth-source")
-(declare-function auth-source-search "auth-source")
 (declare-function gptel-backend-host "ext:gptel-request" t t)
-(declare-function glm-gptel-auth--profile-of "glm-gptel-auth-source")
-(defvar auth-source-do-cache)
-(defvar auth-sources)
 (defvar gptel-backend)
 
 ;;;; Which account
@@ -371,69 +366,6 @@ ACCOUNTS is a plist too, or a string that says why it cannot be listed."
   (interactive)
   (glm-gptel-auth--show "*glm-token status*" (glm-gptel-auth--text 'status-title)
                         (glm-gptel-auth--status-rows) #'glm-gptel-auth-status))
-
-;;;; Import
-
-(defun glm-gptel-auth--lines-with (secret)
-  "Return where SECRET is in the files of `auth-sources', a list of strings."
-  (cl-loop
-   for source in auth-sources
-   for file = (if (listp source) (plist-get source :source) source)
-   when (and (stringp file) (file-readable-p file))
-   append (with-temp-buffer
-            (insert-file-contents file)
-            (goto-char (point-min))
-            (cl-loop with case-fold-search = nil ; Keys are not words.
-                     while (search-forward secret nil t)
-                     collect (glm-gptel-auth--text
-                              'line-of (line-number-at-pos)
-                              (abbreviate-file-name file))
-                     do (forward-line)))))
-
-(defun glm-gptel-auth--import-key (account key)
-  "Store KEY, a string, for ACCOUNT, a plist; return what to tell the user."
-  (condition-case failure
-      (let ((answer (glm-gptel-auth--store-key account key)))
-        (if (eq t (plist-get answer :stored))
-            (glm-gptel-auth--text
-             'moved (glm-gptel-auth--describe answer)
-             (string-join (or (glm-gptel-auth--lines-with key)
-                              (list (glm-gptel-auth--text 'entry-of-store)))
-                          (glm-gptel-auth--text 'and)))
-          (glm-gptel-auth--text 'kept (glm-gptel-auth--describe answer))))
-    (glm-gptel-auth-error
-     (glm-gptel-auth--text 'not-moved (glm-gptel-auth--describe account)
-                           (glm-gptel-auth--failure-text failure)))))
-
-(defun glm-gptel-auth--import-entry (entry)
-  "Import the key of ENTRY of auth-source if the user agrees.
-Return what to tell the user, a string, or nil."
-  (let* ((secret (plist-get entry :secret))
-         (key (if (functionp secret) (funcall secret) secret))
-         (account (glm-gptel-auth--account
-                   (plist-get entry :host)
-                   (glm-gptel-auth--profile-of (plist-get entry :user)))))
-    (when (and (stringp key)
-               (y-or-n-p (glm-gptel-auth--text
-                          'ask-move (glm-gptel-auth--describe account))))
-      (glm-gptel-auth--import-key account key))))
-
-;;;###autoload
-(defun glm-gptel-auth-import ()
-  "Move GLM keys from your other auth-sources into the store of glm-token.
-Ask about each, and then say which line of which file to remove; no file
-of yours is edited."
-  (interactive)
-  (require 'glm-gptel-auth-source)
-  (let* ((auth-sources (remq 'glm-token auth-sources))
-         (auth-source-do-cache nil)
-         (entries (auth-source-search :host glm-gptel-auth-hosts :max 50
-                                      :require '(:secret)))
-         (reports (delq nil (mapcar #'glm-gptel-auth--import-entry entries))))
-    (glm-gptel-auth--forget)
-    (message "%s" (glm-gptel-auth--text
-                   'glm (if reports (string-join reports "\n     ")
-                          (glm-gptel-auth--text 'none-moved))))))
 
 (provide 'glm-gptel-auth-commands)
 ;;; glm-gptel-auth-commands.el ends here

@@ -152,21 +152,8 @@ the key itself"
     (ask-delete "Delete the key stored for %s? " "是否删除 %s 的 key？")
     (deleted "deleted the key for %s" "已删除 %s 的 key")
     (not-stored "no key is stored for %s" "没有保存 %s 的 key")
-    (ask-move "Move the key for %s into glm-token? "
-              "是否把 %s 的 key 移入 glm-token？")
-    (moved "stored the key for %s; now remove %s"
-           "已保存 %s 的 key；现在请删除%s")
-    (line-of "line %d of %s" " %2$s 的第 %1$d 行")
-    (entry-of-store "its entry from your password store" "密码库中的对应条目")
-    (and " and " "和")
-    (not-moved "%s: %s" "%s：%s")
-    (none-moved "no key was moved" "没有移动任何 key")
 
     ;; auth-source
-    (source-enabled "auth-source gives out GLM tokens in this session"
-                    "本次会话中，auth-source 会提供 GLM 令牌")
-    (source-disabled "auth-source no longer gives out GLM tokens"
-                     "auth-source 不再提供 GLM 令牌")
 
     ;; The helper, and what there is
     (restarted "helper restarted (glm-token %s, process %s)"
@@ -243,60 +230,10 @@ replace them with the new ones, which are copied"
     (inserted "inserted; save the buffer to keep it" "已插入；请记得保存缓冲区")
 
     ;; The doctor
-    (checking "checking ..." "正在检查……")
-    (doctor-title "GLM token doctor: %s" "GLM 令牌检查：%s")
-    (no-problems "no problems in the %d checks made" "检查了 %d 项，没有问题")
-    (one-problem "%d problem" "%d 个问题")
-    (problems "%d problems" "%d 个问题")
-    (level-ok "ok" "正常")
-    (level-warning "warning" "警告")
-    (level-failure "failure" "失败")
-    (level-unchecked "unchecked" "未检查")
-    (program-set "%s (set by `glm-gptel-auth-command')"
-                 "%s（由 glm-gptel-auth-command 指定）")
-    (program-found "%s (found automatically)" "%s（自动找到）")
-    (version "version %s" "版本 %s")
     (no-gptel "gptel is not installed" "尚未安装 gptel")
     (install-gptel "M-x package-install RET gptel" "请运行 M-x package-install RET gptel")
-    (other-packages "for other packages: M-x glm-gptel-auth-source-enable"
-                    "其他包请用 M-x glm-gptel-auth-source-enable")
-    (gptel-shows-token "gptel %s shows the token in the process list"
-                       "gptel %s 会在进程列表中暴露令牌")
-    (update-gptel "update gptel to %s or later" "请把 gptel 更新到 %s 或更高版本")
-    (log-off "gptel logs no tokens" "gptel 不记录令牌")
-    (log-on "`gptel-log-level' is debug, so gptel writes tokens to a buffer"
-            "gptel-log-level 为 debug，gptel 会把令牌写入缓冲区")
-    (mend-log "set it to nil or info" "请把它设为 nil 或 info")
-    (source-on "glm-token is one of `auth-sources'" "auth-sources 中有 glm-token")
-    (source-lost "glm-token is not in `auth-sources', which was set after \
-M-x glm-gptel-auth-source-enable"
-                 "auth-sources 中没有 glm-token：运行 \
-M-x glm-gptel-auth-source-enable 之后，auth-sources 又被重新设置")
-    (mend-source "in init.el, enable it after the line that sets `auth-sources'"
-                 "在 init.el 中，请在设置 auth-sources 之后再启用")
-    (backend-ours "%s: tokens for %s" "%s：使用 %s 的令牌")
-    (backend-by-source "%s: tokens for %s, through auth-source"
-                       "%s：使用 %s 的令牌，经由 auth-source")
-    (backend-other "%s: does not get its token for %s from glm-token"
-                   "%s：%s 的令牌不是来自 glm-token")
-    (mend-backend "make it with `glm-gptel-auth-make-backend'"
-                  "请用 glm-gptel-auth-make-backend 创建")
-    (no-backend "gptel has no backend for GLM" "gptel 没有 GLM 的 backend")
-    (gptel-not-loaded "gptel is not loaded yet, and so has no backends"
-                      "gptel 尚未加载，因此还没有 backend")
-    (load-gptel "run M-x gptel, and then check again"
-                "请运行 M-x gptel，然后再检查一次")
-    (helper-answers "answers, version %s" "有响应，版本 %s")
     (versions-differ "glm-token is version %s, but glm-gptel-auth is %s"
                      "glm-token 的版本是 %s，而 glm-gptel-auth 是 %s")
-    (update-both "update both, then M-x glm-gptel-auth-restart"
-                 "请更新两者，然后运行 M-x glm-gptel-auth-restart")
-    (rest-unchecked "store, keys, hosts and clock are checked by the helper"
-                    "存储位置、key、主机和时钟由后台进程检查")
-    (live-unchecked "whether the service accepts a token" "服务是否接受令牌")
-    (check-live "C-u M-x glm-gptel-auth-doctor sends one chat request of one \
-token"
-                "C-u M-x glm-gptel-auth-doctor 会发送一个极小的对话请求（max_tokens=1）")
 
     ;; The backend
     (no-such-host ":host is a string such as \"api.z.ai\", without https:// and path"

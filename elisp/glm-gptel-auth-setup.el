@@ -1,4 +1,4 @@
-;;; glm-gptel-auth-setup.el --- The guided first run  -*- lexical-binding: t; -*-
+;;; glm-gptel-auth-setup.el --- The guided first run, and the doctor  -*- lexical-binding: t; -*-
 
 ;; Copyright (C) 2026 The glm-token developers
 
@@ -17,6 +17,9 @@
 ;; if the user agrees, has gptel use it in this session, and shows the lines
 ;; for init.el.  What there is to choose from, and these lines, come from
 ;; glm-token.
+;;
+;; M-x glm-gptel-auth-doctor looks at what each backend of gptel would send
+;; now, and shows what is wrong, with the findings of glm-token's own doctor.
 
 ;;; Code:
 
@@ -26,6 +29,20 @@
 (require 'glm-gptel-auth-request)
 (require 'glm-gptel-auth-commands)
 
+(declare-function auth-source-search "auth-source")
+(declare-function gptel-backend-header "ext:gptel-request" t t)
+(declare-function gptel-backend-host "ext:gptel-request" t t)
+(declare-function gptel-backend-key "ext:gptel-request" t t)
+(declare-function gptel-backend-name "ext:gptel-request" t t)
+(declare-function gptel-backend-url "ext:gptel-request" t t)
+(declare-function find-library-name "find-func")
+(declare-function lm-header "lisp-mnt")
+(defvar auth-source-backend-parser-functions)
+(defvar auth-source-do-cache)
+(defvar auth-sources)
+(defvar epa-suppress-error-buffer)
+(defvar epg-pinentry-mode)
+(defvar gptel--known-backends)
 (defvar gptel-backend)
 (defvar gptel-model)
 
@@ -312,6 +329,454 @@ nothing behind but a key that was stored by then."
          ("gptel" . ,(glm-gptel-auth--use account plan)))
        lines)
       (message nil))))
+
+;;;; The doctor: the program, and gptel
+
+(defun glm-gptel-auth--finding (check level message &optional hint code)
+  "Return a finding as glm-token's doctor has them, a plist.
+CHECK, LEVEL, MESSAGE, HINT and CODE are strings; the last two may be nil.
+To its levels, \"unchecked\" is added."
+  (list :check check :level level :message message :hint hint :code code))
+
+(defun glm-gptel-auth--check-program ()
+  "Return a finding on whether glm-token and node are there."
+  (apply #'glm-gptel-auth--finding "program"
+         (condition-case failure
+             (let ((program (string-join (glm-gptel-auth--program) " ")))
+               (list "ok"
+                     (if glm-gptel-auth-command
+                         (glm-gptel-auth--text
+                          "%s (set by `glm-gptel-auth-command')" program)
+                       (glm-gptel-auth--text "%s (found automatically)"
+                                             program))))
+           (glm-gptel-auth-error (cons "failure" (cddr failure))))))
+
+(defun glm-gptel-auth--gptel-version ()
+  "Return the version of gptel, a string, or nil when it is unknown."
+  (require 'find-func)
+  (require 'lisp-mnt)
+  (or (bound-and-true-p gptel-version)
+      (ignore-errors
+        (with-temp-buffer
+          (insert-file-contents (find-library-name "gptel") nil 0 4000)
+          (lm-header "version")))))
+
+(defconst glm-gptel-auth--discreet-gptel "0.9.9.5"
+  "First version of gptel that keeps tokens out of the process list.")
+
+(defun glm-gptel-auth--check-gptel ()
+  "Return a finding on whether there is a gptel, and which."
+  (let ((version (glm-gptel-auth--gptel-version)))
+    (cond ((not (or (featurep 'gptel) (locate-library "gptel")))
+           (glm-gptel-auth--finding
+            "gptel" "warning" (glm-gptel-auth--text "gptel is not installed")
+            (glm-gptel-auth--text
+             "run M-x package-install RET gptel; for other packages, \
+M-x glm-gptel-auth-source-enable")))
+          ((null version)
+           (glm-gptel-auth--finding
+            "gptel" "unchecked"
+            (glm-gptel-auth--text "gptel is installed; its version is unknown")))
+          ((version< version glm-gptel-auth--discreet-gptel)
+           (glm-gptel-auth--finding
+            "gptel" "warning"
+            (glm-gptel-auth--text "gptel %s shows the token in the process list"
+                                  version)
+            (glm-gptel-auth--text "update gptel to %s or later"
+                                  glm-gptel-auth--discreet-gptel)))
+          (t (glm-gptel-auth--finding
+              "gptel" "ok" (glm-gptel-auth--text "version %s" version))))))
+
+(defun glm-gptel-auth--check-log ()
+  "Return a finding on whether gptel logs tokens."
+  (if (eq (bound-and-true-p gptel-log-level) 'debug)
+      (glm-gptel-auth--finding
+       "log" "warning"
+       (glm-gptel-auth--text
+        "`gptel-log-level' is debug, so gptel writes tokens to a buffer")
+       (glm-gptel-auth--text "set it to nil or info"))
+    (glm-gptel-auth--finding
+     "log" "ok" (glm-gptel-auth--text "gptel logs no tokens"))))
+
+(defun glm-gptel-auth--check-proxy ()
+  "Return a list of a finding on the proxy that an option names, or nil."
+  (let* ((curl (bound-and-true-p gptel-use-curl))
+         (proxy (if curl (bound-and-true-p gptel-proxy)
+                  (cdr (assoc "https" (bound-and-true-p url-proxy-services))))))
+    (unless (member proxy '(nil ""))
+      (list (glm-gptel-auth--finding
+             "proxy" "unchecked"
+             (glm-gptel-auth--text
+              "gptel's requests go through %s (`%s'); the checks of host and \
+clock go by the environment"
+              (replace-regexp-in-string "[^/@]*@" "" proxy) ; Its password.
+              (if curl 'gptel-proxy 'url-proxy-services)))))))
+
+;;;; The doctor: keys in auth-sources
+
+(defun glm-gptel-auth--without-gnupg (function otherwise)
+  "Call FUNCTION, in which GnuPG fails rather than ask for a passphrase.
+Return its value, or that of the function OTHERWISE if GnuPG failed: sources
+of auth-source pass over what they cannot decrypt, and so would the doctor."
+  (require 'epg)
+  (let* ((epg-pinentry-mode 'error)
+         (epa-suppress-error-buffer t)
+         (decrypt (symbol-function 'epg-decrypt-file))
+         (failed nil)
+         (value (cl-letf (((symbol-function 'epg-decrypt-file)
+                           (lambda (&rest arguments)
+                             (condition-case err (apply decrypt arguments)
+                               (error (setq failed t)
+                                      (signal (car err) (cdr err)))))))
+                  (funcall function))))
+    (if failed (funcall otherwise) value)))
+
+(defun glm-gptel-auth--line-with (secret file)
+  "Return where SECRET is in FILE, a string, or nil; FILE may be anything."
+  (when (and (stringp file) (file-readable-p file))
+    (with-temp-buffer
+      (insert-file-contents file)
+      (goto-char (point-min))
+      (let ((case-fold-search nil))     ; Keys are not words.
+        (when (search-forward secret nil t)
+          (glm-gptel-auth--text "line %d of %s" (line-number-at-pos)
+                                (abbreviate-file-name file)))))))
+
+(defun glm-gptel-auth--keys-in (source host)
+  "Return what SOURCE, an element of `auth-sources', has for HOST.
+It is a list of pairs of a password and of where it is, two strings."
+  (let ((auth-sources (list source))
+        (auth-source-do-cache nil))
+    (cl-loop
+     ;; pass finds an entry for a user only if the user is named, as by gptel.
+     for entry in (append (auth-source-search :host host :max 50
+                                              :require '(:secret))
+                          (auth-source-search :host host :user "apikey"
+                                              :require '(:secret)))
+     for secret = (plist-get entry :secret)
+     for key = (if (functionp secret) (funcall secret) secret)
+     for place = (or (glm-gptel-auth--line-with
+                      key (if (consp source) (plist-get source :source) source))
+                     (glm-gptel-auth--text "the entry in `%s'" source))
+     unless (assoc key found)
+     collect (cons key place) into found
+     finally return found)))
+
+(defun glm-gptel-auth--check-source-for (source host)
+  "Return findings on keys that SOURCE of `auth-sources' has for HOST."
+  (glm-gptel-auth--without-gnupg
+   (lambda ()
+     (cl-loop
+      for (key . place) in (ignore-errors
+                             (glm-gptel-auth--keys-in source host))
+      ;; The same host may have a password for its pages.
+      when (string-match-p "\\`[^. ]+\\.[^. ]+\\'" key)
+      collect (glm-gptel-auth--finding
+               "auth-source" "warning"
+               (glm-gptel-auth--text "a key for %s is in %s" host place)
+               (glm-gptel-auth--text
+                "store it with C-u M-x glm-gptel-auth-store, and then remove %s"
+                place))))
+   (lambda ()
+     (list (glm-gptel-auth--finding
+            "auth-source" "unchecked"
+            (glm-gptel-auth--text
+             "whether a key for %s is in `%s', which GnuPG cannot open"
+             host source))))))
+
+(defun glm-gptel-auth--check-sources ()
+  "Return findings on auth-source, and on keys that its sources have."
+  (append
+   (when (and (memq 'glm-gptel-auth--parse auth-source-backend-parser-functions)
+              (not (memq 'glm-token auth-sources)))
+     (list (glm-gptel-auth--finding
+            "auth-source" "warning"
+            (glm-gptel-auth--text
+             "glm-token is not in `auth-sources', which was set after \
+M-x glm-gptel-auth-source-enable")
+            (glm-gptel-auth--text
+             "in init.el, enable it after the line that sets `auth-sources'"))))
+   (cl-loop for source in (remq 'glm-token auth-sources)
+            append (cl-loop for host in glm-gptel-auth-hosts
+                            append (glm-gptel-auth--check-source-for
+                                    source host)))))
+
+;;;; The doctor: what a backend would send
+
+(defconst glm-gptel-auth--stand-in "the-key-of-this-backend"
+  "What a header gets in place of the backend's key while it is examined.")
+
+(defun glm-gptel-auth--credential (backend buffer)
+  "Return what BACKEND would authenticate with in a request from BUFFER.
+It is a string or nil, and `glm-gptel-auth--stand-in' for the backend's key."
+  (let ((gptel-backend (copy-sequence backend))
+        (header (gptel-backend-header backend)))
+    (aset gptel-backend (cl-struct-slot-offset 'gptel-backend 'key)
+          glm-gptel-auth--stand-in)
+    (when (functionp header)
+      (setq header (condition-case nil
+                       (funcall header (list :backend gptel-backend
+                                             :buffer buffer))
+                     ;; Before gptel 0.9.9.5.
+                     (wrong-number-of-arguments (funcall header)))))
+    (cl-loop for (name . value) in header
+             when (string-match-p "authorization\\|key" (downcase name))
+             return (string-remove-prefix "Bearer " value))))
+
+(defun glm-gptel-auth--key-of (backend)
+  "Return the key of BACKEND as gptel has it: a string, a function, or nil.
+Only functions that ask nobody but glm-token and auth-source are called."
+  (let ((key (gptel-backend-key backend))
+        (gptel-backend backend))
+    (while (and key (symbolp key) (not (functionp key)))
+      (setq key (and (boundp key) (symbol-value key))))
+    (if (memq key '(glm-gptel-auth-token gptel-api-key-from-auth-source))
+        (funcall key)
+      key)))
+
+(defun glm-gptel-auth--where (backend key)
+  "Return where KEY, a string that BACKEND sends, comes from, a string."
+  (let ((slot (gptel-backend-key backend))
+        (host (gptel-backend-host backend)))
+    (or (glm-gptel-auth--line-with key user-init-file)
+        (glm-gptel-auth--line-with key custom-file)
+        (cl-loop for source in (remq 'glm-token auth-sources)
+                 thereis (cdr (assoc key (ignore-errors
+                                           (glm-gptel-auth--keys-in source
+                                                                    host)))))
+        (if (and slot (symbolp slot))
+            (glm-gptel-auth--text "the variable `%s'" slot)
+          (glm-gptel-auth--text "its definition")))))
+
+(defun glm-gptel-auth--judge (backend sent tokens)
+  "Return a level, a message and a hint on SENT, what BACKEND would send.
+TOKENS is an alist of the tokens that glm-token gave, and of their accounts."
+  (let ((mend (glm-gptel-auth--text
+               "store the key with M-x glm-gptel-auth-store, and make the \
+backend with `glm-gptel-auth-make-backend'")))
+    (cond ((assoc sent tokens)
+           (list "ok" (glm-gptel-auth--text
+                       "sends a token for %s"
+                       (glm-gptel-auth--describe (cdr (assoc sent tokens))))))
+          ((null sent)
+           (list "failure" (glm-gptel-auth--text "sends no key") mend))
+          ((functionp sent)
+           (list "unchecked"
+                 (glm-gptel-auth--text
+                  "its key comes from the function %s, which is not called here"
+                  (if (symbolp sent) sent "lambda"))
+                 mend))
+          ((string-match-p "\\`eyJ[^.]*\\.[^.]*\\.[^.]*\\'" sent)
+           (list "warning"
+                 (glm-gptel-auth--text
+                  "sends a token that is not from glm-token, but from %s"
+                  (glm-gptel-auth--where backend sent))
+                 mend))
+          (t (list "warning"
+                   (glm-gptel-auth--text "sends the API key itself, from %s"
+                                         (glm-gptel-auth--where backend sent))
+                   mend)))))
+
+(defun glm-gptel-auth--check-backend (backend buffer)
+  "Return a finding on what BACKEND would send in a request from BUFFER.
+It calls what gptel would call, and nobody is asked for anything.  Added are
+the `:account' whose token that is, the `:plan', and what was `:said'."
+  (let* (account failure tokens
+         (glm-gptel-auth--look
+          (lambda (asked outcome)
+            (setq account asked)
+            (if (stringp outcome) (push (cons outcome asked) tokens)
+              (setq failure outcome))))
+         (judgement
+          (glm-gptel-auth--without-gnupg
+           (lambda ()
+             (condition-case err
+                 (let ((sent (glm-gptel-auth--credential backend buffer)))
+                   (when (equal sent glm-gptel-auth--stand-in)
+                     (setq sent (glm-gptel-auth--key-of backend)))
+                   (glm-gptel-auth--judge backend sent tokens))
+               (error
+                (pcase (cdr failure)
+                  ('nil (list "failure" (error-message-string err)))
+                  ;; What is locked may be unlocked at the next request.
+                  (`(,(and code (or "ERR_STORE_LOCKED" "ERR_PASSPHRASE"))
+                     ,message ,hint)
+                   (list "unchecked" message hint code))
+                  (`(,code ,message ,hint)
+                   (list "failure" message hint code))))))
+           (lambda ()
+             (list "unchecked"
+                   (glm-gptel-auth--text
+                    "its key may be in auth-source, which GnuPG cannot open"))))))
+    (append (glm-gptel-auth--finding
+             "backend" (car judgement)
+             (glm-gptel-auth--text "%s: %s" (gptel-backend-name backend)
+                                   (cadr judgement))
+             (nth 2 judgement) (nth 3 judgement))
+            (list :account (or account
+                               (list :host (gptel-backend-host backend)))
+                  :plan (if (string-search "/api/coding/"
+                                           (format "%s" (gptel-backend-url
+                                                         backend)))
+                            "coding"
+                          "pay-as-you-go")
+                  :said (cadr judgement)))))
+
+(defun glm-gptel-auth--glm-backends (buffer)
+  "Return gptel's backends for GLM: those in use, in BUFFER too, and all known."
+  (cl-remove-if-not
+   (lambda (backend)
+     (and backend
+          (or (glm-gptel-auth--our-host-p (gptel-backend-host backend))
+              (assoc (gptel-backend-name backend) glm-gptel-auth--backends))))
+   (delete-dups
+    (append (list (buffer-local-value 'gptel-backend buffer)
+                  (default-value 'gptel-backend))
+            (mapcar #'cdr gptel--known-backends)))))
+
+(defun glm-gptel-auth--check-backends (buffer)
+  "Return findings on the backends of gptel for GLM, as BUFFER has them."
+  (cond ((featurep 'gptel)
+         (or (mapcar (lambda (backend)
+                       (glm-gptel-auth--check-backend backend buffer))
+                     (glm-gptel-auth--glm-backends buffer))
+             (list (glm-gptel-auth--finding
+                    "backend" "warning"
+                    (glm-gptel-auth--text "gptel has no backend for GLM")
+                    (glm-gptel-auth--text "run M-x %s"
+                                          'glm-gptel-auth-setup)))))
+        ((locate-library "gptel")
+         (list (glm-gptel-auth--finding
+                "backend" "unchecked"
+                (glm-gptel-auth--text
+                 "gptel is not loaded yet, and so has no backends")
+                (glm-gptel-auth--text "run M-x gptel, and then check again"))))))
+
+;;;; The doctor: what glm-token finds
+
+(defun glm-gptel-auth--ask-doctor (backends live)
+  "Return the findings of glm-token's doctor, each said once.
+It looks at the accounts of BACKENDS, findings, or at the default one.  LIVE
+non-nil means to send a token to the service."
+  (let ((said (mapcar (lambda (finding) (plist-get finding :said)) backends)))
+    (cl-loop
+     for params in (delete-dups
+                    (cl-loop for finding in (or backends '(nil))
+                             for plan = (plist-get finding :plan)
+                             collect (append
+                                      (or (plist-get finding :account)
+                                          (glm-gptel-auth--account))
+                                      (when live
+                                        (list :live t
+                                              :plan (or plan
+                                                        "pay-as-you-go"))))))
+     append (append (plist-get (glm-gptel-auth--request 'doctor params)
+                               :findings)
+                    nil)
+     into findings
+     finally return (cl-remove-if
+                     (lambda (finding)
+                       (member (plist-get finding :message) said))
+                     (delete-dups findings)))))
+
+(defun glm-gptel-auth--check-version (version)
+  "Return a finding on the helper, whose version is VERSION, a string."
+  (if (equal version glm-gptel-auth-version)
+      (glm-gptel-auth--finding
+       "helper" "ok" (glm-gptel-auth--text "answers, version %s" version))
+    (glm-gptel-auth--finding
+     "helper" "warning"
+     (glm-gptel-auth--text "glm-token is version %s, but glm-gptel-auth is %s"
+                           version glm-gptel-auth-version)
+     (if (glm-gptel-auth--uses-installed-p)
+         (glm-gptel-auth--text "run M-x %s" 'glm-gptel-auth-install)
+       (glm-gptel-auth--text
+        "update both, then M-x glm-gptel-auth-restart")))))
+
+(defun glm-gptel-auth--check-tokens (buffer live)
+  "Return findings on the helper, and on the tokens of requests from BUFFER.
+LIVE non-nil means to send a token to the service."
+  (condition-case failure
+      (let* ((status (glm-gptel-auth--request 'status nil))
+             (backends (glm-gptel-auth--check-backends buffer)))
+        (append (list (glm-gptel-auth--check-version
+                       (plist-get status :version)))
+                backends
+                (glm-gptel-auth--ask-doctor
+                 (cl-remove-if-not (lambda (finding)
+                                     (plist-get finding :account))
+                                   backends)
+                 live)
+                (unless live
+                  (list (glm-gptel-auth--finding
+                         "live" "unchecked"
+                         (glm-gptel-auth--text
+                          "whether the service accepts a token")
+                         (glm-gptel-auth--text
+                          "C-u M-x glm-gptel-auth-doctor sends one chat \
+request of one token"))))))
+    (glm-gptel-auth-error
+     ;; Without its code, since the cure for that may be this doctor.
+     (list (apply #'glm-gptel-auth--finding "helper" "failure" (cddr failure))
+           (glm-gptel-auth--finding
+            "rest" "unchecked"
+            (glm-gptel-auth--text
+             "backends, store, keys, hosts and clock: they need the helper"))))))
+
+;;;; The doctor
+
+(defun glm-gptel-auth--finding-row (finding)
+  "Return FINDING, a plist, as a pair of a name and a text."
+  (let ((level (plist-get finding :level)))
+    (cons (plist-get finding :check)
+          (concat (propertize (format "%-10s" (glm-gptel-auth--text level))
+                              'face (pcase level
+                                      ("ok" 'success) ("warning" 'warning)
+                                      ("unchecked" 'shadow) (_ 'error)))
+                  (if (equal level "ok") (plist-get finding :message)
+                    (glm-gptel-auth--with-cure (plist-get finding :message)
+                                               (plist-get finding :code)
+                                               (plist-get finding :hint)))))))
+
+(defun glm-gptel-auth--summary (findings)
+  "Return a summary of FINDINGS, a string; leave out what is unchecked."
+  (let* ((count (lambda (&rest levels)
+                  (cl-count-if (lambda (finding)
+                                 (member (plist-get finding :level) levels))
+                               findings)))
+         (problems (funcall count "warning" "failure")))
+    (pcase problems
+      (0 (glm-gptel-auth--text "no problems in the %d checks made"
+                               (funcall count "ok")))
+      (1 (glm-gptel-auth--text "%d problem" problems))
+      (_ (glm-gptel-auth--text "%d problems" problems)))))
+
+;;;###autoload
+(defun glm-gptel-auth-doctor (&optional live)
+  "Check all that a token depends on, and show what is wrong and its cure.
+It looks at what requests from this buffer would send, and asks nobody for
+anything.  It reaches the hosts too, and may take 20 seconds.  With a prefix
+argument, LIVE, send one chat request of one token to the service for each
+account."
+  (interactive "P")
+  (require 'auth-source)
+  (glm-gptel-auth--say "checking ...")
+  (let* ((buffer (current-buffer))
+         (findings (append (list (glm-gptel-auth--check-program)
+                                 (glm-gptel-auth--check-gptel)
+                                 (glm-gptel-auth--check-log))
+                           (glm-gptel-auth--check-proxy)
+                           (glm-gptel-auth--check-sources)
+                           (glm-gptel-auth--check-tokens buffer live))))
+    (message nil)
+    (glm-gptel-auth--show
+     "*glm-token doctor*"
+     (glm-gptel-auth--text "GLM token doctor: %s"
+                           (glm-gptel-auth--summary findings))
+     (mapcar #'glm-gptel-auth--finding-row findings)
+     (lambda ()
+       (with-current-buffer (if (buffer-live-p buffer) buffer (current-buffer))
+         (glm-gptel-auth-doctor live))))))
 
 (provide 'glm-gptel-auth-setup)
 ;;; glm-gptel-auth-setup.el ends here

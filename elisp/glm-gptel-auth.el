@@ -50,7 +50,6 @@
 ;; Further commands:
 ;;
 ;;   M-x glm-gptel-auth-store, -delete   store or delete another key
-;;   M-x glm-gptel-auth-import           move keys from your auth-sources
 ;;   M-x glm-gptel-auth-status           show helper, store and accounts
 ;;   M-x glm-gptel-auth-doctor           find out why there is no token
 ;;   M-x glm-gptel-auth-restart, -lock   restart the helper; forget a passphrase
@@ -73,9 +72,8 @@
 ;;   glm-gptel-auth-request.el   asks for tokens and the rest; passphrases
 ;;   glm-gptel-auth-install.el   installs glm-token with npm
 ;;   glm-gptel-auth-source.el    serves auth-source
-;;   glm-gptel-auth-commands.el  store, delete, status, import ...
-;;   glm-gptel-auth-setup.el     the guided first run
-;;   glm-gptel-auth-doctor.el    finds what is wrong
+;;   glm-gptel-auth-commands.el  store, delete, status ...
+;;   glm-gptel-auth-setup.el     the guided first run, and the doctor
 
 (eval-when-compile
   (require 'cl-lib)
@@ -99,8 +97,6 @@
       &optional host profile)
      (glm-gptel-auth-status
       "Show a summary of the helper and what it serves; no secret.")
-     (glm-gptel-auth-import
-      "Move GLM keys from your other auth-sources into the store of glm-token.")
      (glm-gptel-auth-restart
       "Restart the helper, or connect again to the one on a socket.")
      (glm-gptel-auth-lock
@@ -111,14 +107,13 @@
       &optional tarball))
     ("glm-gptel-auth-setup"
      (glm-gptel-auth-setup
-      "Set up a GLM key, and have gptel use it: service, plan, key, check."))
-    ("glm-gptel-auth-doctor"
+      "Set up a GLM key, and have gptel use it: service, plan, key, check.")
      (glm-gptel-auth-doctor
       "Check all that a token depends on, and show what is wrong and its cure."
       &optional live))
     ("glm-gptel-auth-source"
      (glm-gptel-auth-source-enable
-      "Have auth-source hand out fresh GLM tokens to every package that asks it.")
+      "Give fresh GLM tokens to every package that asks auth-source for them.")
      (glm-gptel-auth-source-disable
       "Undo what `glm-gptel-auth-source-enable' did.")))
   "Commands by their files, with what help shows before these are loaded.

@@ -61,7 +61,6 @@ test('the tarball has the program, the Emacs package and the texts, and nothing 
     'docs/troubleshooting.md',
     'docs/troubleshooting.zh-CN.md',
     'elisp/glm-gptel-auth-commands.el',
-    'elisp/glm-gptel-auth-doctor.el',
     'elisp/glm-gptel-auth-helper.el',
     'elisp/glm-gptel-auth-install.el',
     'elisp/glm-gptel-auth-messages.el',

@@ -158,7 +158,7 @@ export const SUITES: readonly Suite[] = [
   defineSuite(
     'emacs',
     'the Emacs package in a second Emacs, an older or a newer one',
-    (file) => /^(elisp\/|docs\.)/.test(file) && !file.startsWith('elisp/straight.'),
+    (file) => /^(elisp\/(?!straight|pass)|docs\.)/.test(file),
     {
       claims: false, // What no package manager is in, core runs with the first Emacs.
       needs: [
@@ -194,7 +194,7 @@ export const SUITES: readonly Suite[] = [
   defineSuite(
     'passwords',
     'keys that password managers print: pass, age',
-    starts('stores/key-commands.'),
+    starts('stores/key-commands.', 'elisp/pass.'),
     {
       needs: [...CORE, ...PASSWORD_MANAGERS],
       unavailable: onLinux,

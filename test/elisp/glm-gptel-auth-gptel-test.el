@@ -14,7 +14,6 @@
 (require 'glm-gptel-auth)
 (require 'glm-gptel-auth-request)
 (require 'glm-gptel-auth-commands)
-(require 'glm-gptel-auth-doctor)
 (require 'glm-gptel-auth-setup)
 (require 'gptel)
 
@@ -538,45 +537,10 @@ without https:// and path"
   (cl-letf (((symbol-function 'gptel-make-deepseek) nil))
     (should (eq (type-of (glm-gptel-auth-make-backend "GLM")) 'gptel-openai))))
 
-;;;; Doctor and setup
+;;;; Setup
 
-(defun glm-test--doctor (backends)
-  "Return what the doctor shows with BACKENDS registered, without network."
-  (let ((process-environment (cons "https_proxy=http://127.0.0.1:1"
-                                   process-environment))
-        (gptel--known-backends
-         (mapcar (lambda (backend) (cons (gptel-backend-name backend) backend))
-                 backends)))
-    (glm-gptel-auth--stop-helper)
-    (unwind-protect (glm-gptel-auth-doctor)
-      (glm-gptel-auth--stop-helper))
-    (with-current-buffer "*glm-token doctor*" (buffer-string))))
 
-(ert-deftest glm-test-doctor-looks-at-every-backend ()
-  "At its key, and at its host; what is the same for all is said once."
-  (let* ((glm-gptel-auth--failed-account '(:host "earlier.example"))
-         (text (glm-test--doctor
-                (list (glm-test--backend "GLM")
-                      (glm-test--backend "Work" :profile "work")
-                      (glm-gptel-auth-make-backend "Abroad" :host "API.Z.AI")
-                      (gptel-make-openai "Plain" :host glm-test--host
-                                         :header #'glm-gptel-auth-header)
-                      (gptel-make-openai "Raw" :host "open.bigmodel.cn"
-                                         :key "a.key")
-                      (gptel-make-openai "Other" :host "other.example"))))
-         (host (regexp-quote glm-test--host)))
-    ;; The first that needs a key is the one that the cure is for.
-    (should (equal glm-gptel-auth--failed-account
-                   (list :host glm-test--host :profile "work")))
-    (dolist (part (list (format "^backend +ok +GLM: tokens for %s$" host)
-                        (format "^backend +ok +Work: tokens for %s (profile work)$"
-                                host)
-                        "^backend +ok +Abroad: tokens for API\\.Z\\.AI$"
-                        (format "^backend +ok +Plain: tokens for %s$" host)
-                        "^backend +warning +Raw: does not get its token for \
-open\\.bigmodel\\.cn from glm-token; make it with"
-                        (format "^key +ok .* for %s" host)
-                        (format "^key +failure +no key is stored for %s \
+
 (profile work).*; run M-x glm-gptel-auth-store$" host)
                         "^key +failure +no key is stored for api\\.z\\.ai"))
       (should (string-match-p part text)))
@@ -587,31 +551,8 @@ open\\.bigmodel\\.cn from glm-token; make it with"
                          (how-many (format "^%s " once)
                                    (point-min) (point-max))))))))
 
-(ert-deftest glm-test-doctor-knows-backends-that-use-auth-source ()
-  (let* ((auth-sources nil)
-         (gptel-api-key #'gptel-api-key-from-auth-source)
-         (backend (gptel-make-openai "Plain" :host "open.bigmodel.cn"
-                                     :key 'gptel-api-key)))
-    (should (string-match-p "^backend +warning +Plain"
-                            (glm-test--doctor (list backend))))
-    (glm-gptel-auth-source-enable)
-    (unwind-protect
-        (should (string-match-p "^backend +ok +Plain: .*, through auth-source$"
-                                (glm-test--doctor (list backend))))
-      (glm-gptel-auth-source-disable))))
 
-(ert-deftest glm-test-doctor-misses-a-backend ()
-  (should (string-match-p "^backend +warning +gptel has no backend for GLM; \
-run M-x glm-gptel-auth-setup$"
-                          (glm-test--doctor
-                           (list (gptel-make-openai "Other"
-                                   :host "other.example"))))))
 
-(ert-deftest glm-test-doctor-knows-old-versions-of-gptel ()
-  (cl-letf (((symbol-function 'glm-gptel-auth--gptel-version)
-             (lambda () "0.9.9.4")))
-    (should (equal "gptel 0.9.9.4 shows the token in the process list"
-                   (plist-get (glm-gptel-auth--check-gptel) :message)))))
 
 (ert-deftest glm-test-setup-has-gptel-use-the-key ()
   "In every buffer, with the plan that was chosen."

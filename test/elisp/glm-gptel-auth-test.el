@@ -36,14 +36,13 @@
                                  glm-gptel-auth-process glm-gptel-auth-helper
                                  glm-gptel-auth-request glm-gptel-auth-source
                                  glm-gptel-auth-commands glm-gptel-auth-setup
-                                 glm-gptel-auth-doctor glm-gptel-auth-install)))
+                                 glm-gptel-auth-install)))
 (let ((noninteractive nil)) (sleep-for 2.1))
 (defvar glm-test--two-seconds-later (glm-test--surroundings))
 
 (require 'glm-gptel-auth-request)
 (require 'glm-gptel-auth-source)
 (require 'glm-gptel-auth-setup)
-(require 'glm-gptel-auth-doctor)
 (require 'glm-gptel-auth-install)
 (require 'auth-source)
 (defvar gptel-backend)
@@ -149,7 +148,7 @@
   (should (equal glm-test--before-load glm-test--two-seconds-later)))
 
 (ert-deftest glm-test-commands-are-there-once-the-main-file-is-loaded ()
-  (dolist (command '(install setup store delete status doctor import restart lock
+  (dolist (command '(install setup store delete status doctor restart lock
                            source-enable source-disable))
     (should (commandp (intern (format "glm-gptel-auth-%s" command))))))
 
@@ -575,7 +574,7 @@ check `glm-gptel-auth-lock-after'$"
                               (glm-test--doctor))))))
 
 (ert-deftest glm-test-what-node-said-before-it-ended-is-told ()
-  "In one line where there is one sentence, and whole by the doctor."
+  "In one line where there is one sentence."
   (let* ((script (make-temp-file "glm" nil ".cjs" "throw new Error('Oh no');"))
          (glm-gptel-auth-command (list glm-test--node script)))
     (unwind-protect
@@ -584,10 +583,8 @@ check `glm-gptel-auth-lock-after'$"
 \(Error: Oh no); run M-x glm-gptel-auth-doctor"
                          (glm-test--message #'glm-gptel-auth-restart)))
           (let ((text (glm-test--doctor)))
-            (dolist (part `("helper +failure +the helper ended .*Error: Oh no)$"
-                            ,(concat "^output +unchecked +"
-                                     (regexp-quote script) ":1\n +throw new")
-                            "^rest +unchecked +store, keys, hosts and clock"))
+            (dolist (part '("helper +failure +the helper ended .*Error: Oh no)$"
+                            "^rest +unchecked +backends, store, keys, hosts"))
               (should (string-match-p part text)))))
       (delete-file script))))
 
@@ -720,7 +717,6 @@ Each is the number of an argument and the letter of its conversion."
     (pcase-dolist (`(,name . ,_) glm-gptel-auth--texts)
       (ert-info ((symbol-name name))
         (should (or (string-match-p (format "'%s\\_>\\|(%s \\." name name) sources)
-                    (string-prefix-p "level-" (symbol-name name))
                     (memq name '(glm run run-for-file with-cure sentence ask
                                       ask-with-default))))))))
 
@@ -1034,148 +1030,7 @@ open\\.bigmodel\\.cn; replace it\\? \\'" (car asked)))
               (glm-gptel-auth-profile "default"))
           (glm-test--should-be-token (glm-gptel-auth-token)))))))
 
-;;;; auth-source
 
-(defmacro glm-test--with-auth-source (&rest body)
-  "Evaluate BODY with our backend in auth-source."
-  (declare (indent 0) (debug t))
-  `(let ((auth-sources nil))
-     (glm-gptel-auth-source-enable)
-     (glm-test--with 'helper
-       (unwind-protect (progn ,@body)
-         (glm-gptel-auth-source-disable)))))
-
-(ert-deftest glm-test-auth-source-search ()
-  (glm-test--with-auth-source
-    (should (equal auth-sources '(glm-token)))
-    (dolist (spec '((:host "open.bigmodel.cn")
-                    (:host "open.bigmodel.cn" :user "apikey")
-                    (:host "open.bigmodel.cn" :user "default" :port 443)
-                    (:host ("api.z.ai" "open.bigmodel.cn") :max 5)
-                    (:host "open.bigmodel.cn" :user t :require (:user :secret))
-                    (:host "open.bigmodel.cn" :user ("apikey" "x") :port ("https"))
-                    (:host t :max 3)))
-      (let* ((found (apply #'auth-source-search spec))
-             (secret (plist-get (car found) :secret)))
-        (ert-info ((format "%S" spec))
-          (should (equal 1 (length found)))
-          (should (equal "open.bigmodel.cn" (plist-get (car found) :host)))
-          (should (member (plist-get (car found) :user) '("apikey" "default")))
-          (should (functionp secret))
-          (let ((first (funcall secret)))
-            (glm-test--should-be-token first)
-            (sleep-for 0.003)
-            (should-not (equal first (funcall secret)))))))
-    (should (equal "apikey" (plist-get (car (auth-source-search
-                                             :host "open.bigmodel.cn"
-                                             :user "apikey"))
-                                       :user)))
-    (should-not (auth-source-search :host "open.bigmodel.cn" :user "nobody"))
-    (should-not (auth-source-search :host "open.bigmodel.cn" :require '(:pin)))
-    (should (eq t (auth-source-search :host "open.bigmodel.cn" :max 0)))
-    (should (equal "open.bigmodel.cn" (plist-get (car (auth-source-search
-                                                       :host "Open.BigModel.CN"))
-                                                 :host)))
-    (glm-test--should-be-token
-     (auth-source-pick-first-password :host "open.bigmodel.cn"))))
-
-(ert-deftest glm-test-auth-source-commands-say-what-they-did ()
-  "In init.el they are silent."
-  (glm-test--with-auth-source
-    (message "GLM: nothing yet")
-    (glm-gptel-auth-source-enable)
-    (should (equal "GLM: nothing yet" (glm-test--said)))
-    (call-interactively #'glm-gptel-auth-source-enable)
-    (should (equal "GLM: auth-source gives out GLM tokens in this session"
-                   (glm-test--said)))
-    (call-interactively #'glm-gptel-auth-source-disable)
-    (should (equal "GLM: auth-source no longer gives out GLM tokens"
-                   (glm-test--said)))))
-
-(ert-deftest glm-test-auth-source-names-the-cure-for-a-host-without-a-key ()
-  "When it is asked for by name, not when any host will do."
-  (glm-test--with-auth-source
-    (pcase-dolist (`(,spec . ,owner)
-                   '(((:host "api.z.ai") . "api.z.ai")
-                     ((:host "API.Z.AI" :user "apikey") . "api.z.ai")
-                     ((:host "api.z.ai" :user "work") . "api.z.ai (profile work)")))
-      (let ((found (apply #'auth-source-search spec)))
-        (should (equal 1 (length found)))
-        (should (equal (format "GLM: no key is stored for %s; \
-run M-x glm-gptel-auth-store" owner)
-                       (glm-test--message (plist-get (car found) :secret))))))
-    ;; As gptel asks, for a profile that has no key while another has one.
-    (let ((glm-gptel-auth-profile "none"))
-      (should (string-match-p
-               "(profile none); run"
-               (glm-test--message #'auth-source-pick-first-password
-                                  :host "open.bigmodel.cn" :user "apikey"))))
-    (should-not (auth-source-search :host "api.z.ai" :max 0))
-    (should-not (auth-source-delete :host "api.z.ai"))
-    (should-not (auth-source-search :host t :user "nobody"))))
-
-(ert-deftest glm-test-auth-source-costs-others-nothing ()
-  (glm-test--with-auth-source
-    (glm-gptel-auth--stop-helper)
-    (cl-letf (((symbol-function 'glm-gptel-auth--request)
-               (lambda (&rest _) (error "Nothing is to be asked"))))
-      (should-not (auth-source-search :host "smtp.example.org" :user "me"))
-      (should-not (auth-source-search :host '("a.example" "b.example"))))
-    (should-not (process-list)))
-  (should-not (memq 'glm-token auth-sources)))
-
-(ert-deftest glm-test-auth-source-create-and-delete ()
-  "And what it remembered, that there is no key too, is forgotten."
-  (glm-test--with-auth-source
-    (let* ((spec '(:host "api.z.ai" :user "apikey"))
-           (keyless-p (lambda ()
-                        (string-match-p
-                         "no key is stored"
-                         (glm-test--message
-                          (plist-get (car (apply #'auth-source-search spec))
-                                     :secret))))))
-      (should (funcall keyless-p))
-      (glm-test--answering "zai.secret"
-        (should (apply #'auth-source-search :create t spec)))
-      (glm-test--should-be-token (apply #'auth-source-pick-first-password spec))
-      (should (apply #'auth-source-delete (copy-sequence spec)))
-      (should (funcall keyless-p))
-      (glm-test--answering "zai.secret"
-        (glm-gptel-auth-store "api.z.ai" "default")
-        (glm-test--should-be-token (apply #'auth-source-pick-first-password spec))
-        (glm-gptel-auth-delete "api.z.ai" "default"))
-      (should (funcall keyless-p)))))
-
-(ert-deftest glm-test-auth-source-says-what-is-wrong-when-asked ()
-  "Not while searching: other sources are to be searched all the same."
-  (glm-test--with-auth-source
-    (let* ((glm-gptel-auth-command '("/nowhere/glm-token"))
-           (glm-gptel-auth--helper nil)
-           (found (auth-source-search :host "open.bigmodel.cn")))
-      (should (string-match-p "cannot find /nowhere/glm-token"
-                              (glm-test--message
-                               (plist-get (car found) :secret)))))
-    (auth-source-forget-all-cached)))
-
-(ert-deftest glm-test-import ()
-  (glm-test--with 'helper
-    (let* ((file (make-temp-file "authinfo" nil nil "\
-machine smtp.example.org login me password hushhush
-machine api.z.ai login apikey password importedid.importedsecret
-machine open.bigmodel.cn login other password not-a-key
-"))
-           (text (glm-test--contents file))
-           (auth-sources (list file)))
-      (glm-test--answering "unused"
-        (glm-gptel-auth-import)
-        (should (equal (format "GLM: stored the key for api.z.ai; now remove \
-line 2 of %s" (abbreviate-file-name file))
-                       (glm-test--said)))
-        (glm-test--should-be-token (glm-gptel-auth-token "api.z.ai"))
-        (should (equal text (glm-test--contents file)))
-        (should-not (glm-test--buffers-with "importedsecret"))
-        (glm-gptel-auth-delete "api.z.ai" "default"))
-      (delete-file file))))
 
 ;;;; Commands
 
@@ -1191,75 +1046,10 @@ line 2 of %s" (abbreviate-file-name file))
   (glm-test--without-network (glm-gptel-auth-doctor))
   (with-current-buffer "*glm-token doctor*" (buffer-string)))
 
-(ert-deftest glm-test-doctor ()
-  "What Emacs sees and what the program finds, in one list."
-  (glm-test--with 'helper
-    (let ((text (glm-test--doctor)))
-      (dolist (part '("^program +ok +/.* (set by" "^log +ok"
-                      "^helper +ok +answers, version" "^store +ok "
-                      "^node +ok +[0-9.]+" "^key +ok .*open\\.bigmodel\\.cn"
-                      "^host +failure +cannot reach open\\.bigmodel\\.cn"))
-        (should (string-match-p part text)))
-      (should-not (string-match-p "secretsecret\\|eyJ" text))
-      (should-not (string-match-p "failure" (string-replace
-                                             "host        failure" "" text))))
-    (let ((glm-gptel-auth-version "0.0.1"))
-      (should (string-match-p "helper +warning +glm-token is version .*, but \
-glm-gptel-auth is 0\\.0\\.1; update both" (glm-test--doctor))))
-    (let ((glm-gptel-auth-profile "none"))
-      (should (string-match-p "key +failure +.*(profile none); \
-run M-x glm-gptel-auth-store" (glm-test--doctor))))
-    (should (equal (glm-gptel-auth--read-account) '(nil "none")))
-    (glm-gptel-auth--stop-helper)
-    (let* ((glm-gptel-auth-command '("/nowhere/x"))
-           (gptel-log-level 'debug)
-           (text (glm-test--doctor)))
-      (should (string-match-p "program +failure +cannot find /nowhere/x; check"
-                              text))
-      (should (string-match-p "[0-9] problems" text))
-      (should (string-match-p "log +warning" text)))))
 
-(ert-deftest glm-test-doctor-speaks-of-what-it-looked-at ()
-  "All is well only then, and what was not tried is listed."
-  (let ((ok (glm-gptel-auth--finding "a" "ok" "good"))
-        (unchecked (glm-gptel-auth--finding "c" "unchecked" "not tried"))
-        (bad (glm-gptel-auth--finding "b" "warning" "bad" "do it")))
-    (should (equal "no problems in the 2 checks made"
-                   (glm-gptel-auth--verdict (list ok ok unchecked))))
-    (should (equal "1 problem" (glm-gptel-auth--verdict (list ok bad unchecked))))
-    (should (equal "bad; do it"
-                   (substring (cdr (glm-gptel-auth--finding-row bad)) 10))))
-  (glm-test--with 'helper
-    (should (string-match-p "^live +unchecked +whether the service accepts a \
-token; C-u M-x glm-gptel-auth-doctor sends one" (glm-test--doctor)))))
 
-(ert-deftest glm-test-doctor-sees-GLM-API-KEY ()
-  (let ((process-environment (cons "GLM_API_KEY=envid.envsecret"
-                                   process-environment)))
-    (glm-test--with 'helper
-      (should (string-match-p "^environment +warning +GLM_API_KEY is set"
-                              (glm-test--doctor))))))
 
-(ert-deftest glm-test-doctor-is-refreshed ()
-  "\\`g' checks again."
-  (glm-test--with 'helper
-    (let ((glm-gptel-auth-version "0.0.1")) (glm-test--doctor))
-    (with-current-buffer "*glm-token doctor*"
-      (should (string-match-p "helper +warning" (buffer-string)))
-      (should (eq (key-binding "g") 'revert-buffer))
-      (glm-test--without-network (revert-buffer))
-      (should (string-match-p "helper +ok" (buffer-string))))
-    (should (eq (window-buffer) (get-buffer "*glm-token doctor*")))))
 
-(ert-deftest glm-test-doctor-sees-that-auth-source-lost-glm-token ()
-  (glm-test--with-auth-source
-    (should (string-match-p "^auth-source +ok" (glm-test--doctor)))
-    (setq auth-sources nil)
-    (should (string-match-p "^auth-source +warning +glm-token is not in \
-`auth-sources'.*; in init.el, enable it after the line that sets"
-                            (glm-test--doctor))))
-  (glm-test--with 'helper
-    (should-not (string-match-p "^auth-source" (glm-test--doctor)))))
 
 (ert-deftest glm-test-status ()
   (glm-test--with-each
@@ -1494,7 +1284,7 @@ run M-x glm-gptel-auth-store, which offers an encrypted file\\'"
     (let ((cure "there is no keychain: .*; \
 run M-x glm-gptel-auth-store, which offers an encrypted file$"))
       (should (string-match-p cure (glm-test--message #'glm-gptel-auth-token)))
-      (should (string-match-p (concat "^store +failure +" cure)
+      (should (string-match-p (concat "^\\(?:store\\|backend\\) +failure .*" cure)
                               (glm-test--doctor)))
       (glm-gptel-auth-status)
       (with-current-buffer "*glm-token status*"
@@ -1511,15 +1301,7 @@ run M-x glm-gptel-auth-store, which offers an encrypted file$"))
         (should (string-match-p part (buffer-string)))))
     (glm-test--doctor)
     (should-not glm-test--asked)
-    (let* ((auth-sources '(glm-token))
-           (auth-source-do-cache nil)
-           (auth-source-backend-parser-functions
-            (cons #'glm-gptel-auth--parse auth-source-backend-parser-functions))
-           (entry (car (auth-source-search :host "open.bigmodel.cn"))))
-      (should entry)
-      (should-not glm-test--asked)
-      (glm-test--should-be-token (funcall (plist-get entry :secret)))
-      (should (length= glm-test--asked 1)))
+    (glm-test--should-be-token (glm-gptel-auth-token))
     (glm-gptel-auth-status)
     (with-current-buffer "*glm-token status*"
       (should (string-match-p "the encrypted file (.*), unlocked"

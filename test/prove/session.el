@@ -120,8 +120,6 @@
     (unless (stringp (funcall (plist-get entry :secret)))
       (error "auth-source has no token")))
   (call-interactively #'glm-gptel-auth-source-disable)
-  (let ((auth-sources nil))
-    (ignore-errors (call-interactively #'glm-gptel-auth-import)))
   ;; Each of its questions is answered with end of file.
   (ignore-errors (call-interactively #'glm-gptel-auth-setup))
   (call-interactively #'glm-gptel-auth-lock)

@@ -1,0 +1,378 @@
+;;; glm-gptel-auth-setup-test.el --- Tests of the first run and the doctor  -*- lexical-binding: t; -*-
+
+;; SPDX-License-Identifier: GPL-3.0-or-later
+
+;;; Commentary:
+
+;; Run by setup.test.ts with a real gptel, in an environment with a real
+;; keychain that holds a key for open.bigmodel.cn and none for api.z.ai, and
+;; without network.
+
+;;; Code:
+
+(require 'ert)
+(require 'cl-lib)
+(require 'auth-source)
+(require 'glm-gptel-auth)
+(require 'glm-gptel-auth-setup)
+(require 'glm-gptel-auth-source)
+(require 'gptel)
+(require 'gptel-openai)
+
+;; A machine that runs tests is busy; limits are tested with limits of their own.
+(when (boundp 'glm-gptel-auth-timeout) (setq glm-gptel-auth-timeout 30))
+(setq glm-gptel-auth-command
+      (list (getenv "GLM_TEST_NODE") (getenv "GLM_TEST_SCRIPT"))
+      gptel-backend nil
+      auth-sources nil)
+
+;;;; What a backend sends
+
+(defun glm-test--doctor (&rest backends)
+  "Return what the doctor shows of a gptel that has BACKENDS.
+Nobody may be asked for anything."
+  (let ((gptel--known-backends
+         (mapcar (lambda (backend) (cons (gptel-backend-name backend) backend))
+                 backends)))
+    (auth-source-forget-all-cached)
+    (glm-gptel-auth--stop-helper)
+    (unwind-protect
+        (cl-letf (((symbol-function 'read-passwd)
+                   (lambda (prompt &rest _) (error "Asked: %s" prompt))))
+          (save-window-excursion (glm-gptel-auth-doctor)))
+      (glm-gptel-auth--stop-helper))
+    (with-current-buffer "*glm-token doctor*"
+      (buffer-substring-no-properties (point-min) (point-max)))))
+
+(defmacro glm-test--should-say (text &rest lines)
+  "Check that each of LINES is a whole line of TEXT, but for the columns."
+  (declare (indent 1) (debug t))
+  `(let ((said (replace-regexp-in-string " +" " " ,text)))
+     (dolist (line (list ,@lines))
+       (ert-info ((format "%s\nin\n%s" line said))
+         (should (member line (split-string said "\n")))))))
+
+(defun glm-test--raw (name host key)
+  "Return a backend NAME that was made without glm-token, for HOST with KEY."
+  (gptel-make-openai name :host host :key key :models '(glm-5.3)))
+
+(defconst glm-test--mend "; store the key with M-x glm-gptel-auth-store, and \
+make the backend with `glm-gptel-auth-make-backend'"
+  "The cure for a backend that does without glm-token.")
+
+(ert-deftest glm-test-doctor-says-what-our-backends-send ()
+  "Whose token it is, by host and profile, or what keeps it from coming."
+  (glm-test--should-say
+      (glm-test--doctor
+       (glm-gptel-auth-make-backend "GLM")
+       (gptel-make-openai "Plain" :host "open.bigmodel.cn" :models '(glm-5.3)
+                          :header #'glm-gptel-auth-header)
+       (glm-test--raw "Function" "open.bigmodel.cn" #'glm-gptel-auth-token)
+       (glm-gptel-auth-make-backend "Work" :profile "work")
+       (glm-gptel-auth-make-backend "Abroad" :host "api.z.ai")
+       (gptel-make-openai "Other" :host "other.example" :models '(x)))
+    "backend ok GLM: sends a token for open.bigmodel.cn"
+    "backend ok Plain: sends a token for open.bigmodel.cn"
+    "backend ok Function: sends a token for the default host"
+    "backend failure Work: no key is stored for open.bigmodel.cn (profile \
+work); run M-x glm-gptel-auth-store"
+    "backend failure Abroad: no key is stored for api.z.ai; run M-x \
+glm-gptel-auth-store"))
+
+(ert-deftest glm-test-doctor-looks-at-no-other-backend ()
+  "Its header is not called, and it is not named."
+  (let ((text (glm-test--doctor
+               (gptel-make-openai "Other" :host "other.example" :models '(x)
+                                  :header (lambda (&optional _)
+                                            (error "It was called"))))))
+    (should-not (string-match-p "Other\\|It was called" text))
+    (glm-test--should-say text "backend warning gptel has no backend for GLM; \
+run M-x glm-gptel-auth-setup")))
+
+(ert-deftest glm-test-doctor-sees-a-backend-that-another-replaced ()
+  "The name is that of one of ours, and what is sent is the key itself."
+  (let ((ours (glm-gptel-auth-make-backend "GLM"))
+        (other (glm-test--raw "GLM" "open.bigmodel.cn" "id.secretsecret")))
+    (let ((text (glm-test--doctor other)))
+      (glm-test--should-say text
+        (concat "backend warning GLM: sends the API key itself, from its \
+definition" glm-test--mend))
+      (should-not (string-match-p "secretsecret" text)))
+    ;; The one that is in use may be the one that was replaced.
+    (let ((gptel-backend ours))
+      (glm-test--should-say (glm-test--doctor other)
+        "backend ok GLM: sends a token for open.bigmodel.cn"))))
+
+(ert-deftest glm-test-doctor-names-the-line-that-has-the-key ()
+  "In the init file, or else the variable."
+  (let* ((user-init-file (make-temp-file "init" nil ".el" "\
+;; my settings
+(setq my-glm-key \"id.secretsecret\")\n")))
+    (unwind-protect
+        (glm-test--should-say
+            (glm-test--doctor
+             (glm-test--raw "GLM" "open.bigmodel.cn" "id.secretsecret"))
+          (concat "backend warning GLM: sends the API key itself, from line 2 \
+of " (abbreviate-file-name user-init-file) glm-test--mend))
+      (delete-file user-init-file)))
+  (defvar glm-test--variable "id.secretsecret")
+  (glm-test--should-say
+      (glm-test--doctor
+       (glm-test--raw "GLM" "open.bigmodel.cn" 'glm-test--variable))
+    (concat "backend warning GLM: sends the API key itself, from the \
+variable `glm-test--variable'" glm-test--mend)))
+
+(ert-deftest glm-test-doctor-sees-a-token-that-is-not-ours ()
+  "As a script makes them, for init.el."
+  (glm-test--should-say
+      (glm-test--doctor (glm-test--raw "GLM" "open.bigmodel.cn" "eyJh.eyJi.c"))
+    (concat "backend warning GLM: sends a token that is not from glm-token, \
+but from its definition" glm-test--mend)))
+
+(ert-deftest glm-test-doctor-sees-that-nothing-is-sent ()
+  (let ((text (glm-test--doctor (glm-test--raw "GLM" "open.bigmodel.cn" nil))))
+    (glm-test--should-say text
+      (concat "backend failure GLM: sends no key" glm-test--mend))))
+
+(ert-deftest glm-test-doctor-calls-no-function-for-a-key ()
+  "It could ask the user; that it was not called is said."
+  (let ((called nil))
+    (defun glm-test--key-function () (setq called t) "id.secretsecret")
+    (let ((text (glm-test--doctor
+                 (glm-test--raw "Named" "open.bigmodel.cn"
+                                #'glm-test--key-function)
+                 (glm-test--raw "Unnamed" "open.bigmodel.cn"
+                                (lambda () (setq called t) "x")))))
+      (should-not called)
+      (glm-test--should-say text
+        (concat "backend unchecked Named: its key comes from the function \
+glm-test--key-function, which is not called here" glm-test--mend)
+        (concat "backend unchecked Unnamed: its key comes from the function \
+lambda, which is not called here" glm-test--mend)))))
+
+(ert-deftest glm-test-doctor-looks-with-the-settings-of-the-buffer ()
+  "Its profile, and its backend, which gptel need not know."
+  (with-temp-buffer
+    (setq-local glm-gptel-auth-profile "work"
+                gptel-backend (glm-gptel-auth-make-backend "Here"))
+    (glm-test--should-say (glm-test--doctor)
+      "backend failure Here: no key is stored for open.bigmodel.cn (profile \
+work); run M-x glm-gptel-auth-store")))
+
+;;;; auth-source
+
+(defmacro glm-test--with-netrc (text &rest body)
+  "Evaluate BODY with a `file' that holds TEXT, and its `name'."
+  (declare (indent 1) (debug t))
+  `(let* ((file (make-temp-file "authinfo" nil nil ,text))
+          (name (abbreviate-file-name file))
+          (auth-sources nil))
+     (unwind-protect (progn ,@body)
+       (glm-gptel-auth-source-disable)
+       (delete-file file))))
+
+(defconst glm-test--netrc "\
+machine smtp.example.org login me password hush
+machine open.bigmodel.cn login apikey password netrcid.netrcsecret
+machine api.z.ai login me@example.org password a-password-for-pages\n")
+
+(ert-deftest glm-test-doctor-sees-which-source-answers-first ()
+  (glm-test--with-netrc glm-test--netrc
+    (let ((backend (glm-test--raw "Plain" "open.bigmodel.cn"
+                                  #'gptel-api-key-from-auth-source)))
+      (setq auth-sources (list file))
+      (let ((text (glm-test--doctor backend)))
+        (should-not (string-match-p "netrcsecret\\|hush" text))
+        (glm-test--should-say text
+          (format "backend warning Plain: sends the API key itself, from line \
+2 of %s%s" name glm-test--mend)))
+      ;; Enabled, and yet behind the file.
+      (glm-gptel-auth-source-enable)
+      (setq auth-sources (list file 'glm-token))
+      (glm-test--should-say (glm-test--doctor backend)
+        (format "backend warning Plain: sends the API key itself, from line 2 \
+of %s%s" name glm-test--mend))
+      (setq auth-sources (list 'glm-token file))
+      (glm-test--should-say (glm-test--doctor backend)
+        "backend ok Plain: sends a token for open.bigmodel.cn"))))
+
+(ert-deftest glm-test-doctor-sees-what-auth-source-lacks ()
+  (glm-test--with-netrc ""
+    (let ((backend (glm-test--raw "Plain" "api.z.ai" 'gptel-api-key)))
+      (glm-test--should-say (glm-test--doctor backend)
+        "backend failure Plain: No ‘gptel-api-key’ found in the auth source")
+      (glm-gptel-auth-source-enable)
+      (glm-test--should-say (glm-test--doctor backend)
+        "backend failure Plain: no key is stored for api.z.ai; run M-x \
+glm-gptel-auth-store"))))
+
+(ert-deftest glm-test-doctor-finds-keys-in-auth-sources ()
+  "It names host and line, and takes no password for pages for a key."
+  (glm-test--with-netrc glm-test--netrc
+    (setq auth-sources (list file))
+    (let ((text (glm-test--doctor)))
+      (glm-test--should-say text
+        (format "auth-source warning a key for open.bigmodel.cn is in line 2 \
+of %s; store it with C-u M-x glm-gptel-auth-store, and then remove line 2 of %s"
+                name name))
+      (should-not (string-match-p "netrcsecret\\|hush\\|a-password\\|line 3"
+                                  text)))
+    (with-temp-buffer
+      (insert-file-contents file)
+      (should (equal glm-test--netrc (buffer-string))))))
+
+(ert-deftest glm-test-doctor-sees-that-auth-source-lost-glm-token ()
+  (let ((auth-sources nil))
+    (glm-gptel-auth-source-enable)
+    (should-not (string-match-p "^auth-source" (glm-test--doctor)))
+    (setq auth-sources nil)
+    (unwind-protect
+        (glm-test--should-say (glm-test--doctor)
+          "auth-source warning glm-token is not in `auth-sources', which was \
+set after M-x glm-gptel-auth-source-enable; in init.el, enable it after the \
+line that sets `auth-sources'")
+      (glm-gptel-auth-source-disable))))
+
+;;;; Stores that are locked
+
+(defmacro glm-test--with-key-file (&rest body)
+  "Evaluate BODY with a key in an encrypted file that is locked."
+  (declare (indent 0) (debug t))
+  `(let* ((home (make-temp-file "glm-home" t))
+          (passphrase (expand-file-name "passphrase" home))
+          (process-environment (append (list (concat "HOME=" home)
+                                             "GLM_TOKEN_STORE=file")
+                                       process-environment)))
+     (unwind-protect
+         (progn
+           (with-temp-file passphrase (insert "correct horse"))
+           (with-temp-buffer
+             (insert "id.secretsecret")
+             (let ((process-environment
+                    (cons (concat "GLM_TOKEN_PASSPHRASE_FILE=" passphrase)
+                          process-environment)))
+               (should (eql 0 (call-process-region
+                               nil nil (car glm-gptel-auth-command) t t nil
+                               (cadr glm-gptel-auth-command) "store")))))
+           ,@body)
+       (delete-directory home t))))
+
+(ert-deftest glm-test-doctor-asks-for-no-passphrase ()
+  (glm-test--with-key-file
+    (should (string-match-p
+             "^backend +unchecked +GLM: .*locked"
+             (glm-test--doctor (glm-gptel-auth-make-backend "GLM"))))))
+
+;;;; gptel
+
+(ert-deftest glm-test-doctor-names-the-proxies-of-gptel ()
+  (let ((gptel-use-curl t)
+        (gptel-proxy "http://me:hush@proxy.example:80")
+        (url-proxy-services '(("https" . "url.example:80"))))
+    (glm-test--should-say (glm-test--doctor)
+      "proxy unchecked gptel's requests go through http://proxy.example:80 \
+(`gptel-proxy'); the checks of host and clock go by the environment")
+    (setq gptel-use-curl nil)
+    (glm-test--should-say (glm-test--doctor)
+      "proxy unchecked gptel's requests go through url.example:80 \
+(`url-proxy-services'); the checks of host and clock go by the environment"))
+  (let ((gptel-use-curl t) (gptel-proxy ""))
+    (should-not (string-match-p "^proxy" (glm-test--doctor)))))
+
+(ert-deftest glm-test-doctor-knows-old-versions-of-gptel ()
+  (let ((gptel-version "0.9.9.4"))
+    (glm-test--should-say (glm-test--doctor)
+      "gptel warning gptel 0.9.9.4 shows the token in the process list; \
+update gptel to 0.9.9.5 or later")))
+
+(ert-deftest glm-test-doctor-sees-that-gptel-logs-tokens ()
+  (let ((gptel-log-level 'debug))
+    (glm-test--should-say (glm-test--doctor)
+      "log warning `gptel-log-level' is debug, so gptel writes tokens to a \
+buffer; set it to nil or info")))
+
+;;;; The rest of the doctor
+
+(ert-deftest glm-test-doctor ()
+  "What Emacs sees and what the program finds, in one list; a thing is said once."
+  (let ((text (glm-test--doctor
+               (glm-gptel-auth-make-backend "GLM")
+               (glm-gptel-auth-make-backend "Again")
+               (glm-gptel-auth-make-backend "Abroad" :host "api.z.ai"))))
+    (dolist (part '("^program +ok +/.* (set by" "^gptel +ok +version " "^log +ok"
+                    "^helper +ok +answers, version" "^store +ok "
+                    "^node +ok +[0-9.]+" "^key +ok .*open\\.bigmodel\\.cn"
+                    "^host +failure +cannot reach open\\.bigmodel\\.cn"
+                    "^host +failure +cannot reach api\\.z\\.ai"
+                    "^live +unchecked +whether the service accepts a token; \
+C-u M-x glm-gptel-auth-doctor sends one chat request of one token$"))
+      (should (string-match-p part text)))
+    (should-not (string-match-p "secretsecret\\|eyJ" text))
+    (dolist (once '("^store " "^node " "^version " "cannot reach open"
+                    "no key is stored for api\\.z\\.ai"))
+      (ert-info (once)
+        (should (equal 1 (with-temp-buffer
+                           (insert text)
+                           (how-many once (point-min) (point-max)))))))
+    (should (string-prefix-p "GLM token doctor: 3 problems\n" text))))
+
+(ert-deftest glm-test-doctor-summary ()
+  "All is well only of what was looked at."
+  (let ((ok (glm-gptel-auth--finding "a" "ok" "good"))
+        (unchecked (glm-gptel-auth--finding "c" "unchecked" "not tried"))
+        (bad (glm-gptel-auth--finding "b" "warning" "bad" "do it")))
+    (should (equal "no problems in the 2 checks made"
+                   (glm-gptel-auth--summary (list ok ok unchecked))))
+    (should (equal "1 problem"
+                   (glm-gptel-auth--summary (list ok bad unchecked))))))
+
+(ert-deftest glm-test-doctor-of-a-program-that-is-missing ()
+  "It names the cure once, and what it could not look at."
+  (let* ((glm-gptel-auth-command '("/nowhere/x"))
+         (text (glm-test--doctor (glm-gptel-auth-make-backend "GLM"))))
+    (should (string-match-p "^program +failure +cannot find /nowhere/x; check"
+                            text))
+    (should (string-match-p "^rest +unchecked +backends, store, keys" text))
+    (should-not (string-match-p "M-x glm-gptel-auth-doctor" text))))
+
+(ert-deftest glm-test-doctor-of-versions-that-differ ()
+  (let ((glm-gptel-auth-version "0.0.1"))
+    (should (string-match-p "^helper +warning +glm-token is version .*, but \
+glm-gptel-auth is 0\\.0\\.1; update both, then M-x glm-gptel-auth-restart$"
+                            (glm-test--doctor)))))
+
+(ert-deftest glm-test-doctor-sees-GLM-API-KEY ()
+  (let ((process-environment (cons "GLM_API_KEY=envid.envsecret"
+                                   process-environment)))
+    (should (string-match-p "^environment +warning +GLM_API_KEY is set"
+                            (glm-test--doctor)))))
+
+(ert-deftest glm-test-doctor-is-refreshed ()
+  "\\`g' checks again, for the buffer that the first check was for."
+  (let ((gptel--known-backends nil))
+    (with-temp-buffer
+      (setq-local gptel-backend (glm-gptel-auth-make-backend "Here"))
+      (setq gptel--known-backends nil)
+      (glm-gptel-auth-doctor)
+      (with-current-buffer "*glm-token doctor*"
+        (should (eq (key-binding "g") 'revert-buffer))
+        (should (eq (window-buffer) (current-buffer)))
+        (let ((inhibit-read-only t)) (erase-buffer))
+        (revert-buffer)
+        (should (string-match-p "^backend +ok +Here: " (buffer-string))))))
+  (glm-gptel-auth--stop-helper))
+
+(ert-deftest glm-test-doctor-in-chinese ()
+  (let ((process-environment (cons "GLM_TOKEN_LANG=zh" process-environment)))
+    (glm-test--should-say
+        (glm-test--doctor
+         (glm-gptel-auth-make-backend "GLM")
+         (glm-test--raw "Raw" "open.bigmodel.cn" "id.secretsecret"))
+      "GLM 令牌检查：2 个问题"
+      "log 正常 gptel 不记录令牌"
+      "backend 正常 GLM：发送 open.bigmodel.cn 的令牌"
+      "backend 警告 Raw：直接发送 API key，它来自 backend 的定义；请用 M-x \
+glm-gptel-auth-store 保存 key，并用 glm-gptel-auth-make-backend 创建 backend")))
+
+(provide 'glm-gptel-auth-setup-test)
+;;; glm-gptel-auth-setup-test.el ends here

@@ -1,0 +1,70 @@
+/** The first run and the doctor in Emacs, with a real gptel and a real keychain. */
+
+import assert from 'node:assert/strict';
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { emacsCommand, emacsen, evaluate, runErt } from '../support/emacs.ts';
+import { type Env, found, PROGRAM } from '../support/environment.ts';
+import { KeychainSession } from '../support/keychain.ts';
+import { glmToken, run } from '../support/program.ts';
+
+const KEY = 'id.secretsecret';
+
+/** Has Emacs print what the doctor shows, once the forms were evaluated. */
+const doctor = (forms = '') => `(progn
+  (setq glm-gptel-auth-command '("${process.execPath}" "${PROGRAM}") auth-sources nil)
+  ${forms}
+  (glm-gptel-auth-doctor)
+  (princ (with-current-buffer "*glm-token doctor*" (buffer-string))))`;
+
+for (const { emacs, version } of await emacsen()) {
+  describe(`first run and doctor in Emacs ${version}`, () => {
+    let session: KeychainSession;
+    let env: Env;
+    before(async () => {
+      session = await KeychainSession.start();
+      env = {
+        ...session.env,
+        GLM_TEST_NODE: process.execPath,
+        GLM_TEST_SCRIPT: PROGRAM,
+        https_proxy: 'http://127.0.0.1:1', // Nothing of this needs the network.
+      };
+      assert.equal((await glmToken(['store'], { env, input: KEY })).status, 0);
+    });
+    after(() => session.stop());
+
+    test('ERT: what the doctor sees', async () => {
+      const count = await runErt(emacs, 'glm-gptel-auth-setup-test.el', { gptel: true, env });
+      assert.ok(count >= 20);
+    });
+
+    test('a gptel that is there compiled alone is seen, and one that is missing is not', async () => {
+      const directory = mkdtempSync(join(tmpdir(), 'glm-gptel-'));
+      const gptel = found.elpa.find((folder) => /\/gptel-/.test(folder)) ?? '';
+      const sources = readdirSync(gptel).filter((file) => /^gptel.*\.el$/.test(file));
+      for (const file of sources) cpSync(join(gptel, file), join(directory, file));
+      const others = found.elpa.filter((folder) => folder !== gptel);
+      const path = [directory, ...others].flatMap((folder) => ['-L', folder]);
+      const compile = sources.map((file) => join(directory, file));
+      await run([emacs, '-Q', '--batch', ...path, '-f', 'batch-byte-compile', ...compile], { env });
+      for (const file of compile) rmSync(file);
+
+      const seen = async (forms: string) => {
+        const command = [...emacsCommand(emacs), ...path, '-l', 'glm-gptel-auth'];
+        const { stdout, stderr } = await run([...command, '--eval', doctor(forms)], { env });
+        return /^gptel .*$/m.exec(stdout)?.[0].replace(/ +/g, ' ') ?? stderr;
+      };
+      const unloaded = await seen('');
+      const loaded = await seen("(require 'gptel)");
+      rmSync(directory, { recursive: true });
+      assert.equal(unloaded, 'gptel unchecked gptel is installed; its version is unknown');
+      assert.match(loaded, /^gptel ok version 0\.9\.9/);
+      assert.match(
+        (await evaluate(emacs, doctor(), { env })).stdout,
+        /^gptel +warning +gptel is not installed; run M-x package-install RET gptel; /m,
+      );
+    });
+  });
+}
