@@ -41,8 +41,8 @@ const PYTHON: Need = {
   debian: ['python3-jwt'],
   mac: 'python3 -m pip install pyjwt',
 };
-const GPTEL = fetched('elpa', 'gptel, and what it needs', '1 MB');
-const PACKAGE_MANAGERS = fetched('managers', 'npm 10, pnpm 12 and yarn 1', '40 MB');
+const GPTEL = fetched('elpa', 'gptel, and what it needs', '3 MB');
+const PACKAGE_MANAGERS = fetched('managers', 'npm 10, pnpm 12 and yarn 1', '90 MB');
 const DISPLAY = [
   command('Xvfb', 'xvfb', 'Xvfb, a screen that nobody sees'),
   command('xdotool', 'xdotool', 'xdotool, which types into windows'),
@@ -53,7 +53,7 @@ const SSH = [
   command('nsenter', 'util-linux', 'nsenter (util-linux)'),
   {
     // Not installed, since its package would open a port of this machine.
-    ...fetched('sshd', 'sshd', '6 MB'),
+    ...fetched('sshd', 'sshd', '2 MB'),
     check: `PATH="$PATH:/usr/sbin" command -v sshd || test -e ${CACHE}/sshd/done`,
   },
 ];
@@ -165,7 +165,7 @@ export const SUITES: readonly Suite[] = [
         ...CORE,
         PACKAGE_MANAGERS,
         {
-          ...fetched('second-emacs', 'a second Emacs, with its libraries', '130 MB'),
+          ...fetched('second-emacs', 'a second Emacs, with its libraries', '300 MB'),
           check: `test -n "$GLM_TEST_SECOND_EMACS" || test -e ${CACHE}/second-emacs/done`,
         },
       ],

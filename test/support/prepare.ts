@@ -72,7 +72,7 @@ function fetchAll(needs: readonly Need[], dryRun: boolean): void {
   for (const { what, fetch } of needs) {
     if (!fetch) continue;
     say(
-      `${dryRun ? 'would fetch' : 'fetching'} ${what} (${fetch.size}, below node_modules/.cache)`,
+      `${dryRun ? 'would fetch' : 'fetching'} ${what} (${fetch.size}, on disk, below node_modules/.cache)`,
     );
     if (dryRun) continue;
     const args = ['test/support/fetch.sh', fetch.name];

@@ -6,7 +6,7 @@
 import { appendFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 
-const MANY = 60;
+const MANY = 150;
 
 function explain({ cause, message }) {
   const text = inspect(cause ?? message).split('\n');

@@ -27,19 +27,18 @@ export class Machine {
   readonly emacs: string[] = [];
   /** The options by which Emacs finds gptel. */
   readonly gptel: string[];
-  readonly #registry: string;
+  /** npm's settings of this machine. */
+  #settings: Env = {};
 
-  private constructor(registry: string) {
-    this.#registry = registry;
+  private constructor() {
     this.gptel = found.elpa.flatMap((path) => ['-L', join(this.directory, 'elpa', basename(path))]);
   }
 
   static async start(): Promise<Machine> {
-    const ours = { ...process.env } as Env;
-    const { stdout } = await run(['npm', 'config', 'get', 'registry'], { env: ours });
-    const machine = new Machine(stdout.trim());
+    const machine = new Machine();
     const { directory } = machine;
     chmodSync(directory, 0o755);
+    machine.#settings = await machine.#readSettings();
     mkdirSync(join(directory, 'bin'));
     copyFileSync(process.execPath, join(directory, 'bin/node'));
     const copy = async (from: string, to: string) => {
@@ -62,10 +61,31 @@ export class Machine {
     return path;
   }
 
+  /**
+   * How this machine's npm reaches its registry, whichever of its files says so: the package managers
+   * here have other ones. pnpm has names of its own for them, and takes certificates as Node does.
+   */
+  async #readSettings(): Promise<Env> {
+    const names = ['registry', 'cafile', 'proxy', 'https-proxy', 'noproxy', 'strict-ssl'];
+    const env = { ...process.env } as Env;
+    const { stdout } = await run(['npm', 'config', 'get', ...names], { env });
+    const settings: Env = {};
+    for (const line of stdout.trim().split('\n')) {
+      const [, name = '', given = ''] = /^([a-z-]+)=(.*)$/.exec(line) ?? [];
+      if (given === '' || given === 'null' || given === 'undefined') continue;
+      const value = name === 'cafile' ? this.put('ca.pem', readFileSync(given)) : given;
+      const variable = name.replace('-', '_');
+      settings[`npm_config_${variable}`] = value;
+      settings[`pnpm_config_${variable}`] = value;
+      if (name === 'cafile') settings.NODE_EXTRA_CA_CERTS = value;
+    }
+    return settings;
+  }
+
   get env(): Env {
     return {
       ...network(),
-      npm_config_registry: this.#registry,
+      ...this.#settings,
       npm_config_audit: 'false',
       npm_config_update_notifier: 'false',
       PATH: `${this.directory}/bin:${this.directory}/node_modules/.bin:/usr/bin:/bin`,
