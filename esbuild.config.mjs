@@ -30,7 +30,6 @@ const { metafile } = await build({
   external: ['keytar'],
   define: {
     GLM_TOKEN_VERSION: JSON.stringify(version),
-    GLM_TOKEN_OLDEST_NODE: JSON.stringify(oldestNode),
     'import.meta.url': 'importMetaUrl',
   },
   metafile: true,

@@ -29,7 +29,6 @@ import { openStores, type Stores, type StoresOptions } from './stores/registry.t
 
 /** Set by the build from package.json. */
 declare const GLM_TOKEN_VERSION: string;
-declare const GLM_TOKEN_OLDEST_NODE: string;
 
 /** What a program that SIGPIPE or SIGINT ended reports, as shells count it: 128 and the signal. */
 const EXIT_SIGINT = 130;
@@ -138,7 +137,6 @@ function makeContext(): Context {
     },
     version: GLM_TOKEN_VERSION,
     nodeVersion: process.versions.node,
-    oldestNode: GLM_TOKEN_OLDEST_NODE,
     now,
     get stores() {
       stores ??= open({

@@ -276,10 +276,12 @@ describe('the reference has what the program has', () => {
         const texts = options as Readonly<Record<string, string>>;
         assert.deepEqual(
           rows.map(cellsOf),
-          Object.entries(command.options).map(([option, about]) => [
-            `\`--${option}${about.value ? ` ${about.value}` : ''}\``,
-            meaning(texts[option] ?? '', about),
-          ]),
+          Object.entries(command.options)
+            .filter(([, { isHidden }]) => !isHidden)
+            .map(([option, about]) => [
+              `\`--${option}${about.value ? ` ${about.value}` : ''}\``,
+              meaning(texts[option] ?? '', about),
+            ]),
         );
         for (const [line, comment] of examples) {
           const text = blocks

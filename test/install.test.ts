@@ -170,9 +170,7 @@ describe('from an empty home and back', () => {
         const host = `--host ${glm.host}`;
         await shell(install(tarball));
         const setup = await shell(`${call} setup --check ${host}`, { env: trust, input: KEY });
-        const [token = '', ...block] = setup.split('\n');
-        assert.match(token, /^eyJ/);
-        await stranger.write('init.el', block.join('\n'));
+        await stranger.write('init.el', setup);
         // The lines survive an upgrade; npx has none.
         if (manager.call === undefined) await shell(install(newer));
         const emacs = (name: string, options: string, FORM: string) =>

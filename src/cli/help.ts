@@ -67,7 +67,8 @@ function usageOf({ operands }: Subcommand): string {
 /** Each option with its value, and what it does, with its choices and its default. */
 export function optionRows(command: Subcommand, { commands }: Messages): Row[] {
   const texts = commands[command.name].options as Readonly<Record<string, string>>;
-  return Object.entries(command.options).map(([option, about]) => {
+  const options = Object.entries(command.options).filter(([, { isHidden }]) => !isHidden);
+  return options.map(([option, about]) => {
     const { choices, value, default: byDefault } = about;
     const words = choices ? ` (${choices.join(', ')})` : '';
     return [

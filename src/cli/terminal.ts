@@ -24,12 +24,13 @@ const TERMINAL = isWindows
 /** How often a person may try to answer a question. */
 const MAX_TRIES = 3;
 
-type Level = 'ok' | 'warning' | 'failure';
+type Level = 'ok' | 'warning' | 'failure' | 'unchecked';
 
 const COLORS: Record<Level | 'hint', Parameters<typeof styleText>[0]> = {
   ok: 'green',
   warning: 'yellow',
   failure: 'red',
+  unchecked: 'dim',
   hint: 'cyan',
 };
 

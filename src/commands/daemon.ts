@@ -6,6 +6,7 @@ import { helperMethods } from '../daemon/methods.ts';
 import { type Policy, parseAccounts, SHARED_MAX_TTL_MS } from '../daemon/policy.ts';
 import { serve } from '../daemon/stdio.ts';
 import { defaultSocketPath, parseSocketPath } from '../settings.ts';
+import { isVersioned } from '../setup/paths.ts';
 import { type ArgsOf, type Context, type Options, subcommand } from './subcommand.ts';
 
 /** Idle time after which the encrypted file is locked. */
@@ -113,6 +114,7 @@ async function printUnit(context: Context, args: Args): Promise<undefined> {
   const text = kind === 'systemd' ? systemdUnits(unit, given) : launchdUnit(unit, given);
   terminal.print(...text.split('\n'));
   terminal.note(messages.daemon.unit[kind]);
-  if (paths.unstable.length > 0) terminal.note(messages.daemon.unstable(kind, paths.unstable));
+  const unstable = [node, script].filter(isVersioned);
+  if (unstable.length > 0) terminal.note(messages.daemon.unstable(kind, unstable));
   return undefined;
 }

@@ -8,7 +8,7 @@ import { freshToken } from './fresh-token.ts';
 import { ACCOUNT_OPTIONS, type Context, subcommand } from './subcommand.ts';
 
 /** Width of the columns for level and check: the longest of each. */
-const LEVEL_WIDTH = 'failure'.length;
+const LEVEL_WIDTH = 'unchecked'.length;
 const CHECK_WIDTH = 'environment'.length;
 const INDENT = LEVEL_WIDTH + CHECK_WIDTH + 2;
 
@@ -21,16 +21,19 @@ export const doctor = subcommand({
     const account = isNamed ? context.account(args) : undefined;
     const findings: Finding[] = [];
     const options = { account, live: args.live, helper: askedHelper(context) };
-    for await (const finding of examine(context, options)) {
+    const add = (finding: Finding) => {
       findings.push(finding);
-      if (args.json) continue;
+      if (args.json) return;
       const { level, check, message, hint } = finding;
       const word = pad(messages.doctor.levels[level], LEVEL_WIDTH);
       terminal.printLevel(level, word, ` ${check.padEnd(CHECK_WIDTH)} ${message}`);
       if (hint && level !== 'ok') {
         terminal.print(`${' '.repeat(INDENT)}${messages.hintLabel}${hint}`);
       }
-    }
+    };
+    for await (const finding of examine(context, options)) add(finding);
+    if (!args.live)
+      add({ check: 'live', level: 'unchecked', ...messages.doctor.notTried(account) });
     // The first that fails, since what comes after depends on it.
     const code = findings.find(({ level }) => level === 'failure')?.code;
     if (args.json) {

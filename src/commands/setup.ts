@@ -1,17 +1,18 @@
-/** `glm-token setup`: the guided first run. */
+/** `glm-token setup`: the guided first run on a terminal, and without one. */
 
 import { randomBytes } from 'node:crypto';
-import { type Account, DEFAULT_HOST } from '../core/account.ts';
-import { GlmTokenError, hasCode, hasReason } from '../core/errors.ts';
+import type { Terminal } from '../cli/terminal.ts';
+import { type Account, sameAccount } from '../core/account.ts';
+import { EXIT_STATUS, GlmTokenError, hasCode } from '../core/errors.ts';
 import { type ApiKey, MAX_KEY_BYTES, parseKey } from '../core/key.ts';
-import { isSignedBy, parseToken } from '../core/parsed-token.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
 import type { PlanName } from '../messages/common.ts';
-import { PLANS, planToTry, SERVICES } from '../service/services.ts';
-import { localeOf } from '../settings.ts';
-import { initBlock } from '../setup/init-block.ts';
-import type { WritableStore } from '../stores/port.ts';
-import { findKey, originOf, otherThan } from '../stores/registry.ts';
+import { PLANS } from '../service/services.ts';
+import { checkKey, type KeyCheck } from '../setup/check.ts';
+import { gatherFacts, isMissingKeychain } from '../setup/facts.ts';
+import { type InitPaths, initLines, unstableOf } from '../setup/init-lines.ts';
+import { type Answers, nextStep, type Outcome, type Step, type StepName } from '../setup/steps.ts';
+import { listAccounts } from '../stores/registry.ts';
 import { readKey, saveKey } from './keep-key.ts';
 import {
   ACCOUNT_OPTIONS,
@@ -26,10 +27,11 @@ const OPTIONS = {
   ...ACCOUNT_OPTIONS,
   plan: { type: 'string', value: 'PLAN', choices: PLANS },
   store: WRITABLE_STORE_OPTION,
+  all: { type: 'boolean' },
   check: { type: 'boolean' },
   force: { type: 'boolean' },
   rehearse: { type: 'boolean' },
-  'rehearse-without-key': { type: 'boolean' },
+  'rehearse-without-key': { type: 'boolean', isHidden: true },
 } as const satisfies Options;
 
 type Args = ArgsOf<typeof OPTIONS>;
@@ -39,27 +41,23 @@ export const setup = subcommand({
   options: OPTIONS,
   operands: { usage: '[emacs]', words: ['emacs'] },
   async run(context, args, operands) {
-    if (operands.includes('emacs')) {
-      context.terminal.print(...initBlock(context, context.account(args), args.plan));
-      noteUnstable(context);
-      return undefined;
-    }
+    const { terminal, settings, messages } = context;
+    if (operands.includes('emacs')) return printAgain(context, args);
     const given = await readGivenKey(context, args);
-    const hasKey = given !== '' || context.terminal.isInteractive || context.settings.apiKey;
-    if (args.rehearse || (args['rehearse-without-key'] && !hasKey)) {
-      return rehearse(context, context.account(args), args.plan);
-    }
-    const account = await chooseAccount(context, args);
-    const plan = await choosePlan(context, args);
-    const { key, problem } = await takeKey(context, account, args, given);
-    const chosen = await checkWithService(context, account, key, plan, args.check);
-    const token = await signAndVerify(context, account, key);
-    context.terminal.note(context.messages.setup.token);
-    context.terminal.print(token);
-    if (problem) throw new GlmTokenError('keyNotKept', { account, problem });
-    printBlock(context, account, chosen);
-    return undefined;
+    const hasKey = given !== '' || terminal.isInteractive || settings.apiKey !== undefined;
+    if (args.rehearse || (args['rehearse-without-key'] && !hasKey)) return rehearse(context, args);
+    const { lines, notes, account, plan, check } = await guide(context, args, given);
+    terminal.note(messages.setup.initBlock);
+    terminal.print(...(args.all ? await linesForAll(context, plan, account) : lines));
+    for (const note of notes) terminal.note(note);
+    return check?.verdict === 'refused' ? EXIT_STATUS.ERR_NETWORK : undefined;
   },
+});
+
+/** The paths as the lines for init.el name them. */
+const initPaths = ({ paths: { node, script, root } }: Context): InitPaths => ({
+  command: [node, script],
+  elisp: `${root}/elisp`,
 });
 
 /** What standard input holds, when it is no terminal. */
@@ -68,213 +66,157 @@ async function readGivenKey({ terminal }: Context, { rehearse }: Args): Promise<
   return (await terminal.readInput(MAX_KEY_BYTES)).trim();
 }
 
-async function chooseAccount(context: Context, args: Args): Promise<Account> {
-  const { terminal, messages, env } = context;
-  const account = context.account(args);
-  const isNamed = args.host !== undefined || Boolean(env.GLM_TOKEN_HOST);
-  if (
-    isNamed ||
-    !terminal.isInteractive ||
-    (await (await context.stores.open('environment')).get(account))
-  ) {
-    return account;
-  }
-  const titles = SERVICES.map(({ name, host }) => messages.setup.services[name](host));
-  const chosen = await terminal.choose(messages.setup.askService, titles, likelyService(env));
-  return context.account({ ...args, host: SERVICES[chosen]?.host ?? DEFAULT_HOST });
-}
-
-/** The index of the international service where the clock is set to a zone outside of China. */
-function likelyService(env: NodeJS.ProcessEnv): number {
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? '';
-  const isChinese = [env.GLM_TOKEN_LANG, localeOf(env)].some((name) => name?.startsWith('zh'));
-  const isKnown = zone.includes('/') && !zone.startsWith('Etc/');
-  const isInChina = /^Asia\/(Shanghai|Chongqing|Harbin|Urumqi|Kashgar)$/.test(zone);
-  return isKnown && !isInChina && !isChinese ? 1 : 0;
-}
-
-async function choosePlan({ terminal, messages }: Context, args: Args): Promise<PlanName> {
-  const named = args.plan;
-  if (named || !terminal.isInteractive) return named ?? 'pay-as-you-go';
-  const titles = PLANS.map((plan) => messages.setup.plans[plan]);
-  return PLANS[await terminal.choose(messages.setup.askPlan, titles, 0)] ?? 'pay-as-you-go';
-}
-
-interface TakenKey {
-  readonly key: ApiKey;
-  /** Why no store could keep it. */
-  readonly problem?: GlmTokenError;
-}
-
-/** Takes a key and stores it, unless one is there and no other is given. */
-async function takeKey(
-  context: Context,
-  account: Account,
-  args: Args,
-  given: string,
-): Promise<TakenKey> {
-  const { terminal, messages, stores } = context;
-  if (await (await stores.open('environment')).get(account)) {
-    terminal.note(messages.setup.usesEnvironment);
-    return { key: await findKey(stores, account) };
-  }
-  const isReplaced = args.force || given !== '';
-  const commands = await stores.open('command');
-  if (commands.commandOf(account) && !isReplaced && args.store === undefined) {
-    terminal.note(messages.setup.alreadyStored(account));
-    return { key: await findKey(stores, account) };
-  }
+/**
+ * Takes the steps one after the other, and asks the person, if there is one.
+ *
+ * @param given the key on standard input; empty when there is none
+ */
+async function guide(context: Context, args: Args, given: string): Promise<Outcome> {
+  const { env, settings, stores, terminal, messages } = context;
+  const { host, profile } = context.account(args);
+  const world = {
+    env,
+    settings,
+    stores,
+    paths: initPaths(context),
+    store: args.store,
+  };
+  const run: Run = { context, args, given, key: given === '' ? undefined : parseKey(given) };
+  const isNamed = args.host !== undefined || !terminal.isInteractive;
+  let answers: Answers = { host: isNamed ? host : undefined, profile, plan: args.plan };
   try {
-    const { store, kept } = await chooseStore(context, account, args);
-    if (kept !== undefined && !isReplaced) {
-      terminal.note(messages.setup.alreadyStored(account));
-      return { key: await findKey(stores, account, { store: args.store }) };
+    for (;;) {
+      const facts = await gatherFacts(answers, world);
+      if (facts.account) run.account = context.account({ ...facts.account });
+      run.problem ??= facts.noKeychain;
+      const next = nextStep(answers, facts, messages);
+      if ('lines' in next) return next;
+      for (const note of next.notes) terminal.note(note);
+      answers = { ...answers, [next.name]: await answer(run, next) };
     }
-    terminal.note(messages.setup.destination(store));
-    const service = SERVICES.find(({ host }) => host === account.host);
-    if (service && terminal.isInteractive) terminal.note(messages.setup.getKey(service.keysUrl));
-    const key = terminal.isInteractive ? await readKey(context) : parseKey(given);
-    const keep = (to: WritableStore) =>
-      saveKey(context, { account, key, store: to, force: args.force });
-    // A keychain can answer, and yet have no keyring that a key could go into.
-    await keep(store).catch(async (error) =>
-      keep(await fileInsteadOf(context, account, args, error)),
-    );
-    return { key };
   } catch (problem) {
     if (given === '' || !hasCode(problem, 'ERR_STORE_UNAVAILABLE')) throw problem;
-    return { key: parseKey(given), problem };
+    throw new GlmTokenError('keyNotKept', { account: run.account ?? { host, profile }, problem });
   }
 }
 
-/** The store that will do, and the key that it has for the account. */
-async function chooseStore(
-  context: Context,
-  account: Account,
-  args: Args,
-): Promise<{ store: WritableStore; kept: string | undefined }> {
-  const store = await context.stores.open(args.store ?? context.stores.inUse());
+interface Run {
+  readonly context: Context;
+  readonly args: Args;
+  readonly given: string;
+  /** The account, once it is chosen. */
+  account?: Account;
+  /** The key that was given or typed. */
+  key: ApiKey | undefined;
+  /** Why there is no keychain. */
+  problem?: GlmTokenError | undefined;
+}
+
+async function answer(run: Run, step: Step): Promise<Answers[StepName]> {
+  const { context, args, given } = run;
+  const { terminal, settings } = context;
+  const { isInteractive } = terminal;
+  const { name, question, account } = step;
+  switch (name) {
+    case 'key':
+      return account && takeKey(run, step, account);
+    case 'verify':
+    case 'verifyOther':
+      return account && verify(run, step, account);
+    case 'keep':
+      if (args.force || given !== '') return false;
+      return isInteractive ? terminal.confirm(question, true) : true;
+    case 'file':
+      // To name a passphrase file is a choice, since only the encrypted file uses it.
+      if (settings.passphraseFile !== undefined) return true;
+      if (!isInteractive && run.problem) throw run.problem;
+      return terminal.confirm(question, true);
+    case 'check':
+      return args.check || (isInteractive && terminal.confirm(question, true));
+    case 'otherPlan':
+      return isInteractive && terminal.confirm(question, true);
+    case 'host':
+    case 'plan':
+      return isInteractive ? choose(terminal, step) : step.default;
+  }
+}
+
+async function choose(terminal: Terminal, step: Step): Promise<string | undefined> {
+  const choices = step.choices ?? [];
+  const byDefault = choices.findIndex(({ value }) => value === step.default);
+  const titles = choices.map(({ title }) => title);
+  return choices[await terminal.choose(step.question, titles, byDefault)]?.value;
+}
+
+/** Stores the key that was given, or asks for one; returns whether there was a keychain for it. */
+async function takeKey(run: Run, { url, store }: Step, account: Account): Promise<boolean> {
+  const { context, args } = run;
+  const { terminal, messages, stores, settings } = context;
+  if (url && !run.key) terminal.note(messages.setup.getKey(url));
+  run.key ??= await readKey(context);
+  const choice = store ?? args.store;
   try {
-    return { store, kept: await store.get(account) };
+    const to = await stores.open(choice ?? stores.inUse());
+    await saveKey(context, { account, key: run.key, store: to, force: args.force });
+    return true;
   } catch (error) {
-    return { store: await fileInsteadOf(context, account, args, error), kept: undefined };
+    // A keychain can answer, and yet have no keyring that a key could go into.
+    if (choice || settings.store || !isMissingKeychain(error)) throw error;
+    run.problem = error;
+    terminal.note(messages.describe(error).message);
+    return false;
   }
 }
 
-/** The encrypted file, where the keychain cannot keep a key and the person agrees; else throws. */
-async function fileInsteadOf(
-  { stores, settings, terminal, messages }: Context,
-  account: Account,
-  args: Args,
-  error: unknown,
-): Promise<WritableStore> {
-  const other = await stores.open(otherThan(stores.inUse()));
-  const isMissing = hasCode(error, 'ERR_STORE_UNAVAILABLE');
-  const isLocked = hasCode(error, 'ERR_STORE_LOCKED') && terminal.isInteractive;
-  // To name a store is a choice; so is to name a passphrase file, which only the encrypted file uses.
-  const hasChosen = settings.store !== undefined || args.store !== undefined;
-  const isChosen = settings.passphraseFile !== undefined && isMissing;
-  if (hasChosen || other.name !== 'file' || !(isMissing || isLocked)) throw error;
-  if (!isChosen && !terminal.isInteractive) throw error;
-  terminal.note(messages.describe(error).message);
-  if (isChosen || (await terminal.confirm(messages.askFileInstead(other), true))) return other;
-  throw new GlmTokenError('fileDeclined', { account }, error);
-}
-
-/**
- * Checks the key with the service, if the person agrees, and says so if not; returns the plan that
- * it is for.
- *
- * @throws GlmTokenError `ERR_NETWORK` when the service refuses the token
- */
-async function checkWithService(
-  context: Context,
-  account: Account,
-  key: ApiKey,
-  plan: PlanName,
-  isAsked: boolean,
-): Promise<PlanName> {
-  const { terminal, messages } = context;
-  const { askCheck, accepted, notChecked, askOtherPlan } = messages.setup;
-  const { host } = account;
-  const isWanted =
-    isAsked || (terminal.isInteractive && (await terminal.confirm(askCheck(host), true)));
-  const refusal = isWanted ? await refusalOf(context, account, key, plan) : undefined;
-  if (!isWanted || hasReason(refusal, 'hostUnreachable')) {
-    if (refusal) terminal.note(messages.describe(refusal, account));
-    terminal.note(notChecked(host));
-    return plan;
-  }
-  if (!refusal) {
-    terminal.note(accepted(host));
-    return plan;
-  }
-  const other = planToTry(refusal, plan);
-  if (other && terminal.isInteractive) {
-    terminal.note(messages.describe(refusal, account));
-    if (await terminal.confirm(askOtherPlan(other), true)) {
-      const again = await refusalOf(context, account, key, other);
-      if (again) throw again;
-      terminal.note(accepted(host));
-      return other;
-    }
-  }
-  throw refusal;
-}
-
-/** Why the service does not accept a token, or could not be asked; `undefined` when it does. */
-async function refusalOf(
-  context: Context,
-  account: Account,
-  key: ApiKey,
-  plan: PlanName,
-): Promise<GlmTokenError | undefined> {
-  const { chat, refusalIn } = await import('../service/probe.ts');
-  const { token } = await signToken(key, context.now(), DEFAULT_TTL_MS);
-  try {
-    const answer = await chat(account.host, plan, token, context);
-    return refusalIn(answer, account, await originOf(context.stores, account));
-  } catch (error) {
-    if (error instanceof GlmTokenError) return error;
-    throw error;
-  }
-}
-
-/** A token that the key was seen to have signed. */
-async function signAndVerify(
-  { terminal, messages, now }: Context,
-  account: Account,
-  key: ApiKey,
-): Promise<string> {
-  const { token } = await signToken(key, now(), DEFAULT_TTL_MS);
-  if (!(await isSignedBy(parseToken(token), key))) throw new Error('the token does not verify');
-  terminal.note(messages.setup.checked(account));
-  return token;
+async function verify(run: Run, { plan }: Step, account: Account): Promise<KeyCheck> {
+  const { context, args } = run;
+  const check = await checkKey({ account, plan, store: args.store }, context);
+  context.terminal.note({ message: check.message, hint: check.hint ?? undefined });
+  return check;
 }
 
 /** Signs a token with a made-up key, and stores nothing. */
-async function rehearse(
-  context: Context,
-  account: Account,
-  plan: PlanName = 'pay-as-you-go',
-): Promise<undefined> {
+async function rehearse(context: Context, args: Args): Promise<undefined> {
   const { terminal, messages } = context;
   const [id, secret] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
-  const token = await signAndVerify(context, account, { id, secret });
+  const { token } = await signToken({ id, secret }, context.now(), DEFAULT_TTL_MS);
   terminal.print(token);
-  printBlock(context, account, plan);
+  terminal.note(messages.setup.initBlock);
+  await printAgain(context, { ...args, all: false });
   terminal.note(messages.setup.rehearsed);
   return undefined;
 }
 
 /** Prints the lines for init.el, and warns of paths in them that will change. */
-function printBlock(context: Context, account: Account, plan: PlanName): void {
+async function printAgain(context: Context, args: Args): Promise<undefined> {
   const { terminal, messages } = context;
-  terminal.note(messages.setup.initBlock);
-  terminal.print(...initBlock(context, account, plan));
-  noteUnstable(context);
+  const account = context.account(args);
+  const plan = args.plan ?? 'pay-as-you-go';
+  const paths = initPaths(context);
+  const lines = args.all
+    ? await linesForAll(context, plan, account)
+    : initLines([{ account, plan }], paths, messages);
+  terminal.print(...lines);
+  const unstable = unstableOf(paths);
+  if (unstable.length > 0) terminal.note(messages.setup.unstable(unstable, account, plan));
+  return undefined;
 }
 
-function noteUnstable({ terminal, messages, paths }: Context): void {
-  if (paths.unstable.length > 0) terminal.note(messages.setup.unstable(paths.unstable));
+/** The lines for every account that has a key, beginning with one of them. */
+async function linesForAll(
+  context: Context,
+  plan: PlanName,
+  first: Account,
+): Promise<readonly string[]> {
+  const { accounts, error } = await listAccounts(context.stores);
+  if (error !== undefined) throw error;
+  const others = accounts
+    .map(({ account }) => account)
+    .filter((account, at, all) => all.findIndex((one) => sameAccount(one, account)) === at)
+    .filter((account) => !sameAccount(account, first));
+  const isKept = accounts.some(({ account }) => sameAccount(account, first));
+  const [head = first, ...rest] = isKept ? [first, ...others] : others;
+  const backends = rest.map((account) => ({ account, plan }));
+  const paths = initPaths(context);
+  return initLines([{ account: head, plan }, ...backends], paths, context.messages, true);
 }

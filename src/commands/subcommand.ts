@@ -23,6 +23,8 @@ export interface Option {
   readonly default?: string;
   /** What a value means; throws a GlmTokenError where it means nothing. */
   parse?(text: string): unknown;
+  /** For a program to give, and not shown to people. */
+  readonly isHidden?: boolean;
 }
 
 /** What comes of an option: a flag is true or false, and a value is parsed. */
@@ -121,8 +123,6 @@ export interface Context {
   readonly version: string;
   /** Version of Node, such as `20.19.0`. */
   readonly nodeVersion: string;
-  /** The oldest version of Node that the program is made for. */
-  readonly oldestNode: string;
   /** The time, in milliseconds since 1970 (UTC). */
   now(): number;
   /** The stores, for a command that a person runs. */

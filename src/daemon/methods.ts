@@ -9,6 +9,9 @@ import { type Examined, examine, type Finding } from '../doctor/examine.ts';
 import type { Messages } from '../messages/en.ts';
 import { actionFor, faultOf } from '../service/error-codes.ts';
 import { PLANS, SERVICES } from '../service/services.ts';
+import { checkKey, type KeyCheck } from '../setup/check.ts';
+import { gatherFacts } from '../setup/facts.ts';
+import { nextStep } from '../setup/steps.ts';
 import { isWords, programOf } from '../stores/key-commands.ts';
 import { type StoreLabel, WRITABLE_STORES, type WritableStoreName } from '../stores/port.ts';
 import {
@@ -36,12 +39,13 @@ import {
   type InitializeResult,
   PROTOCOL,
   param,
-  type ServicesResult,
+  type SetupResult,
   type StatusResult,
   type StoreResult,
   stringParam,
   type TokenResult,
 } from './protocol.ts';
+import { initPaths, setupAnswers, setupResult } from './setup-wire.ts';
 
 /** What the helper needs of the world, besides the stores. */
 export interface HelperWorld extends Omit<Examined, 'stores'> {
@@ -70,7 +74,7 @@ export interface Helper {
 
 export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACCESS): Helper {
   // Read now, since an upgrade may take away the program's files while the helper runs.
-  const { env, platform, paths, version, nodeVersion, oldestNode, pid, now } = world;
+  const { env, platform, paths, version, nodeVersion, pid, now } = world;
   const stores = visibleStores(all, policy);
   const account = visibleDefault(world.settings.account, policy);
   const settings = { ...world.settings, account };
@@ -179,7 +183,7 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
       const isNamed = ['host', 'profile'].some((name) => param(params, name) !== undefined);
       const account = isNamed ? accountOf(params) : undefined;
       const findings: Finding[] = [];
-      const machine = { env, platform, paths, version, nodeVersion, oldestNode, now };
+      const machine = { env, platform, paths, version, nodeVersion, now };
       const examined = { ...machine, settings, stores, messages };
       const live = param(params, 'live') === true;
       const plan = PLANS.find((name) => name === param(params, 'plan'));
@@ -188,7 +192,8 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
       }
       return { findings };
     },
-    async services(_params, { messages }): Promise<ServicesResult> {
+    /** Until Emacs asks by `setup`. */
+    services: async (_params, { messages }) => {
       const { services, plans } = messages.setup;
       return {
         services: SERVICES.map((service) => ({
@@ -197,6 +202,20 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
         })),
         plans: PLANS.map((name) => ({ name, title: plans[name] })),
       };
+    },
+    async setup(params, { messages }): Promise<SetupResult> {
+      const answers = setupAnswers(param(params, 'answers'));
+      const paths = initPaths(param(params, 'paths'));
+      const facts = await gatherFacts(answers, { env, settings, stores, paths });
+      const next = nextStep(answers, facts, messages);
+      if (!('lines' in next) && next.kind === 'secret' && !policy.mayWrite) {
+        throw new GlmTokenError('writingNotAllowed');
+      }
+      return setupResult(next);
+    },
+    async verify(params, { messages }): Promise<KeyCheck> {
+      const plan = PLANS.find((name) => name === param(params, 'plan'));
+      return checkKey({ account: accountOf(params), plan }, { stores, messages, env, now });
     },
     async explain(params, { messages }): Promise<ExplainResult> {
       const account = accountOf(params);

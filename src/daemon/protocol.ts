@@ -8,6 +8,8 @@ import type { Finding } from '../doctor/examine.ts';
 import { oneHint } from '../messages/common.ts';
 import type { Messages } from '../messages/en.ts';
 import type { Action } from '../service/error-codes.ts';
+import type { KeyCheck } from '../setup/check.ts';
+import type { Step } from '../setup/steps.ts';
 import type { LockState } from '../stores/file.ts';
 import type { StoreName } from '../stores/port.ts';
 
@@ -76,16 +78,33 @@ export interface StatusResult extends InitializeResult {
   readonly environment: boolean;
 }
 
-/** What a guided first run offers. */
-export interface ServicesResult {
-  readonly services: readonly {
-    readonly name: string;
-    readonly title: string;
-    readonly host: string;
-    /** The page that shows a person's API keys. */
-    readonly keysUrl: string;
-  }[];
-  readonly plans: readonly { readonly name: string; readonly title: string }[];
+/** A step of the guided first run, or its end: exactly one of them is not null. */
+export interface SetupResult {
+  readonly step: SetupStep | null;
+  readonly done: SetupDone | null;
+}
+
+/** As `Step` of src/setup/steps.ts, with null for what a step does not have. */
+export interface SetupStep {
+  readonly name: string;
+  readonly kind: Step['kind'];
+  readonly question: string;
+  readonly notes: readonly string[];
+  readonly choices: Step['choices'] | null;
+  readonly default: string | boolean | null;
+  readonly url: string | null;
+  readonly store: string | null;
+  readonly plan: string | null;
+  readonly account: Account | null;
+}
+
+export interface SetupDone {
+  readonly account: Account;
+  readonly plan: string;
+  /** The lines for init.el. */
+  readonly lines: readonly string[];
+  readonly notes: readonly string[];
+  readonly verdict: KeyCheck | null;
 }
 
 export interface DoctorResult {

@@ -9,15 +9,15 @@ import {
   hasReason,
 } from '../core/errors.ts';
 import { type ApiKey, shortenId } from '../core/key.ts';
-import { CLOCK_TOLERANCE_MS, findProblems, isSignedBy, parseToken } from '../core/parsed-token.ts';
+import { CLOCK_TOLERANCE_MS, findProblems, parseToken } from '../core/parsed-token.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
 import { oneHint, type PlanName, type Text } from '../messages/common.ts';
 import type { Messages } from '../messages/en.ts';
 import type { Answer } from '../service/probe.ts';
-import { planToTry } from '../service/services.ts';
+import type { Trial } from '../service/verdict.ts';
 import type { Settings } from '../settings.ts';
 import { othersCanRead } from '../stores/passphrase.ts';
-import type { KeyOrigin, StoreLabel, StoreName } from '../stores/port.ts';
+import type { StoreLabel, StoreName } from '../stores/port.ts';
 import {
   findKey,
   type ListedAccount,
@@ -41,12 +41,13 @@ export type Check =
 
 export interface Finding {
   readonly check: Check;
-  readonly level: 'ok' | 'warning' | 'failure';
+  /** `unchecked`: it was not tried, or could not be. */
+  readonly level: 'ok' | 'warning' | 'failure' | 'unchecked';
   readonly message: string;
   readonly hint?: string | undefined;
   /** Of a failure. */
   readonly code?: ErrorCode;
-  /** Of a refusal that a key of the other plan gets: that plan, and what to ask a person then. */
+  /** Until Emacs asks by `verify`. */
   readonly otherPlan?: { readonly name: PlanName; readonly question: string };
 }
 
@@ -59,7 +60,6 @@ export interface Examined {
   readonly paths: { readonly node: string };
   readonly version: string;
   readonly nodeVersion: string;
-  readonly oldestNode: string;
   readonly stores: Stores;
   now(): number;
 }
@@ -95,7 +95,7 @@ export async function* examine(
 ): AsyncGenerator<Finding> {
   const { account, live = false, plan, unlocksLater = false, helper } = options;
   yield ok('version', `glm-token ${examined.version}`);
-  yield checkNode(examined);
+  yield ok('node', `${examined.nodeVersion} (${examined.paths.node})`);
   yield* checkEnvironment(examined);
   if (helper) {
     yield* examineHelper(examined, options, helper);
@@ -195,17 +195,6 @@ function failure({ messages }: Examined, check: Check, thrown: unknown): Finding
   return { check, level: 'failure', message: text.message, hint: oneHint(text), code: error.code };
 }
 
-function checkNode({ paths, nodeVersion, oldestNode, messages }: Examined): Finding {
-  const [major = 0, minor = 0] = nodeVersion.split('.').map(Number);
-  const [oldestMajor = 0, oldestMinor = 0] = oldestNode.split('.').map(Number);
-  const message = `${nodeVersion} (${paths.node})`;
-  if (major > oldestMajor || (major === oldestMajor && minor >= oldestMinor)) {
-    return ok('node', message);
-  }
-  const hint = messages.doctor.updateNode(oldestNode);
-  return warning('node', { message, hint });
-}
-
 function* checkEnvironment({ settings, platform, messages }: Examined): Generator<Finding> {
   if (settings.apiKey !== undefined) {
     const { environment, environmentUnused } = messages.doctor;
@@ -240,28 +229,19 @@ async function checkStore(
   return warning('store', { message: `${texts(store)}: ${perils[peril]}`, hint: keepElsewhere });
 }
 
-/** Whether the key of an account signs tokens that verify; returns the key when it does. */
+/** Whether an account has a key that is one; returns the key when it is. */
 async function* checkKey(
   examined: Examined,
   { account, program }: ListedAccount,
 ): AsyncGenerator<Finding, ApiKey | undefined> {
-  const { stores, messages, now } = examined;
-  let key: ApiKey;
   try {
-    key = await findKey(stores, account);
+    const key = await findKey(examined.stores, account);
+    yield ok('key', examined.messages.doctor.keyWellFormed(shortenId(key.id), account, program));
+    return key;
   } catch (error) {
     yield failure(examined, 'key', error);
     return undefined;
   }
-  yield ok('key', messages.doctor.keyWellFormed(shortenId(key.id), account, program));
-  const nowMs = now();
-  const parsed = parseToken((await signToken(key, nowMs, DEFAULT_TTL_MS)).token);
-  const [problem] = findProblems(parsed, nowMs);
-  if (problem || !(await isSignedBy(parsed, key))) {
-    throw new Error(`a token does not verify: ${problem?.what ?? 'signature'}`);
-  }
-  yield ok('token', messages.doctor.tokenVerified(account));
-  return key;
 }
 
 /** Whether the host answers, and how far our clock is from its; returns the latter, if it did. */
@@ -307,38 +287,35 @@ function setClockCommand(platform: NodeJS.Platform, env: NodeJS.ProcessEnv): str
   return 'sudo timedatectl set-ntp true';
 }
 
-interface LiveCheck {
-  readonly account: Account;
-  readonly token: string;
-  /** `undefined` when a helper has the key. */
-  readonly origin: KeyOrigin | undefined;
-  readonly plan: PlanName | undefined;
+interface LiveCheck extends Trial {
   readonly clock: Finding;
 }
 
 /** Whether the service accepts a token. */
-async function checkLive(
-  examined: Examined,
-  { account, token, origin, plan, clock }: LiveCheck,
-): Promise<Finding> {
-  try {
-    const { chat, listModels, refusalIn } = await import('../service/probe.ts');
-    const { host } = account;
-    const answer = plan
-      ? await chat(host, plan, token, examined)
-      : await listModels(host, token, examined);
-    const refusal = refusalIn(answer, account, origin);
-    if (refusal) throw refusal;
-    return ok('live', examined.messages.doctor.tokenAccepted(account));
-  } catch (error) {
-    const other = plan && planToTry(error, plan);
-    const question = other && examined.messages.setup.askOtherPlan(other);
-    const finding: Finding = {
-      ...failure(examined, 'live', error),
-      ...(other && question && { otherPlan: { name: other, question } }),
-    };
-    // The service answers a wrong clock as it answers a wrong key.
-    const mayBeClock = clock.level !== 'ok' && hasReason(error, 'tokenRefused');
-    return mayBeClock ? { ...finding, hint: examined.messages.doctor.clockFirst } : finding;
+async function checkLive(examined: Examined, { clock, ...trial }: LiveCheck): Promise<Finding> {
+  const { askVerdict, verdictText } = await import('../service/verdict.ts');
+  const verdict = await askVerdict(trial, examined);
+  const text = verdictText(verdict, trial.account, examined.messages);
+  if (verdict.verdict === 'accepted') {
+    return verdict.freeModel ? warning('live', text) : ok('live', text.message);
   }
+  const { reason } = verdict;
+  // That the service is busy says nothing of the key; that something else answers is a failure.
+  const isService = hasReason(reason, 'tokenRefused') && reason.params.fault !== undefined;
+  if (verdict.verdict === 'unchecked' && isService) {
+    return { ...warning('live', text), level: 'unchecked' };
+  }
+  // The service answers a wrong clock as it answers a wrong key.
+  const hint =
+    clock.level !== 'ok' && isService ? examined.messages.doctor.clockFirst : oneHint(text);
+  const { otherPlan: name } = verdict;
+  const question = name && examined.messages.setup.askOtherPlan(name);
+  return {
+    check: 'live',
+    level: 'failure',
+    message: text.message,
+    hint,
+    code: reason.code,
+    ...(name && question && { otherPlan: { name, question } }),
+  };
 }

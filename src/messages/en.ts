@@ -719,6 +719,12 @@ export function english(program: string, system: System = 'posix') {
     }),
     tokenRefused: ({ account, origin, status, serviceCode, fault }) => {
       const answer = `${account.host} answers ${status}${serviceCode ? `, code ${serviceCode}` : ''}`;
+      if (!fault && !serviceCode && status === 200) {
+        return {
+          message: `${answer}, but not as the service does`,
+          hint: 'a proxy, or the login page of a network, may have answered in its place',
+        };
+      }
       if (!fault) {
         return { message: answer, hint: 'see the list at docs.z.ai/api-reference/api-code' };
       }
@@ -734,6 +740,8 @@ export function english(program: string, system: System = 'posix') {
   };
 
   const keyFor = (account: Account) => `the key for ${accountTitle(account)}`;
+  const linesAgain = (account: Account | undefined, plan: PlanName) =>
+    `${program} setup emacs${account ? flagsOf(account) : ' --all'}${plan === 'coding' ? ' --plan coding' : ''}`;
 
   return {
     describe,
@@ -807,6 +815,7 @@ export function english(program: string, system: System = 'posix') {
           ...ACCOUNT_TEXTS,
           plan: 'plan that the key is for',
           store: STORE_TEXT,
+          all: 'print lines for every account that has a key',
           check: 'check the key with the service, without asking first',
           force: 'replace a stored key without asking',
           rehearse: 'use a made-up key, held in memory, and store nothing',
@@ -933,34 +942,44 @@ export function english(program: string, system: System = 'posix') {
         international: (host: string) => `international (${host})`,
       },
       askPlan: 'Which plan?',
-      plans: {
-        'pay-as-you-go': 'pay-as-you-go',
-        coding:
-          'GLM Coding Plan (its terms name the tools that it may be used with; gptel may not be one of them)',
+      plans: { 'pay-as-you-go': 'pay-as-you-go', coding: 'GLM Coding Plan' },
+      codingTerms: {
+        message:
+          "warning: the Coding Plan's terms name the tools that it may be used with; gptel may not be one of them",
+        hint: 'read them first: a key of the plan can be suspended for other use',
       },
       getKey: (url: string) => `get the key at ${url}`,
       usesEnvironment:
         'GLM_API_KEY is set, so the key comes from the environment; nothing is stored',
       destination: (store: StoreLabel) => `the key will be kept in ${storeTitle(store)}`,
-      alreadyStored: (account: Account) => ({
-        message: `${keyFor(account)} is stored already`,
-        hint: `to replace it: ${storeAgain(account)}`,
-      }),
+      askKeep: (id: string, account: Account) =>
+        `Key ${id} is stored for ${accountTitle(account)}. Use it?`,
       askCheck: (host: string) =>
-        `Check the key with ${host} now? This sends one chat request of one token.`,
-      accepted: (host: string) => `checked: ${host} accepts the key`,
+        `Check the key with ${host} now? This sends one small chat request (max_tokens=1).`,
+      checking: (host: string) => `checking the key with ${host}`,
+      /** `freeModel`: one that answers though the account has no balance. */
+      accepted: (account: Account, freeModel: string | undefined): Text =>
+        freeModel
+          ? {
+              message: `checked: the service accepts ${keyFor(account)}, but the account has no balance, so only free models answer`,
+              hint: `recharge it in the console, or use a free model: (setq gptel-model '${freeModel})`,
+            }
+          : { message: `checked: the service accepts ${keyFor(account)}` },
+      notChecked: ({ message, hint }: Text): Text => ({ message: `not checked: ${message}`, hint }),
       askOtherPlan: (plan: PlanName) => `Try the endpoint of ${PLAN_TITLES[plan]}?`,
-      notChecked: (host: string) => `not checked: whether ${host} accepts the key`,
-      checked: (account: Account) =>
-        `checked: the key for ${accountTitle(account)} is well-formed, and signs tokens that verify`,
-      token: 'this token is valid for 3 minutes',
       initBlock: 'put these lines into your init.el',
       initComment: ';; GLM for gptel: a fresh token for each request; the key stays in its store.',
-      initMissing: `GLM: glm-gptel-auth is not where it was; get new lines with: ${program} setup emacs`,
-      unstable: (paths: readonly string[]): Text => ({
+      /** `account`: the one that the lines are for, if that is one alone. */
+      initMissing: (account: Account | undefined, plan: PlanName) =>
+        `its files have moved; get new lines with: ${linesAgain(account, plan)}`,
+      unstable: (paths: readonly string[], account: Account, plan: PlanName): Text => ({
         message: `warning: these paths change with an upgrade: ${paths.join(', ')}`,
-        hint: `after one, get new lines with: ${program} setup emacs`,
+        hint: `after one, get new lines with: ${linesAgain(account, plan)}`,
       }),
+      next: {
+        message:
+          'next, in Emacs: M-x package-install RET gptel (if you have none yet), restart, M-x gptel',
+      },
       rehearsed: {
         message:
           'this was a rehearsal with a made-up key: nothing was stored, and no service accepts this token',
@@ -1049,8 +1068,7 @@ export function english(program: string, system: System = 'posix') {
       problem: (problem: Problem): Text & { hint: string } => describeProblem(problem, program),
     },
     doctor: {
-      levels: { ok: 'ok', warning: 'warning', failure: 'failure' },
-      updateNode: (version: string) => `install Node ${version} or later`,
+      levels: { ok: 'ok', warning: 'warning', failure: 'failure', unchecked: 'unchecked' },
       environment: {
         message:
           'GLM_API_KEY is set and takes precedence; every program started from here can read the key',
@@ -1080,7 +1098,6 @@ export function english(program: string, system: System = 'posix') {
       keepElsewhere: 'keep the key somewhere else as well',
       keyWellFormed: (id: string, account: Account, name: string | undefined) =>
         `key ${id} for ${accountTitle(account)}${name ? `, which ${name} printed,` : ''} is well-formed`,
-      tokenVerified: (account: Account) => `signed for ${accountTitle(account)} and verified`,
       hostAnswers: (host: string, ms: number, proxy: string | undefined) =>
         `${host} answers in ${Math.round(ms)} ms${proxy ? `, through the proxy ${proxy}` : ''}`,
       clockUnknown: (host: string) => ({
@@ -1088,15 +1105,18 @@ export function english(program: string, system: System = 'posix') {
         hint: "compare this machine's clock with another one",
       }),
       clockRight: (host: string, offMs: number) => `within ${duration(offMs)} of ${host}`,
+      /** `ttlMs`: the lifetime of tokens. */
       clockOff: (host: string, offsetMs: number, ttlMs: number, command: string) => ({
-        message: `${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? 'behind' : 'ahead of'} ${host}, so that tokens ${offsetMs < 0 ? 'are from the future' : offsetMs < ttlMs ? 'last that much shorter there' : 'are expired on arrival'}`,
+        message: `${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? 'behind' : 'ahead of'} ${host}, so that tokens ${offsetMs < 0 ? 'are from the future' : offsetMs < ttlMs ? 'last that much shorter there, and may be refused as expired' : 'are expired on arrival'}`,
         hint: `set it right: ${command}`,
       }),
       asAdministrator: (command: string) => `${command} (as administrator)`,
       clockFirst:
         'set the clock right first, as above: a wrong clock alone makes the service refuse',
-      tokenAccepted: (account: Account) =>
-        `the service accepts a token for ${accountTitle(account)}`,
+      notTried: (account: Account | undefined) => ({
+        message: 'whether the service accepts the key was not tried',
+        hint: `to try it: ${program} doctor --live${account ? flagsOf(account) : ''}`,
+      }),
     },
     daemon: {
       listening: (path: string, accounts: readonly Account[] | undefined): Text => ({
@@ -1195,7 +1215,7 @@ function describeProblem(problem: Problem, program: string): Text & { hint: stri
     case 'expired':
       return {
         message: `it expired ${duration(problem.byMs)} ago`,
-        hint: `sign a new one: ${program} print`,
+        hint: `sign a new one: ${program} print; if it was just signed, its lifetime (--ttl) was too short, or the clock is wrong: ${program} doctor`,
       };
     case 'signature':
       return {

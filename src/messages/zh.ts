@@ -677,6 +677,12 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     tokenRefused: ({ account, origin, status, serviceCode, fault }) => {
       const answer = `${account.host} 返回 ${status}${serviceCode ? `，错误码 ${serviceCode}` : ''}`;
+      if (!fault && !serviceCode && status === 200) {
+        return {
+          message: `${answer}，但不是该服务的回答`,
+          hint: '可能是代理或网络的登录页代替服务作了回答',
+        };
+      }
       if (!fault) {
         return { message: answer, hint: '错误码列表见 docs.bigmodel.cn/cn/api/api-code' };
       }
@@ -691,6 +697,8 @@ export function chinese(program: string, system: System = 'posix'): Messages {
   };
 
   const keyFor = (account: Account) => `${accountTitle(account)} 的 key`;
+  const linesAgain = (account: Account | undefined, plan: PlanName) =>
+    `${program} setup emacs${account ? flagsOf(account) : ' --all'}${plan === 'coding' ? ' --plan coding' : ''}`;
 
   return {
     describe,
@@ -762,6 +770,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
           ...ACCOUNT_TEXTS,
           plan: 'key 所属的套餐',
           store: STORE_TEXT,
+          all: '输出所有已保存 key 的账户的配置',
           check: '不询问，直接向服务验证 key',
           force: '不询问，直接替换已保存的 key',
           rehearse: '用内存中的虚构 key 演练，不保存任何内容',
@@ -871,30 +880,38 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         international: (host) => `国际（${host}）`,
       },
       askPlan: '哪种套餐？',
-      plans: {
-        'pay-as-you-go': '按量付费',
-        coding: 'GLM Coding Plan（其条款限定了可以使用的工具，gptel 可能不在其中）',
+      plans: { 'pay-as-you-go': '按量付费', coding: 'GLM Coding Plan' },
+      codingTerms: {
+        message: '警告：Coding Plan 的条款限定了可以使用的工具，gptel 可能不在其中',
+        hint: '请先阅读条款：用于其他用途的套餐 key 可能会被停用',
       },
       getKey: (url) => `获取 key：${url}`,
       usesEnvironment: '已设置 GLM_API_KEY，因此使用环境变量中的 key，不保存任何内容',
-      destination: (store) => `key 将保存在${storeTitle(store)}`,
-      alreadyStored: (account) => ({
-        message: `${keyFor(account)} 已经保存过`,
-        hint: `如需替换：${storeAgain(account)}`,
-      }),
+      destination: (store) => `key 将保存到${storeTitle(store)}`,
+      askKeep: (id, account) => `已保存 ${accountTitle(account)} 的 key（${id}）。使用它吗？`,
       askCheck: (host) => `现在向 ${host} 验证 key 吗？会发送一个极小的对话请求（max_tokens=1）。`,
-      accepted: (host) => `已验证：${host} 接受这个 key`,
+      checking: (host) => `正在向 ${host} 验证 key`,
+      accepted: (account, freeModel) =>
+        freeModel
+          ? {
+              message: `已验证：服务接受 ${keyFor(account)}，但账户没有余额，只能使用免费模型`,
+              hint: `请在控制台充值，或使用免费模型：(setq gptel-model '${freeModel})`,
+            }
+          : { message: `已验证：服务接受 ${keyFor(account)}` },
+      notChecked: ({ message, hint }) => ({ message: `未能验证：${message}`, hint }),
       askOtherPlan: (plan) => `是否改用${PLAN_TITLES[plan]}的端点再试？`,
-      notChecked: (host) => `未验证：${host} 是否接受这个 key`,
-      checked: (account) => `已验证：${keyFor(account)} 格式正确，签发的令牌可以通过校验`,
-      token: '这个令牌的有效期为 3 分钟',
       initBlock: '请把以下几行写入 init.el',
       initComment: ';; GLM 与 gptel：每次请求使用新签发的令牌；key 留在原处。',
-      initMissing: `GLM：找不到 glm-gptel-auth；请重新获取配置：${program} setup emacs`,
-      unstable: (paths) => ({
+      initMissing: (account, plan) =>
+        `文件已不在原处；请重新获取配置：${linesAgain(account, plan)}`,
+      unstable: (paths, account, plan) => ({
         message: `警告：升级后路径会变：${paths.join('、')}`,
-        hint: `升级之后请重新获取配置：${program} setup emacs`,
+        hint: `升级之后请重新获取配置：${linesAgain(account, plan)}`,
       }),
+      next: {
+        message:
+          '接下来在 Emacs 中：M-x package-install RET gptel（如果尚未安装），重启，M-x gptel',
+      },
       rehearsed: {
         message: '这是用虚构的 key 进行的演练：没有保存任何内容，也没有服务会接受这个令牌',
         hint: `使用自己的 key：${program} setup`,
@@ -976,8 +993,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       problem: (problem) => describeProblem(problem, program),
     },
     doctor: {
-      levels: { ok: '正常', warning: '警告', failure: '失败' },
-      updateNode: (version) => `请安装 Node ${version} 或更高版本`,
+      levels: { ok: '正常', warning: '警告', failure: '失败', unchecked: '未检查' },
       environment: {
         message: '已设置 GLM_API_KEY，将优先使用它；从这里启动的每个程序都能读到这个 key',
         hint: `日常使用请取消设置 GLM_API_KEY，并运行：${program} store`,
@@ -1004,7 +1020,6 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       keepElsewhere: '请在别处另存一份 key',
       keyWellFormed: (id, account, name) =>
         `${accountTitle(account)} 的 key ${id}${name ? `（由 ${name} 输出）` : ' '}格式正确`,
-      tokenVerified: (account) => `已为 ${accountTitle(account)} 签发令牌，并通过校验`,
       hostAnswers: (host, ms, proxy) =>
         `${host} 在 ${Math.round(ms)} 毫秒内响应${proxy ? `（经代理 ${proxy}）` : ''}`,
       clockUnknown: (host) => ({
@@ -1013,12 +1028,15 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       }),
       clockRight: (host, offMs) => `与 ${host} 相差不超过 ${duration(offMs)}`,
       clockOff: (host, offsetMs, ttlMs, command) => ({
-        message: `比 ${host} ${offsetMs > 0 ? '慢' : '快'} ${duration(Math.abs(offsetMs))}，因此令牌${offsetMs < 0 ? '来自未来' : offsetMs < ttlMs ? '的有效期在那里会短这么多' : '送达时已过期'}`,
+        message: `比 ${host} ${offsetMs > 0 ? '慢' : '快'} ${duration(Math.abs(offsetMs))}，因此令牌${offsetMs < 0 ? '来自未来' : offsetMs < ttlMs ? '的有效期在那里会短这么多，可能被当作已过期而拒绝' : '送达时已过期'}`,
         hint: `请校准时钟：${command}`,
       }),
       asAdministrator: (command) => `${command}（以管理员身份）`,
       clockFirst: '请先按上面的提示校准时钟：时钟不准就足以让服务拒绝令牌',
-      tokenAccepted: (account) => `服务接受 ${accountTitle(account)} 的令牌`,
+      notTried: (account) => ({
+        message: '没有试过服务是否接受这个 key',
+        hint: `如需一试：${program} doctor --live${account ? flagsOf(account) : ''}`,
+      }),
     },
     daemon: {
       listening: (path, accounts) => ({

@@ -5,7 +5,7 @@
 
 import type { ServiceFault } from '../core/errors.ts';
 
-/** By code; 401 is the HTTP status, which the service sends without a code of its own at times. */
+/** By code; those of three digits are HTTP statuses, which the service sends without a code of its own at times. */
 const CODES: readonly [code: RegExp, fault: ServiceFault][] = [
   [/^(1000|401)$/, 'unauthenticated'],
   [/^1001$/, 'noToken'],
@@ -19,9 +19,9 @@ const CODES: readonly [code: RegExp, fault: ServiceFault][] = [
   [/^122[012]$/, 'noSuchApi'],
   [/^1231$/, 'duplicate'],
   [/^1261$/, 'promptTooLong'],
-  [/^(500|1200|1230|1234)$/, 'internal'],
+  [/^(50[0234]|1200|1230|1234)$/, 'internal'],
   [/^1301$/, 'unsafe'],
-  [/^(130[235]|1312)$/, 'busy'],
+  [/^(130[235]|1312|429)$/, 'busy'],
   [/^13(04|08|10)$/, 'quotaUsedUp'],
   [/^1309$/, 'planExpired'],
   [/^1311$/, 'modelNotInPlan'],
@@ -43,11 +43,40 @@ const ACTIONS: Partial<Record<ServiceFault, Action>> = {
 
 export const actionFor = (fault: ServiceFault): Action | undefined => ACTIONS[fault];
 
-/** The service's error code in the body of an answer. */
+/** What a request that failed says of the key: that it is refused, or nothing. */
+const SAYS: Record<ServiceFault, 'refused' | 'unchecked'> = {
+  unauthenticated: 'refused',
+  noToken: 'unchecked', // Something on the way removed it.
+  unreadableToken: 'refused',
+  expiredToken: 'refused',
+  refusedKey: 'refused',
+  noBalance: 'refused',
+  accountUnusable: 'refused',
+  planExpired: 'refused',
+  noSuchApi: 'refused',
+  policy: 'unchecked',
+  badRequest: 'unchecked',
+  noSuchModel: 'unchecked',
+  modelNotInPlan: 'unchecked',
+  duplicate: 'unchecked',
+  promptTooLong: 'unchecked',
+  unsafe: 'unchecked',
+  internal: 'unchecked',
+  busy: 'unchecked',
+  quotaUsedUp: 'unchecked', // Until it is renewed, with the same key.
+};
+
+export const saysOfKey = (fault: ServiceFault) => SAYS[fault];
+
+/**
+ * The service's error code in the body of an answer, in either of its forms: `{"error":{"code":
+ * "1305"}}`, and `{"code":1004,"msg":…,"success":false}`, which comes with the status 200.
+ */
 export function errorCodeIn(body: string): string | undefined {
   try {
-    const code = String(JSON.parse(body).error?.code ?? '');
-    return /^\d{3,5}$/.test(code) ? code : undefined;
+    const { error, code, success } = JSON.parse(body);
+    const found = String(error?.code ?? (success === true ? '' : code) ?? '');
+    return /^\d{3,5}$/.test(found) ? found : undefined;
   } catch {
     return undefined;
   }

@@ -4,11 +4,8 @@ import { once } from 'node:events';
 import { request } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import type { Account } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import type { PlanName } from '../messages/common.ts';
-import type { KeyOrigin } from '../stores/port.ts';
-import { errorCodeIn, faultOf } from './error-codes.ts';
 import { connectThrough, type ProxyServer, proxyFor } from './proxy.ts';
 import { PLAN_PATHS } from './services.ts';
 
@@ -54,36 +51,22 @@ export const askHost = (host: string, origin: Origin): Promise<Answer> =>
 export const listModels = (host: string, token: string, origin: Origin): Promise<Answer> =>
   send(host, { method: 'GET', path: MODELS_PATH, token }, origin);
 
-/** Model that every plan has: https://docs.z.ai/devpack/overview and https://docs.z.ai/guides/llm */
-const CHAT_MODEL = 'glm-4.5-air';
-
-/** Sends one chat request for one token, on the endpoint of a plan. */
+/** Sends one chat request for one token to a model, on the endpoint of a plan. */
 export const chat = (
   host: string,
   plan: PlanName,
+  model: string,
   token: string,
   origin: Origin,
 ): Promise<Answer> => {
   const body = JSON.stringify({
-    model: CHAT_MODEL,
+    model,
     messages: [{ role: 'user', content: 'Hi' }],
     max_tokens: 1,
   });
   const path = `${PLAN_PATHS[plan]}/chat/completions`;
   return send(host, { method: 'POST', path, token, body }, origin);
 };
-
-/** Why the service refused a token, by its answer; `undefined` when it accepted it. */
-export function refusalIn(
-  { status, body }: Answer,
-  account: Account,
-  origin: KeyOrigin | undefined,
-): GlmTokenError | undefined {
-  if (status === 200) return undefined;
-  const serviceCode = errorCodeIn(body);
-  const fault = faultOf(serviceCode ?? String(status));
-  return new GlmTokenError('tokenRefused', { account, origin, status, serviceCode, fault });
-}
 
 interface Outgoing {
   readonly method: string;

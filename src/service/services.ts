@@ -1,7 +1,6 @@
 /** GLM's two services, their plans, and where a person gets a key for each. */
 
 import { DEFAULT_HOST, INTERNATIONAL_HOST } from '../core/account.ts';
-import { hasReason } from '../core/errors.ts';
 import type { PlanName } from '../messages/common.ts';
 
 export interface Service {
@@ -32,12 +31,3 @@ export const PLAN_PATHS: Readonly<Record<PlanName, string>> = {
 };
 
 export const PLANS = Object.keys(PLAN_PATHS) as readonly PlanName[];
-
-/** The service's code for an empty balance, and for a key that is used on the other plan's endpoint. */
-const OTHER_PLAN_CODE = '1113';
-
-/** The plan that a key may be for when a request to the endpoint of `plan` was refused. */
-export function planToTry(error: unknown, plan: PlanName): PlanName | undefined {
-  const isOther = hasReason(error, 'tokenRefused') && error.params.serviceCode === OTHER_PLAN_CODE;
-  return isOther ? PLANS.find((name) => name !== plan) : undefined;
-}

@@ -1,4 +1,4 @@
-/** Where this program is: paths that init.el can name, and that survive upgrades where such exist. */
+/** Where this program is, by paths that survive upgrades where such exist. */
 
 import { realpathSync } from 'node:fs';
 import { basename, delimiter, dirname, join } from 'node:path';
@@ -8,15 +8,16 @@ export interface Paths {
   readonly script: string;
   /** The directory of the package, which has `dist` and `elisp`. */
   readonly root: string;
-  /** Those of them that an upgrade of node, or of glm-token, is going to change. */
-  readonly unstable: readonly string[];
 }
 
 /**
- * A directory that is there for one version: of nvm, fnm, Homebrew's Cellar, pnpm's store, or npx's
- * cache.
+ * A directory that is there for one version: of nvm, fnm, Homebrew's Cellar, pnpm's store, npx's cache,
+ * or Emacs' packages.
  */
-const VERSIONED = /[/\\](_npx|fnm_multishells|\.pnpm|Cellar)[/\\]|[/\\@]v?\d+\.\d+\.\d+/;
+const VERSIONED = /[/\\](_npx|fnm_multishells|\.pnpm|Cellar)[/\\]|[/\\@-]v?\d+\.\d+\.\d+/;
+
+/** Whether an upgrade is going to change a path. */
+export const isVersioned = (path: string): boolean => VERSIONED.test(path);
 
 /** @param invoked the script as node was given it, with links unresolved */
 export function findPaths(invoked: string, env: NodeJS.ProcessEnv): Paths {
@@ -30,15 +31,14 @@ export function findPaths(invoked: string, env: NodeJS.ProcessEnv): Paths {
     node,
     script: stableScript,
     root: dirname(dirname(stableScript)),
-    unstable: [node, stableScript].filter((path) => VERSIONED.test(path)),
   };
 }
 
 /** A path, or another one of the same file that has no version in it. */
 function stable(path: string, others: readonly string[]): string {
-  if (!VERSIONED.test(path)) return path;
+  if (!isVersioned(path)) return path;
   const target = realpathSync(path);
-  return others.find((other) => !VERSIONED.test(other) && leadsTo(other, target)) ?? path;
+  return others.find((other) => !isVersioned(other) && leadsTo(other, target)) ?? path;
 }
 
 function leadsTo(path: string, target: string): boolean {

@@ -120,8 +120,12 @@ export async function storeOf(
 }
 
 /** Where the key of an account comes from; nobody is asked, and nothing is run. */
-export async function originOf(stores: Stores, account: Account): Promise<KeyOrigin> {
-  const { name, place } = await storeOf(stores, account);
+export async function originOf(
+  stores: Stores,
+  account: Account,
+  choice?: KeptStoreName,
+): Promise<KeyOrigin> {
+  const { name, place } = await storeOf(stores, account, choice);
   const words = name === 'command' && (await stores.open(name)).commandOf(account);
   return { name, place, program: words ? programOf(words) : undefined };
 }

@@ -58,14 +58,8 @@ describe('what fits a place', () => {
     ['print --toString ', '--host --profile --ttl --format --store'],
     ['print -- ', ''],
     ['store --store ', 'keychain file'],
-    [
-      'setup ',
-      'emacs --host --profile --plan --store --check --force --rehearse --rehearse-without-key',
-    ],
-    [
-      'setup emacs --pl',
-      '--host --profile --plan --store --check --force --rehearse --rehearse-without-key --help',
-    ],
+    ['setup ', 'emacs --host --profile --plan --store --all --check --force --rehearse'],
+    ['setup emacs --pl', '--host --profile --plan --store --all --check --force --rehearse --help'],
     ['setup e', 'emacs'],
     ['completion ', 'bash zsh fish'],
     ['completion bash ', ''],

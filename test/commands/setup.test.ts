@@ -12,7 +12,8 @@ import { KeychainSession } from '../support/keychain.ts';
 import { type Answers, CALL, glmToken, runOnTerminal } from '../support/program.ts';
 
 const KEY = '0123456789abcdef.TopSecretSecret1';
-const TOKEN = /^eyJ[\w-]+\.[\w-]+\.[\w-]+\r?$/m;
+const TOKEN = /eyJ[\w-]+\.[\w-]+\.[\w-]+/;
+const LINES = /^\(add-to-list 'load-path "/m;
 
 const SERVICE = 'Choice [1]: ';
 const PLAN = 'Choice [1]: ';
@@ -62,10 +63,76 @@ describe('with a keychain', () => {
     );
     assert.match(stdout, /get the key at https:\/\/z\.ai\/manage-apikey\/apikey-list/);
     assert.match(stdout, /stored key 0123…cdef for api\.z\.ai in the keychain/);
-    assert.match(stdout, /not checked: whether api\.z\.ai accepts the key/);
-    assert.match(stdout, TOKEN);
-    assert.match(stdout, /\(glm-gptel-auth-make-backend "GLM" :host "api\.z\.ai" :coding-plan t\)/);
+    assert.match(stdout, /warning: the Coding Plan's terms name the tools/);
+    assert.match(
+      stdout,
+      /\(glm-gptel-auth-make-backend "GLM api\.z\.ai" :host "api\.z\.ai" :coding-plan t\)/,
+    );
+    assert.match(stdout, /glm-token: next, in Emacs: .*M-x gptel\r\n$/);
+    assert.doesNotMatch(stdout, TOKEN);
     assert.doesNotMatch(stdout, /TopSecret/);
+  });
+
+  test('a stored key is offered, and replaced when the answer is no', async () => {
+    const named = ['--host=api.z.ai', '--plan=pay-as-you-go', '--profile=again and again'];
+    await glmToken(['store', '--host=api.z.ai', '--profile=again and again'], {
+      env: keychain(),
+      input: KEY,
+    });
+    const question =
+      'Key 0123…cdef is stored for api.z.ai (profile again and again). Use it? [Y/n] ';
+    const kept = await onTerminal(
+      named,
+      [
+        [question, ''],
+        [CHECK, 'n'],
+      ],
+      keychain(),
+    );
+    assert.equal(kept.status, 0, kept.stdout);
+    const other: Answers = [
+      [question, 'n'],
+      [KEY_PROMPT, 'fedcba9876543210.OtherSecret1'],
+      ['Replace it? [y/N] ', 'y'],
+      [CHECK, 'n'],
+    ];
+    const replaced = await onTerminal(named, other, keychain());
+    assert.equal(replaced.status, 0, replaced.stdout);
+    assert.match(replaced.stdout, /stored key fedc…3210 for api\.z\.ai/);
+  });
+
+  test('a locked keychain is no reason for an encrypted file', async () => {
+    await session.lock();
+    try {
+      const named = ['--host=api.z.ai', '--plan=coding'];
+      const more = { ...keychain(), GLM_TOKEN_PROMPT_TIMEOUT: '1s' };
+      const { status, stdout } = await onTerminal(named, [], more);
+      assert.equal(status, 6, stdout);
+      assert.doesNotMatch(stdout, /encrypted file|instead/);
+    } finally {
+      await session.unlock();
+    }
+  });
+
+  test('--all has a line for each account, each with a name of its own', async () => {
+    const accounts = [['--host=api.z.ai'], ['--profile=work'], []];
+    for (const account of accounts) {
+      await glmToken(['store', '--force', ...account], { env: keychain(), input: KEY });
+    }
+    const { stdout, stderr } = await glmToken(['setup', 'emacs', '--all', '--plan=coding'], {
+      env: keychain(),
+    });
+    assert.equal(stderr, '');
+    const backends = [...stdout.matchAll(/\(glm-gptel-auth-make-backend [^)]*\)/g)].map(String);
+    assert.equal(backends[0], '(glm-gptel-auth-make-backend "GLM" :coding-plan t)');
+    for (const backend of [
+      '(glm-gptel-auth-make-backend "GLM api.z.ai" :host "api.z.ai" :coding-plan t)',
+      '(glm-gptel-auth-make-backend "GLM work" :profile "work" :coding-plan t)',
+    ]) {
+      assert.ok(backends.includes(backend), stdout);
+    }
+    assert.equal(stdout.match(/setq gptel-backend/g)?.length, 1);
+    assert.ok(stdout.includes(`get new lines with: ${CALL} setup emacs --all --plan coding"`));
   });
 
   test('what an option or a variable names is not asked for', async () => {
@@ -80,7 +147,10 @@ describe('with a keychain', () => {
     const more = { ...keychain(), GLM_TOKEN_HOST: 'api.z.ai', GLM_TOKEN_PROFILE: 'other' };
     const byVariable = await onTerminal(['--plan=coding'], answers, more);
     assert.equal(byVariable.status, 0, byVariable.stdout);
-    assert.match(byVariable.stdout, /:host "api\.z\.ai" :profile "other" :coding-plan t/);
+    assert.match(
+      byVariable.stdout,
+      /"GLM other@api\.z\.ai" :host "api\.z\.ai" :profile "other" :coding-plan t/,
+    );
   });
 
   test('the likely service is the default: China, unless the clock says otherwise', async () => {
@@ -145,14 +215,21 @@ describe('the check with the service', () => {
   let more: Env;
   before(async () => {
     certificate = await makeCertificate();
-    const keys = { '0123456789abcdef': 'TopSecretSecret1', codingid12345: 'CodingSecret1' };
-    glm = await GlmServer.start(keys, { tls: certificate, codingIds: ['codingid12345'] });
+    const keys = {
+      '0123456789abcdef': 'TopSecretSecret1',
+      codingid12345: 'CodingSecret1',
+      freeid123456: 'FreeSecret123',
+    };
+    const kinds = { codingIds: ['codingid12345'], freeIds: ['freeid123456'] };
+    glm = await GlmServer.start(keys, { tls: certificate, ...kinds });
   });
   after(async () => {
     await glm.stop();
     certificate.remove();
   });
   beforeEach(() => {
+    glm.failWith = undefined;
+    glm.answerWith = undefined;
     more = {
       ...withPassphrase(),
       GLM_TOKEN_HOST: glm.host,
@@ -172,8 +249,8 @@ describe('the check with the service', () => {
       more,
     );
     assert.equal(status, 0, stdout);
-    assert.match(stdout, /This sends one chat request of one token\. \[Y\/n\]/);
-    assert.match(stdout, /checked: 127\.0\.0\.1:\d+ accepts the key/);
+    assert.match(stdout, /This sends one small chat request \(max_tokens=1\)\. \[Y\/n\]/);
+    assert.match(stdout, /checked: the service accepts the key for 127\.0\.0\.1:\d+\r\n/);
     const [seen, ...others] = glm.seen.slice(before);
     assert.deepEqual([seen?.path, others], ['/api/paas/v4/chat/completions', []]);
     assert.equal(JSON.parse(seen?.body ?? '{}').max_tokens, 1);
@@ -196,13 +273,14 @@ describe('the check with the service', () => {
     assert.match(stdout, /:coding-plan t\)/);
   });
 
-  test('a refused key: exit 10, the explanation, and the cure for this account', async () => {
-    const { status, stderr } = await glmToken(['setup', '--check', '--profile=work'], {
+  test('a refused key: exit 10, the explanation, the cure for this account, and the lines', async () => {
+    const { status, stdout, stderr } = await glmToken(['setup', '--check', '--profile=work'], {
       env: { ...env, ...more },
       input: '0123456789abcdef.WrongSecret12345',
     });
     assert.equal(status, 10);
     assert.match(stderr, /answers 401, code 1004: the service refuses the key/);
+    assert.match(stdout, LINES);
     assert.ok(stderr.includes(`${CALL} store --force --host ${glm.host} --profile work`), stderr);
   });
 
@@ -220,8 +298,69 @@ describe('the check with the service', () => {
       input: KEY,
     });
     assert.equal(status, 0, stderr);
-    assert.match(stderr, /cannot reach 127\.0\.0\.1:1.*\n.*\n.*not checked: whether/);
-    assert.match(stdout, TOKEN);
+    assert.match(stderr, /not checked: cannot reach 127\.0\.0\.1:1.*\nhint: /);
+    assert.match(stdout, LINES);
+  });
+
+  /** Runs the check on a key that was given, and returns what was said of it. */
+  async function check(key: string, plan = 'pay-as-you-go') {
+    const { status, stdout, stderr } = await glmToken(['setup', '--check', `--plan=${plan}`], {
+      env: { ...env, ...more },
+      input: key,
+    });
+    assert.match(stdout, LINES, stderr);
+    return { status, stderr };
+  }
+
+  test('a service that is busy says nothing of the key', async () => {
+    for (const [status, code] of [
+      [429, '1302'],
+      [429, '1305'],
+      [503, '1234'],
+      [200, '1305'],
+    ] as const) {
+      glm.failWith = { status, code, message: 'x' };
+      const said = await check(KEY);
+      assert.equal(said.status, 0);
+      assert.match(said.stderr, new RegExp(`not checked: \\S+ answers ${status}, code ${code}: `));
+      assert.doesNotMatch(said.stderr, /accepts|refuses/);
+    }
+  });
+
+  test('an error with status 200 is no acceptance, in either of its forms', async () => {
+    for (const body of [
+      '{"error":{"code":"1004","message":"x"}}',
+      '{"code":1004,"msg":"x","success":false}',
+    ]) {
+      glm.answerWith = body;
+      const said = await check(KEY);
+      assert.equal(said.status, 10, body);
+      assert.match(said.stderr, /answers 200, code 1004: the service refuses the key/);
+    }
+  });
+
+  test('what answers 200 and is not the service has accepted nothing', async () => {
+    for (const body of ['<html>Log in to this network</html>', '{}', '', '[]', 'null', '"ok"']) {
+      glm.answerWith = body;
+      const said = await check(KEY);
+      assert.equal(said.status, 0);
+      assert.match(
+        said.stderr,
+        /not checked: \S+ answers 200, but not as the service does\nhint: /,
+      );
+    }
+  });
+
+  test('an account without balance has a good key where a free model answers', async () => {
+    const free = await check('freeid123456.FreeSecret123');
+    assert.equal(free.status, 0);
+    assert.match(
+      free.stderr,
+      /checked: the service accepts the key for \S+, but the account has no balance, so only free models answer\nhint: .*\(setq gptel-model 'glm-4\.7-flash\)/,
+    );
+    const coding = await check('freeid123456.FreeSecret123', 'coding');
+    assert.equal(coding.status, 10);
+    assert.match(coding.stderr, /code 1113: the account has no balance left/);
   });
 });
 
@@ -243,7 +382,7 @@ describe('without a keychain', () => {
     assert.equal(status, 0, stdout);
     assert.match(stdout, /an empty passphrase protects nothing/);
     assert.match(stdout, /the passphrases do not match/);
-    assert.match(stdout, TOKEN);
+    assert.match(stdout, /glm-gptel-auth-make-backend "GLM" :coding-plan t/);
     assert.doesNotMatch(stdout, /TopSecret|correct horse/);
   });
 
@@ -257,13 +396,13 @@ describe('without a keychain', () => {
     assert.equal(existsSync(join(home, '.local')), false);
   });
 
-  test('a key on standard input is not lost: its token, exit 5, three ways on', async () => {
+  test('a key on standard input that nothing can keep: exit 5, three ways on', async () => {
     const { status, stdout, stderr } = await glmToken(['setup', '--profile=work'], {
       env,
       input: KEY,
     });
     assert.equal(status, 5);
-    assert.match(stdout, TOKEN);
+    assert.equal(stdout, '');
     const hints = stderr.split('\n').filter((line) => line.startsWith('hint: '));
     assert.equal(hints.length, 3, stderr);
     for (const [at, part] of [
@@ -284,7 +423,7 @@ describe('without a keychain', () => {
       input: KEY,
     });
     assert.equal(status, 0, stderr);
-    assert.match(stdout, TOKEN);
+    assert.match(stdout, LINES);
     assert.match((await glmToken(['print'], { env: { ...env, ...more } })).stdout, TOKEN);
   });
 });

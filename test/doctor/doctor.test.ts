@@ -86,13 +86,16 @@ test('with nothing wrong prints a line for each check, exits 0 and sends no cred
   const { status, stdout, stderr } = await glmToken(['doctor'], { env });
   assert.deepEqual([status, stderr], [0, '']);
   const lines = stdout.trimEnd().split('\n');
-  const checks = ['version', 'node', 'store', 'key', 'token', 'host', 'clock'];
+  const checks = ['version', 'node', 'store', 'key', 'host', 'clock'];
   assert.deepEqual(
-    lines.map((line) => line.split(/ +/).slice(0, 2)),
+    lines.slice(0, checks.length).map((line) => line.split(/ +/).slice(0, 2)),
     checks.map((check) => ['ok', check]),
   );
+  assert.deepEqual(lines.slice(checks.length), [
+    'unchecked live        whether the service accepts the key was not tried',
+    `${' '.repeat(22)}hint: to try it: ${CALL} doctor --live`,
+  ]);
   assert.match(stdout, /key id01…6789 for 127\.0\.0\.1:\d+ is well-formed/);
-  assert.match(stdout, /signed for 127\.0\.0\.1:\d+ and verified/);
   assert.match(stdout, /clock +within 1 s of 127/);
   assert.doesNotMatch(stdout, /secretsecret|eyJ/);
   assert.deepEqual(
@@ -104,9 +107,11 @@ test('with nothing wrong prints a line for each check, exits 0 and sends no cred
 test('--json prints the same findings, with the version of their form', async () => {
   const { schemaVersion, ok, findings } = await examine();
   assert.deepEqual([schemaVersion, ok], [1, true]);
-  for (const { level, message } of Object.values(findings)) {
+  const { live, ...others } = findings;
+  for (const { level, message } of Object.values(others)) {
     assert.equal(level, 'ok', message);
   }
+  assert.equal(live?.level, 'unchecked');
 });
 
 describe('the exit status is that of the first failure', () => {
@@ -147,8 +152,8 @@ describe('the exit status is that of the first failure', () => {
     const { status, findings } = await examine(['--live'], more);
     assert.equal(status, 0);
     assert.deepEqual(
-      ['environment', 'store', 'key', 'token', 'live'].map((check) => findings[check]?.level),
-      ['warning', 'warning', 'ok', 'ok', 'ok'],
+      ['environment', 'store', 'key', 'live'].map((check) => findings[check]?.level),
+      ['warning', 'warning', 'ok', 'ok'],
     );
     assert.match(findings.environment?.message ?? '', /^GLM_API_KEY is set and takes precedence; /);
     assert.equal(
@@ -244,9 +249,13 @@ describe('the clock', () => {
 
   test('only shortens tokens when it is less behind than they live', async () => {
     glm.skewMs = 60_000;
-    const { status, findings } = await examine();
+    const { status, findings } = await examine(['--live']);
     assert.deepEqual([status, findings.clock?.level], [0, 'warning']);
-    assert.match(findings.clock?.message ?? '', /so that tokens last that much shorter there$/);
+    assert.match(
+      findings.clock?.message ?? '',
+      /so that tokens last that much shorter there, and may be refused as expired$/,
+    );
+    assert.equal(findings.live?.level, 'ok');
   });
 
   for (const [hours, message] of [
@@ -305,7 +314,7 @@ describe('a host that answers oddly', () => {
     });
   }
 
-  test('with status 101 to a token refuses it', async () => {
+  test('with status 101 to a token is not the service', async () => {
     const odd = await answering(
       'HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n',
     );
@@ -313,7 +322,7 @@ describe('a host that answers oddly', () => {
       await storeKey(odd.host, KEY);
       const { status, findings } = await examine(['--live', '--host', odd.host]);
       assert.equal(status, 10);
-      assert.equal(findings.live?.message, `${odd.host} answers 101`);
+      assert.equal(findings.live?.message, `not checked: ${odd.host} answers 101`);
     } finally {
       await odd.stop();
     }
@@ -351,7 +360,7 @@ describe('--live', () => {
   test('sends one token, which the service accepts', async () => {
     const { status, findings } = await examine(['--live']);
     assert.equal(status, 0);
-    assert.match(findings.live?.message ?? '', /^the service accepts a token for 127/);
+    assert.match(findings.live?.message ?? '', /^checked: the service accepts the key for 127/);
     const sent = glm.seen.filter(({ token }) => token);
     assert.deepEqual(
       sent.map(({ method, path, refused }) => [method, path, refused]),
@@ -378,9 +387,23 @@ describe('--live', () => {
       noMoney.findings.live?.message ?? '',
       /429, code 1113: the account has no balance left$/,
     );
-    glm.failWith = { status: 503, code: 'eyJx.secret', message: 'x' };
+    glm.failWith = { status: 418, code: 'eyJx.secret', message: 'x' };
     const strange = await examine(['--live']);
-    assert.match(strange.findings.live?.message ?? '', /answers 503$/);
+    assert.equal(strange.status, 10);
+    assert.match(strange.findings.live?.message ?? '', /^not checked: \S+ answers 418$/);
+  });
+
+  test('a service that is busy says nothing of the key, and is no failure', async () => {
+    for (const [status, code] of [
+      [429, '1302'],
+      [200, '1305'],
+      [503, '503'],
+    ] as const) {
+      glm.failWith = { status, code, message: 'x' };
+      const { findings, ...busy } = await examine(['--live']);
+      assert.deepEqual([busy.status, findings.live?.level], [0, 'unchecked'], code);
+      assert.match(findings.live?.message ?? '', /^not checked: /);
+    }
   });
 });
 
@@ -565,8 +588,8 @@ describe('in the helper', () => {
   test('the findings are those of the program', async () => {
     const findings = await findingsOf();
     const program = (await examine()).findings;
-    assert.deepEqual(Object.keys(findings), Object.keys(program));
-    for (const check of Object.keys(program)) {
+    assert.deepEqual([...Object.keys(findings), 'live'], Object.keys(program));
+    for (const check of Object.keys(findings)) {
       assert.equal(findings[check]?.level, program[check]?.level, check);
     }
     assert.doesNotMatch(JSON.stringify(findings), /secretsecret|eyJ/);

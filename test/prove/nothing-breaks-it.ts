@@ -833,7 +833,6 @@ function makeHelper(home: string) {
     paths: { node: process.execPath },
     version: '0.0.0',
     nodeVersion: process.versions.node,
-    oldestNode: '20.19',
     now: Date.now,
     pid: process.pid,
   };

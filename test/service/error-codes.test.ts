@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { actionFor, errorCodeIn, faultOf } from '../../src/service/error-codes.ts';
+import { actionFor, errorCodeIn, faultOf, saysOfKey } from '../../src/service/error-codes.ts';
 
 test('each code of the service has its meaning', () => {
   const table: Record<string, readonly string[]> = {
@@ -18,9 +18,9 @@ test('each code of the service has its meaning', () => {
     noSuchApi: ['1220', '1221', '1222'],
     duplicate: ['1231'],
     promptTooLong: ['1261'],
-    internal: ['500', '1200', '1230', '1234'],
+    internal: ['500', '502', '503', '504', '1200', '1230', '1234'],
     unsafe: ['1301'],
-    busy: ['1302', '1303', '1305', '1312'],
+    busy: ['429', '1302', '1303', '1305', '1312'],
     quotaUsedUp: ['1304', '1308', '1310'],
     planExpired: ['1309'],
     modelNotInPlan: ['1311'],
@@ -32,7 +32,7 @@ test('each code of the service has its meaning', () => {
 });
 
 test('an unknown code has no meaning', () => {
-  for (const code of ['', '200', '404', '429', '503', '1005', '1114', '1400', '13000', '11001']) {
+  for (const code of ['', '200', '404', '501', '1005', '1114', '1400', '13000', '11001']) {
     assert.equal(faultOf(code), undefined, code);
   }
   for (const code of ['1004 ', 'x1004', '1004\n1', 'constructor', '__proto__']) {
@@ -51,9 +51,35 @@ test('storing the key again cures a refused key, and nothing else', () => {
   );
 });
 
+test('a service that is busy, and an error of the request itself, say nothing of the key', () => {
+  const says = (code: string) => {
+    const fault = faultOf(code);
+    return fault && saysOfKey(fault);
+  };
+  for (const code of ['401', '1000', '1002', '1003', '1004', '1110', '1113', '1220', '1309']) {
+    assert.equal(says(code), 'refused', code);
+  }
+  for (const code of [
+    '429',
+    '500',
+    '503',
+    '1001',
+    '1211',
+    '1230',
+    '1301',
+    '1302',
+    '1305',
+    '1308',
+  ]) {
+    assert.equal(says(code), 'unchecked', code);
+  }
+});
+
 test('the code is found in the body of an answer, whatever its type', () => {
   assert.equal(errorCodeIn('{"error":{"code":"1004","message":"x"}}'), '1004');
   assert.equal(errorCodeIn('{"error":{"code":1113}}'), '1113');
+  assert.equal(errorCodeIn('{"code":1004,"success":false}'), '1004');
+  assert.equal(errorCodeIn('{"code":"1305","msg":"x"}'), '1305');
 });
 
 test('a body without a code, or with anything else in its place, has none', () => {
@@ -67,7 +93,8 @@ test('a body without a code, or with anything else in its place, has none', () =
     '{"error":{"code":"eyJx.secret"}}',
     '{"error":{"code":"123456"}}',
     '{"error":{"code":{}}}',
-    '{"code":"1004"}',
+    '{"code":200,"success":true,"data":[]}',
+    '{"choices":[]}',
   ]) {
     assert.equal(errorCodeIn(body), undefined, body);
   }

@@ -19,6 +19,9 @@ const MESSAGES: Record<string, string> = {
   '1004': 'Authentication failed with the provided Authentication Token',
 };
 
+/** Models that cost nothing: https://docs.bigmodel.cn/cn/guide/start/model-overview */
+const FREE_MODELS = ['glm-4.7-flash', 'glm-4.5-flash', 'glm-4-flash-250414'];
+
 /** A request as the stand-in saw it. */
 export interface Seen {
   readonly method: string;
@@ -36,6 +39,8 @@ export interface GlmOptions {
   readonly tls?: { readonly key: string; readonly cert: string };
   /** Ids of the keys that are for the Coding Plan, and have no balance elsewhere. */
   readonly codingIds?: readonly string[];
+  /** Ids of the keys whose accounts have no balance, so that only free models answer. */
+  readonly freeIds?: readonly string[];
   /** How far the service's clock is ahead of this machine's, in milliseconds. */
   readonly skewMs?: number;
   /** Any free port by default. */
@@ -48,19 +53,23 @@ export class GlmServer {
   readonly seen: Seen[] = [];
   /** Answer every request with this error, whatever its token; /fail/STATUS/CODE sets it. */
   failWith: { status: number; code: string; message: string } | undefined;
+  /** Answer every request that has a token with status 200 and this body, as gateways and login pages do. */
+  answerWith: string | undefined;
   /** Called as a request comes in, while its client waits. */
   onRequest: (() => void) | undefined;
   readonly #keys: ReadonlyMap<string, string>;
   readonly #codingIds: readonly string[];
+  readonly #freeIds: readonly string[];
   readonly #reply: (seen: Seen) => string;
   readonly #server: Server;
   skewMs: number;
 
   private constructor(
     keys: Record<string, string>,
-    { tls, codingIds = [], skewMs = 0, reply = () => 'Hello from GLM' }: GlmOptions,
+    { tls, codingIds = [], freeIds = [], skewMs = 0, reply = () => 'Hello from GLM' }: GlmOptions,
   ) {
     this.#codingIds = codingIds;
+    this.#freeIds = freeIds;
     this.#reply = reply;
     this.#keys = new Map(Object.entries(keys));
     this.skewMs = skewMs;
@@ -116,6 +125,7 @@ export class GlmServer {
       response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8' });
       response.end(JSON.stringify(value));
     };
+    if (this.answerWith !== undefined && token) return void response.end(this.answerWith);
     if (this.failWith) {
       const { status, ...error } = this.failWith;
       return json(status, { error });
@@ -126,12 +136,14 @@ export class GlmServer {
     }
     const [, plan] = /^\/api\/(coding\/)?paas\/v4\/chat\/completions$/.exec(path) ?? [null, null];
     if (plan === null) return json(404, { error: { code: '404' } });
-    if (this.#codingIds.includes(idOf(token)) !== (plan !== undefined)) {
+    const asked = JSON.parse(body);
+    const isFree = plan === undefined && FREE_MODELS.includes(asked.model);
+    const hasBalance = isFree || !this.#freeIds.includes(idOf(token));
+    if (this.#codingIds.includes(idOf(token)) !== (plan !== undefined) || !hasBalance) {
       const message = 'Insufficient balance or no resource package. Please recharge.';
       return json(429, { error: { code: '1113', message } });
     }
 
-    const asked = JSON.parse(body);
     const common = { id: 'chatcmpl-1', created: 1, model: asked.model };
     if (!asked.stream) {
       const message = { role: 'assistant', content: this.#reply(seen) };

@@ -78,9 +78,9 @@ function offerRest(
   const operands = words.some((word) => given.includes(word)) ? [] : words;
   const isGiven = (option: string) =>
     given.some((word) => word === `--${option}` || word.startsWith(`--${option}=`));
-  const options = Object.keys(command.options)
-    .filter((option) => !isGiven(option))
-    .map((option) => ({ text: `--${option}`, meaning: texts[option] ?? '' }));
+  const options = Object.entries(command.options)
+    .filter(([option, { isHidden }]) => !isGiven(option) && !isHidden)
+    .map(([option]) => ({ text: `--${option}`, meaning: texts[option] ?? '' }));
   return [
     ...(current.startsWith('-') ? [] : operands.map((text) => ({ text, meaning: '' }))),
     ...(current === '' || current.startsWith('-') ? options : []),

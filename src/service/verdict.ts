@@ -1,0 +1,107 @@
+/** The one verdict on a key: what the service makes of a token that the key signed. */
+
+import type { Account } from '../core/account.ts';
+import { GlmTokenError, type ServiceFault } from '../core/errors.ts';
+import type { PlanName, Text } from '../messages/common.ts';
+import type { Messages } from '../messages/en.ts';
+import type { KeyOrigin } from '../stores/port.ts';
+import { errorCodeIn, faultOf, saysOfKey } from './error-codes.ts';
+import { type Answer, chat, listModels, type Origin } from './probe.ts';
+import { PLANS } from './services.ts';
+
+export type Verdict =
+  | {
+      readonly verdict: 'accepted';
+      /** A model that costs nothing, when only such models answer: the account has no balance. */
+      readonly freeModel?: string;
+      /** The plan that the key may be for, when its account has no balance for this one. */
+      readonly otherPlan?: PlanName;
+    }
+  | {
+      readonly verdict: 'refused' | 'unchecked';
+      readonly reason: GlmTokenError;
+      readonly otherPlan?: PlanName;
+    };
+
+/** A fresh token to try. */
+export interface Trial {
+  readonly account: Account;
+  readonly token: string;
+  /** Where the key is that signed it; `undefined` when a helper has it. */
+  readonly origin: KeyOrigin | undefined;
+  /** The plan whose endpoint a chat request goes to; by default the models are listed, which is free. */
+  readonly plan: PlanName | undefined;
+}
+
+/** Model that every plan has: https://docs.z.ai/devpack/overview and https://docs.z.ai/guides/llm */
+const CHAT_MODEL = 'glm-4.5-air';
+
+/** Model that costs nothing: https://docs.bigmodel.cn/cn/guide/models/free/glm-4.7-flash */
+const FREE_MODEL = 'glm-4.7-flash';
+
+/** Asks the service for its verdict. Throws nothing but bugs: what kept it from an answer is part of the verdict. */
+export async function askVerdict(trial: Trial, origin: Origin): Promise<Verdict> {
+  const { account, token, plan } = trial;
+  const { host } = account;
+  try {
+    const answer = plan
+      ? await chat(host, plan, CHAT_MODEL, token, origin)
+      : await listModels(host, token, origin);
+    if (isAcceptance(answer)) return { verdict: 'accepted' };
+    const { reason, fault } = failureIn(answer, trial);
+    if (fault === 'noBalance' && plan) return await judgeBalance(trial, plan, reason, origin);
+    return { verdict: fault ? saysOfKey(fault) : 'unchecked', reason };
+  } catch (error) {
+    if (error instanceof GlmTokenError) return { verdict: 'unchecked', reason: error };
+    throw error;
+  }
+}
+
+/** A verdict in words. */
+export function verdictText(verdict: Verdict, account: Account, messages: Messages): Text {
+  const { accepted, notChecked } = messages.setup;
+  if (verdict.verdict === 'accepted') return accepted(account, verdict.freeModel);
+  const text = messages.describe(verdict.reason, account);
+  return verdict.verdict === 'refused' ? text : notChecked(text);
+}
+
+/**
+ * The verdict after code 1113, which the service gives for an empty balance, for a key that is used
+ * on the other plan's endpoint, and for an account that has nothing but the free models. Only a
+ * request to one of these tells the last.
+ */
+async function judgeBalance(
+  { account: { host }, token }: Trial,
+  plan: PlanName,
+  reason: GlmTokenError,
+  origin: Origin,
+): Promise<Verdict> {
+  const otherPlan = PLANS.find((name) => name !== plan);
+  const other = otherPlan && { otherPlan };
+  if (plan === 'coding') return { verdict: 'refused', reason, ...other };
+  const answer = await chat(host, plan, FREE_MODEL, token, origin);
+  if (isAcceptance(answer)) return { verdict: 'accepted', freeModel: FREE_MODEL, ...other };
+  const isRefused = faultOf(errorCodeIn(answer.body) ?? '') === 'noBalance';
+  return { verdict: isRefused ? 'refused' : 'unchecked', reason, ...other };
+}
+
+/** Whether an answer has what was asked for; an error can come with status 200, and so can a login page. */
+function isAcceptance({ status, body }: Answer): boolean {
+  if (status !== 200 || errorCodeIn(body)) return false;
+  try {
+    const { choices, data } = JSON.parse(body);
+    return Array.isArray(choices) || Array.isArray(data);
+  } catch {
+    return false;
+  }
+}
+
+function failureIn(
+  { status, body }: Answer,
+  { account, origin }: Trial,
+): { reason: GlmTokenError; fault: ServiceFault | undefined } {
+  const serviceCode = errorCodeIn(body);
+  const fault = faultOf(serviceCode ?? String(status));
+  const params = { account, origin, status, serviceCode, fault };
+  return { reason: new GlmTokenError('tokenRefused', params), fault };
+}

@@ -1,0 +1,53 @@
+/** The check of a key with the service, as a guided first run and Emacs show it. */
+
+import type { Account } from '../core/account.ts';
+import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
+import { oneHint, type PlanName } from '../messages/common.ts';
+import type { Messages } from '../messages/en.ts';
+import type { Origin } from '../service/probe.ts';
+import type { KeptStoreName } from '../stores/port.ts';
+import { findKey, originOf, type Stores } from '../stores/registry.ts';
+
+export interface KeyCheck {
+  readonly verdict: 'accepted' | 'refused' | 'unchecked';
+  readonly message: string;
+  readonly hint: string | null;
+  /** The plan that the key may be for in place of the one that it was checked for. */
+  readonly otherPlan: PlanName | null;
+}
+
+/**
+ * Has the service judge the key that is stored for an account.
+ *
+ * @throws GlmTokenError when there is no such key, or what its store throws
+ */
+export async function checkKey(
+  { account, plan, store }: Checked,
+  { stores, messages, env, now }: CheckWorld,
+): Promise<KeyCheck> {
+  const { askVerdict, verdictText } = await import('../service/verdict.ts');
+  const key = await findKey(stores, account, { store });
+  const origin = await originOf(stores, account, store);
+  const { token } = await signToken(key, now(), DEFAULT_TTL_MS);
+  const verdict = await askVerdict({ account, token, origin, plan }, { env, now });
+  const text = verdictText(verdict, account, messages);
+  return {
+    verdict: verdict.verdict,
+    message: text.message,
+    hint: oneHint(text) ?? null,
+    otherPlan: verdict.otherPlan ?? null,
+  };
+}
+
+interface Checked {
+  readonly account: Account;
+  /** The plan whose endpoint is asked; any by default. */
+  readonly plan: PlanName | undefined;
+  /** The store that has the key, where that is not the one in use. */
+  readonly store?: KeptStoreName | undefined;
+}
+
+interface CheckWorld extends Origin {
+  readonly stores: Stores;
+  readonly messages: Messages;
+}
