@@ -4,9 +4,9 @@
 // side, Node 20.20). Not minified: people should be able to read what handles their keys.
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { build } from 'esbuild';
-import { tsImport } from 'tsx/esm/api';
+import { manPage } from './man-page.mjs';
 
-const { version, engines, homepage } = JSON.parse(readFileSync('package.json', 'utf8'));
+const { version, engines } = JSON.parse(readFileSync('package.json', 'utf8'));
 const oldestNode = engines.node.replace('>=', '');
 /** Licences of what is bundled, all of which go with GPL-3.0-or-later. */
 const COMPATIBLE = ['Apache-2.0', 'BlueOak-1.0.0', 'ISC', 'MIT', 'MIT or Apache2'];
@@ -69,9 +69,7 @@ const notices = [...packages].sort().map((path) => {
 });
 writeFileSync('dist/THIRD-PARTY-LICENSES.txt', notices.join(`\n${'-'.repeat(72)}\n\n`));
 
-const { manPage } = await tsImport('./src/man-page.ts', import.meta.url);
-const reference = readFileSync('docs/reference.md', 'utf8');
-writeFileSync('dist/glm-token.1', manPage({ date: new Date(), reference, homepage }));
+writeFileSync('dist/glm-token.1', manPage(readFileSync('docs/reference.md', 'utf8'), new Date()));
 
 /**
  * What the program does before it loads anything. Without a handler, SIGUSR1 opens a port for a
