@@ -539,21 +539,6 @@ without https:// and path"
 
 ;;;; Setup
 
-
-
-(profile work).*; run M-x glm-gptel-auth-store$" host)
-                        "^key +failure +no key is stored for api\\.z\\.ai"))
-      (should (string-match-p part text)))
-    (should-not (string-search "Other" text))
-    (dolist (once '("store" "node" "version"))
-      (should (equal 1 (with-temp-buffer
-                         (insert text)
-                         (how-many (format "^%s " once)
-                                   (point-min) (point-max))))))))
-
-
-
-
 (ert-deftest glm-test-setup-has-gptel-use-the-key ()
   "In every buffer, with the plan that was chosen."
   (let ((before (list (default-value 'gptel-backend)
