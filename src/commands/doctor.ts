@@ -20,7 +20,7 @@ export const doctor = subcommand({
     const isNamed = args.host !== undefined || args.profile !== undefined;
     const account = isNamed ? context.account(args) : undefined;
     const findings: Finding[] = [];
-    const options = { account, live: args.live, helper: askedHelper(context) };
+    const options = { account, live: args.live, tellsWhy: true, helper: askedHelper(context) };
     const add = (finding: Finding) => {
       findings.push(finding);
       if (args.json) return;

@@ -193,9 +193,14 @@ export const FAILURES = {
   /** No keychain can keep the key, and the person does not want it in the encrypted file. */
   fileDeclined: failure<{ account: Account }>('ERR_STORE_UNAVAILABLE'),
   fileBusy: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
-  keyCommandFailed: failure<{ account: Account; program: string; fault: KeyCommandFault }>(
-    'ERR_STORE_UNAVAILABLE',
-  ),
+  keyCommandFailed: failure<{
+    account: Account;
+    program: string;
+    fault: KeyCommandFault;
+    hadTerminal: boolean;
+    /** What it said on standard error, where that was asked for and holds no key. */
+    said: string | undefined;
+  }>('ERR_STORE_UNAVAILABLE'),
   keyCommandNotRun: failure<{ account: Account; given: Given; errno: string }>(
     'ERR_STORE_UNAVAILABLE',
   ),

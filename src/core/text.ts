@@ -41,6 +41,16 @@ export function mayBeKey(text: string): boolean {
   return text.length > MAX_SHOWN_CHARACTERS || !text.split(/\s/).every(isHarmless);
 }
 
+/** Whether a line that another program wrote may hold a key or a part of one. */
+export function mayHoldKey(line: string): boolean {
+  const isShort = (part: string) => part.length < MIN_SECRET_CHARACTERS;
+  const isHarmless = (word: string) => {
+    const [first = '', ...rest] = word.split('.');
+    return (isShort(first) || /^([a-z_-]*|[A-Z_]*)$/.test(first)) && rest.every(isShort);
+  };
+  return !line.split(/[\s/\\:;,="'`()[\]{}<>]+/).every(isHarmless);
+}
+
 /** What a message has in place of a text that may be a key. */
 export const HIDDEN = '…';
 

@@ -187,7 +187,9 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
       const examined = { ...machine, settings, stores, messages };
       const live = param(params, 'live') === true;
       const plan = PLANS.find((name) => name === param(params, 'plan'));
-      for await (const finding of examine(examined, { account, live, plan, unlocksLater: true })) {
+      // What other programs say stays with whoever could have set them.
+      const options = { account, live, plan, unlocksLater: true, tellsWhy: policy.maySetCommand };
+      for await (const finding of examine(examined, options)) {
         findings.push(finding);
       }
       return { findings };

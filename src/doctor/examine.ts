@@ -87,13 +87,15 @@ export interface ExamineOptions {
   readonly plan?: PlanName | undefined;
   /** Whether a locked key file is as it should be, since a later request asks for its passphrase. */
   readonly unlocksLater?: boolean;
+  /** Whether to show what a command that prints a key says when it fails. */
+  readonly tellsWhy?: boolean;
 }
 
 export async function* examine(
   examined: Examined,
   options: ExamineOptions,
 ): AsyncGenerator<Finding> {
-  const { account, live = false, plan, unlocksLater = false, helper } = options;
+  const { account, live = false, plan, unlocksLater = false, tellsWhy = false, helper } = options;
   yield ok('version', `glm-token ${examined.version}`);
   yield ok('node', `${examined.nodeVersion} (${examined.paths.node})`);
   yield* checkEnvironment(examined);
@@ -118,7 +120,7 @@ export async function* examine(
   }
   const keys: [Account, ApiKey][] = [];
   for (const listed of chosen) {
-    const key = yield* checkKey(examined, listed);
+    const key = yield* checkKey(examined, listed, tellsWhy);
     if (key) keys.push([listed.account, key]);
   }
 
@@ -233,9 +235,10 @@ async function checkStore(
 async function* checkKey(
   examined: Examined,
   { account, program }: ListedAccount,
+  tellsWhy: boolean,
 ): AsyncGenerator<Finding, ApiKey | undefined> {
   try {
-    const key = await findKey(examined.stores, account);
+    const key = await findKey(examined.stores, account, { tellsWhy });
     yield ok('key', examined.messages.doctor.keyWellFormed(shortenId(key.id), account, program));
     return key;
   } catch (error) {

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { type Account, accountName, parseAccountName } from '../core/account.ts';
 import { GlmTokenError, type KeyCommandFault } from '../core/errors.ts';
 import { type ApiKey, formatKey, MAX_KEY_BYTES, parseKey, tryParseKey } from '../core/key.ts';
-import { mayBeKey } from '../core/text.ts';
+import { mayBeKey, mayHoldKey, printable } from '../core/text.ts';
 import { withoutKeys } from './environment.ts';
 import { Held } from './held.ts';
 import {
@@ -51,6 +51,12 @@ export interface KeyCommandStore extends Store {
 /** A command that prints more than this is ended, in bytes; an entry of a password manager is smaller. */
 const MAX_OUTPUT_BYTES = 1 << 20;
 
+/** How much of what a command said on standard error is shown, in characters. */
+const MAX_SAID_CHARACTERS = 200;
+
+/** How long that is waited for once the command has ended, in milliseconds. */
+const ERROR_WITHIN_MS = 100;
+
 /** A command that takes longer seems to wait for a person: password managers take a second or so. */
 const WAITING_AFTER_MS = 1500;
 
@@ -79,17 +85,17 @@ class KeyCommands implements KeyCommandStore {
     return this.#read().get(accountName(account));
   }
 
-  async get(account: Account, { mayAsk = true }: ReadOptions = {}): Promise<string | undefined> {
+  async get(account: Account, options: ReadOptions = {}): Promise<string | undefined> {
     const words = this.commandOf(account);
     if (!words) return undefined;
     this.#held.forgetIfIdle();
     const name = JSON.stringify(words);
     const held = this.#held.value?.get(name);
-    if (held === undefined && !mayAsk) {
+    if (held === undefined && options.mayAsk === false) {
       throw new GlmTokenError('keyCommandRunsLater', { account, program: programOf(words) });
     }
     const locks = this.#locks;
-    const text = held ?? formatKey(await this.#run(account, words));
+    const text = held ?? formatKey(await this.#run(account, words, options));
     if (locks === this.#locks) this.#held.keep((this.#held.value ?? new Map()).set(name, text));
     return text;
   }
@@ -143,19 +149,25 @@ class KeyCommands implements KeyCommandStore {
   }
 
   /** The key that a command prints on the first line of its output. */
-  async #run(account: Account, words: Words): Promise<ApiKey> {
-    const { onWaiting, timeoutMs } = this.#options;
+  async #run(
+    account: Account,
+    words: Words,
+    { tellsWhy = false }: ReadOptions = {},
+  ): Promise<ApiKey> {
+    const { onWaiting, timeoutMs, hasTerminal: hadTerminal } = this.#options;
     const program = programOf(words);
     const waiting = setTimeout(() => onWaiting?.(program), WAITING_AFTER_MS);
-    const ended = await runCommand(words, this.#options).finally(() => clearTimeout(waiting));
+    const ended = await runCommand(words, { ...this.#options, tellsWhy }).finally(() =>
+      clearTimeout(waiting),
+    );
     if (ended === 'late') {
       const seconds = timeoutMs / 1000;
       throw new GlmTokenError('keyCommandUnanswered', { account, program, seconds });
     }
     if ('fault' in ended) {
-      const { fault } = ended;
+      const { fault, said } = ended;
       if (typeof fault === 'string' || 'status' in fault) {
-        throw new GlmTokenError('keyCommandFailed', { account, program, fault });
+        throw new GlmTokenError('keyCommandFailed', { account, program, fault, hadTerminal, said });
       }
       const { errno } = fault;
       throw new GlmTokenError('keyCommandNotRun', { account, given: program, errno });
@@ -196,7 +208,10 @@ export const isWords = (value: unknown): value is Words =>
 /** How a run ended: the first line that it printed, why that is of no use, or too late. */
 type Ended =
   | { readonly line: string }
-  | { readonly fault: KeyCommandFault | { readonly errno: string } }
+  | {
+      readonly fault: KeyCommandFault | { readonly errno: string };
+      readonly said?: string | undefined;
+    }
   | 'late';
 
 /**
@@ -205,12 +220,14 @@ type Ended =
  */
 async function runCommand(
   [program, ...rest]: Words,
-  { env, hasTerminal, timeoutMs }: KeyCommandOptions,
+  { env, hasTerminal, timeoutMs, tellsWhy }: KeyCommandOptions & { readonly tellsWhy: boolean },
 ): Promise<Ended> {
   const { spawn } = await import('node:child_process'); // Loaded only when a command is run.
   const { GPG_TTY, ...others } = withoutKeys(env);
   const found = await findProgram(program, rest, {
-    stdio: hasTerminal ? ['inherit', 'pipe', 'inherit'] : ['ignore', 'pipe', 'ignore'],
+    stdio: hasTerminal
+      ? ['inherit', 'pipe', 'inherit']
+      : ['ignore', 'pipe', tellsWhy ? 'pipe' : 'ignore'],
     env: hasTerminal ? { ...others, GPG_TTY } : others,
     detached: hasGroup(hasTerminal),
     windowsHide: true,
@@ -220,6 +237,7 @@ async function runCommand(
   const end = () => endCommand(child, hasTerminal);
   process.once('exit', end);
   const line = new FirstLine();
+  const error = new FirstLine();
   let limit: NodeJS.Timeout | undefined;
   try {
     return await new Promise<Ended>((resolve) => {
@@ -231,9 +249,16 @@ async function runCommand(
       child.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
         resolve({ fault: { errno: code } });
       });
+      child.stderr?.on('data', (chunk: Buffer) => error.take(chunk));
+      // What it leaves running may keep standard error, and 'close' waits for that.
+      child.once('exit', () => setTimeout(() => child.stderr?.destroy(), ERROR_WITHIN_MS).unref());
       child.once('close', (status, signal) => {
-        const isDone = status === 0;
-        resolve(isDone ? { line: line.text } : { fault: { status: signal ?? status ?? '' } });
+        if (status === 0) resolve({ line: line.text });
+        const said = error.text.trim();
+        resolve({
+          fault: { status: signal ?? status ?? '' },
+          said: mayHoldKey(said) ? undefined : printable(said).slice(0, MAX_SAID_CHARACTERS),
+        });
       });
     });
   } finally {
@@ -241,7 +266,9 @@ async function runCommand(
     process.removeListener('exit', end);
     end();
     child.stdout?.destroy();
+    child.stderr?.destroy();
     line.clear();
+    error.clear();
   }
 }
 

@@ -38,6 +38,8 @@ export interface KeyOrigin extends StoreLabel {
 export interface ReadOptions {
   /** When false, a store only looks: what would ask a person, or run a command, fails at once. */
   readonly mayAsk?: boolean;
+  /** Whether a command that fails is to say why, as far as that holds no key. */
+  readonly tellsWhy?: boolean;
 }
 
 /**

@@ -99,7 +99,7 @@ describe('pass, over gpg-agent', () => {
       stdout: '',
       stderr:
         'glm-token: pass gave no key for open.bigmodel.cn: it ended with status 2\n' +
-        'hint: run it in a terminal to see why; a password manager may be locked, or may need a terminal to ask at\n',
+        'hint: a password manager may be locked, or may need a terminal to ask at; or it needs variables of your shell that are not set here, such as GNUPGHOME, PASSWORD_STORE_DIR or VAULT_ADDR\n',
     });
   });
 
@@ -219,6 +219,41 @@ describe('the command line', () => {
       JSON.stringify(findings),
       /key 0123…cdef for open\.bigmodel\.cn, which show printed,/,
     );
+  });
+
+  test('doctor shows the first line that a command which fails says, unless it may hold a key', async (t) => {
+    const show = script(home, 'show', `echo ${KEY}`);
+    await keep([show]);
+    const helper = startHelper(t, envAt(home));
+    const socket = join(home, 'run', 'agent.sock');
+    mkdirSync(join(home, 'run'), { mode: 0o700 });
+    const shared = await SocketHelper.start(socket, [], envAt(home));
+    const client = await SocketClient.connect(socket);
+    t.after(async () => {
+      client.socket.destroy();
+      await shared.stop();
+    });
+    const keyFinding = (findings: unknown) =>
+      (findings as { check: string; message: string }[]).find(({ check }) => check === 'key')
+        ?.message;
+    const failed = 'show gave no key for open.bigmodel.cn: it ended with status 3';
+    for (const [line, said] of [
+      ['Error: \u202eVAULT_ADDR is not set.', ' and said: Error: \\u202eVAULT_ADDR is not set.'],
+      [`token=${KEY}`, ''],
+      [`the id is ${ID}`, ''],
+      ['the secret is TopSecretSecret1', ''],
+    ] as const) {
+      script(home, 'show', `echo '${line}' >&2; echo more >&2; sleep 9 & exit 3`);
+      const { findings } = JSON.parse((await glm('doctor', '--json')).stdout);
+      assert.equal(keyFinding(findings), `${failed}${said}`);
+      assert.equal(
+        keyFinding((await helper.request('doctor')).result?.findings),
+        `${failed}${said}`,
+      );
+      assert.equal(keyFinding((await client.request('doctor')).result?.findings), failed);
+      assert.equal((await helper.request('token')).error?.message, failed);
+      assert.ok(!(await glm('print')).stderr.includes('said'));
+    }
   });
 
   test('it takes precedence over the store in use, of which store warns', async () => {
