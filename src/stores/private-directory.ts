@@ -1,7 +1,6 @@
 /** A directory of our own for files: private, and written so that no crash tears or loses anything. */
 
 import {
-  chmodSync,
   closeSync,
   fchmodSync,
   fstatSync,
@@ -14,7 +13,6 @@ import {
   rmSync,
   type Stats,
   statfsSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -105,33 +103,27 @@ export function privateDirectory({
   };
 
   /** Refuses what is somebody else's, and closes what others could look into. */
-  const checkPrivate = (file: string, stats: Stats, close: () => Stats, mode: number): void => {
+  const protect = (file: string, fd: number, mode: number): void => {
     if (!hasModes) return;
+    const stats = fstatSync(fd);
     if (stats.uid !== uid) throw new GlmTokenError('fileOfAnotherUser', { path: file });
     if (isPrivate(stats)) return;
     if (isRun && (stats.mode & OTHERS_WRITE) !== 0) {
       throw new GlmTokenError('fileWritableByOthers', { path: file });
     }
-    if (!isPrivate(attempt('protect', file, close))) {
+    attempt('protect', file, () => fchmodSync(fd, mode));
+    if (!isPrivate(fstatSync(fd))) {
       throw new GlmTokenError('fileOpenToOthers', { path: file, parentVariable });
     }
     onMended(file, mode.toString(8));
   };
 
-  const checkDirectory = (): void => {
-    const close = () => {
-      chmodSync(path, DIRECTORY_MODE);
-      return statSync(path);
-    };
-    checkPrivate(path, statSync(path), close, DIRECTORY_MODE);
+  const protectDirectory = (): void => {
+    if (hasModes) withDirectory(path, (fd) => protect(path, fd, DIRECTORY_MODE));
   };
 
-  const checkFile = (file: string, fd: number, stats: Stats): void => {
-    const close = () => {
-      fchmodSync(fd, FILE_MODE);
-      return fstatSync(fd);
-    };
-    checkPrivate(file, stats, close, FILE_MODE);
+  const syncDirectory = (): void => {
+    if (hasModes) withDirectory(path, fsyncSync);
   };
 
   const has = (name: string): boolean => {
@@ -147,15 +139,16 @@ export function privateDirectory({
       const file = join(path, name);
       if (!has(name)) return undefined;
       return attempt('read', file, () => {
-        checkDirectory();
-        const onOpen = (fd: number, stats: Stats) => checkFile(file, fd, stats);
-        return readRegularFile(file, MAX_FILE_BYTES, { onOpen });
+        protectDirectory();
+        return readRegularFile(file, MAX_FILE_BYTES, {
+          onOpen: (fd) => protect(file, fd, FILE_MODE),
+        });
       });
     },
     make() {
       attempt('write', path, () => {
         mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE });
-        checkDirectory();
+        protectDirectory();
       });
     },
     write(name, text, beforeRename) {
@@ -168,7 +161,7 @@ export function privateDirectory({
           writeFileSync(temporary, text, { mode: FILE_MODE, flag: 'wx', flush: true });
           beforeRename?.();
           replaceFile(temporary, join(path, name), hasModes);
-          if (hasModes) syncDirectory(path);
+          syncDirectory();
         } finally {
           rmSync(temporary, { force: true });
         }
@@ -177,7 +170,7 @@ export function privateDirectory({
     remove(name) {
       attempt('remove', join(path, name), () => {
         rmSync(join(path, name), { force: true });
-        if (hasModes) syncDirectory(path);
+        syncDirectory();
       });
     },
     perishesWith() {
@@ -210,10 +203,10 @@ function replaceFile(from: string, to: string, isAtOnce: boolean): void {
   }
 }
 
-function syncDirectory(path: string): void {
+function withDirectory(path: string, act: (fd: number) => void): void {
   const fd = openSync(path, 'r');
   try {
-    fsyncSync(fd);
+    act(fd);
   } finally {
     closeSync(fd);
   }
