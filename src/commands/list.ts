@@ -14,7 +14,7 @@ export const list = subcommand({
   options: { store: STORE_OPTION, json: { type: 'boolean' } },
   async run(context, args) {
     const { terminal, messages } = context;
-    const { columns, notAKey } = messages.list;
+    const { columns, notAKey, notAllowed } = messages.list;
     const choice = args.store;
     const { accounts, store, error } = await listed(context, choice);
     if (args.json) {
@@ -26,7 +26,10 @@ export const list = subcommand({
     } else {
       const rows = [
         columns,
-        ...accounts.map((row) => ({ ...row, id: row.id ?? row.program ?? notAKey })),
+        ...accounts.map((row) => ({
+          ...row,
+          id: row.id ?? row.program ?? (row.locked ? notAllowed : notAKey),
+        })),
       ];
       const widths = COLUMNS.map((name) => Math.max(...rows.map((row) => widthOf(row[name]))));
       for (const row of rows) {

@@ -22,11 +22,11 @@ export const move = subcommand({
       const isMissing = to === 'keychain' && hasCode(problem, 'ERR_STORE_UNAVAILABLE');
       throw isMissing ? new GlmTokenError('keysNotMoved', { problem, from: source }) : problem;
     };
-    for (const { account, id } of accounts) {
+    for (const { account, id, isLocked } of accounts) {
       const mayReplace = (existing: string | undefined) =>
         force ||
         (terminal.isInteractive && terminal.confirm(messages.askReplace(account, existing)));
-      const text = id === undefined ? undefined : await source.get(account);
+      const text = id !== undefined || isLocked ? await source.get(account) : undefined;
       const isMoved =
         text !== undefined &&
         (await storeKey(target, account, parseKey(text), mayReplace).catch(fail));

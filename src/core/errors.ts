@@ -181,11 +181,17 @@ export const FAILURES = {
   ),
 
   keychainLibraryMissing: failure<{ isLinux: boolean }>('ERR_STORE_UNAVAILABLE'),
-  keychainMissing: failure<{ reason: string }>('ERR_STORE_UNAVAILABLE'),
+  keychainMissing: failure<{ hasBus: boolean }>('ERR_STORE_UNAVAILABLE'),
+  /** The session bus that a variable names cannot be reached; `other` is the address of one that can. */
+  busOutOfReach: failure<{ isAbstract: boolean; other: string | undefined }>(
+    'ERR_STORE_UNAVAILABLE',
+  ),
   keyringMissing: failure('ERR_STORE_UNAVAILABLE'),
   keychainFailed: failure<{ reason: string }>('ERR_STORE_UNAVAILABLE'),
   keychainSessionRefused: failure<{ reason: string }>('ERR_STORE_UNAVAILABLE'),
   keychainSilent: failure('ERR_STORE_UNAVAILABLE'),
+  /** The key was stored, and another one, in another keyring, is read in its place. */
+  keychainKeepsAnother: failure('ERR_STORE_UNAVAILABLE'),
   fileRefused: failure<FileFault>('ERR_STORE_UNAVAILABLE'),
   fileOfAnotherUser: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
   fileIrregular: failure<{ path: string }>('ERR_STORE_UNAVAILABLE'),
@@ -212,8 +218,10 @@ export const FAILURES = {
   keyNotKept: failure<{ account: Account; problem: Error }>('ERR_STORE_UNAVAILABLE'),
 
   keychainLocked: failure('ERR_STORE_LOCKED'),
-  /** Said by what only looks, of a keychain whose user can be asked. */
-  keychainAsksLater: failure('ERR_STORE_LOCKED'),
+  /** Its user, or its program, did not allow it. */
+  keychainDenied: failure('ERR_STORE_LOCKED'),
+  /** Said by what only looks: the next request asks to unlock the keychain, or to allow the key. */
+  keychainAsksLater: failure<{ about: 'keychain' | 'key' }>('ERR_STORE_LOCKED'),
   keychainPromptUnanswered: failure<{ seconds: number }>('ERR_STORE_LOCKED'),
 
   /** Said by what only looks, of a command that a request would run. */

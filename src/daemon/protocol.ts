@@ -38,6 +38,8 @@ export interface AccountsResult {
     /** Shortened; null when what is stored is no key, or a command that was not run. */
     readonly id: string | null;
     readonly store: StoreName;
+    /** Whether the keychain's program has not allowed the key to be read, so far. */
+    readonly locked?: boolean;
     /** The program of the command that prints the key, in the store `command`. */
     readonly program?: string;
   }[];

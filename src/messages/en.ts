@@ -501,13 +501,29 @@ export function english(program: string, system: System = 'posix') {
         ? `install libsecret (Debian: apt install libsecret-1-0), or ${useFile(flags)}`
         : `reinstall glm-token, or ${useFile(flags)}`,
     }),
-    keychainMissing: ({ reason }, flags) => ({
-      message: `there is no keychain: ${oneLine(reason)}`,
-      hint: `log in to a desktop session, or ${useFile(flags)}`,
+    keychainMissing: ({ hasBus }, flags) => ({
+      message: hasBus
+        ? 'there is no keychain: no program on the session bus of D-Bus keeps keys (Secret Service)'
+        : 'there is no keychain: no session bus of D-Bus is running',
+      hint: hasBus
+        ? `start one: GNOME Keyring, KWallet, or KeePassXC with its Secret Service integration switched on; or ${useFile(flags)}`
+        : `log in to a desktop session, or ${useFile(flags)}`,
     }),
+    busOutOfReach: ({ isAbstract, other }, flags) => {
+      const cures = [
+        ...(other ? [`set DBUS_SESSION_BUS_ADDRESS to ${other}, where a session bus answers`] : []),
+        ...(isAbstract ? ['use Node 22 or later, which reaches an abstract address'] : []),
+        'log in again if that session is over',
+      ];
+      return {
+        message:
+          'the keychain cannot be asked: nothing answers at the address in DBUS_SESSION_BUS_ADDRESS',
+        hint: [cures.join('; '), `otherwise, ${useFile(flags)}`],
+      };
+    },
     keyringMissing: (_params, flags) => ({
       message: 'the keychain has no default keyring to keep a key in',
-      hint: `create one (in Seahorse: Passwords and Keys), log in to the desktop once, or ${useFile(flags)}`,
+      hint: `create one (in Seahorse: Passwords and Keys; in KeePassXC: settings of the open database, Secret Service Integration, "Expose entries under this group"), log in to the desktop once, or ${useFile(flags)}`,
     }),
     keychainFailed: ({ reason }, flags) => ({
       message: `the keychain failed: ${oneLine(reason)}`,
@@ -515,11 +531,16 @@ export function english(program: string, system: System = 'posix') {
     }),
     keychainSessionRefused: ({ reason }, flags) => ({
       message: `the keychain service answers, but does not hand out keys: ${oneLine(reason)}`,
-      hint: `on KDE, install the OpenSSL plugin of QCA (Debian: apt install libqca-qt5-2-plugins) and log in again, or ${useFile(flags)}`,
+      hint: `on KDE, install the OpenSSL plugin of QCA (Debian: libqca-qt6-plugins; for KDE 5: libqca-qt5-2-plugins) and log in again, or ${useFile(flags)}`,
     }),
     keychainSilent: () => ({
       message: 'the keychain service does not answer',
       hint: 'restart it, for example by logging out and in again',
+    }),
+    keychainKeepsAnother: (_params, flags) => ({
+      message:
+        'the key was stored, but another keyring has another key for this account, which is read in its place',
+      hint: `delete both, then store it again: ${program} delete${flags}`,
     }),
     fileRefused: ({ action, path, errno, parentVariable }) => {
       const [reason, cure] = fileFaults(parentVariable)[errno] ?? [
@@ -577,12 +598,22 @@ export function english(program: string, system: System = 'posix') {
     },
 
     keychainLocked: () => ({ message: 'the keychain is locked', hint: UNLOCK_KEYCHAIN }),
-    keychainAsksLater: () => ({
-      message: 'the keychain is locked; the next request asks to unlock it',
-      hint: `to unlock it now, run: ${program} print`,
+    keychainDenied: () => ({
+      message: "the keychain's program did not allow it",
+      hint: 'try again, and allow it when its window asks; a helper that was denied has to be restarted first',
     }),
+    keychainAsksLater: ({ about }) =>
+      about === 'keychain'
+        ? {
+            message: 'the keychain is locked; the next request asks to unlock it',
+            hint: `to unlock it now, run: ${program} print`,
+          }
+        : {
+            message: "the keychain's program has not allowed this key to be read yet",
+            hint: 'the next request asks for it: allow it in the window that opens then',
+          },
     keychainPromptUnanswered: ({ seconds }) => ({
-      message: `the keychain is locked, and its prompt was not answered within ${seconds} s`,
+      message: `the keychain's prompt was not answered within ${seconds} s`,
       hint: UNLOCK_KEYCHAIN,
     }),
 
@@ -1034,6 +1065,7 @@ export function english(program: string, system: System = 'posix') {
     list: {
       columns: { host: 'HOST', profile: 'PROFILE', id: 'ID', store: 'STORE' },
       notAKey: '(not a key)',
+      notAllowed: '(not allowed yet)',
       inUse: (store: StoreLabel) => `keys are read from ${storeTitle(store)}`,
       asked: (socket: string) => `these are the accounts of the helper at ${socket}`,
       unused: (accounts: readonly Account[], store: StoreLabel, to: StoreLabel): Text => ({

@@ -466,13 +466,28 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         ? `请安装 libsecret（Debian：apt install libsecret-1-0），或${useFile(flags)}`
         : `请重新安装 glm-token，或${useFile(flags)}`,
     }),
-    keychainMissing: ({ reason }, flags) => ({
-      message: `没有系统钥匙串：${oneLine(reason)}`,
-      hint: `请登录桌面会话，或${useFile(flags)}`,
+    keychainMissing: ({ hasBus }, flags) => ({
+      message: hasBus
+        ? '没有系统钥匙串：D-Bus 会话总线上没有提供 Secret Service 的程序'
+        : '没有系统钥匙串：D-Bus 会话总线没有运行',
+      hint: hasBus
+        ? `请启动一个：GNOME Keyring、KWallet，或启用了「保密服务集成」的 KeePassXC；或${useFile(flags)}`
+        : `请登录桌面会话，或${useFile(flags)}`,
     }),
+    busOutOfReach: ({ isAbstract, other }, flags) => {
+      const cures = [
+        ...(other ? [`请把 DBUS_SESSION_BUS_ADDRESS 设为 ${other}，那里的会话总线有响应`] : []),
+        ...(isAbstract ? ['请使用 Node 22 或更高版本，它能连接抽象地址'] : []),
+        '如果该会话已经结束，请重新登录',
+      ];
+      return {
+        message: '无法访问系统钥匙串：DBUS_SESSION_BUS_ADDRESS 中的地址没有响应',
+        hint: [cures.join('；'), `否则，请${useFile(flags)}`],
+      };
+    },
     keyringMissing: (_params, flags) => ({
       message: '系统钥匙串里没有可以保存 key 的默认密钥环',
-      hint: `请新建一个（Seahorse：「密码和密钥」）、登录一次桌面，或${useFile(flags)}`,
+      hint: `请新建一个（Seahorse：「密码和密钥」；KeePassXC：打开数据库，在其设置的「保密服务集成」中选择「公开此群组下的条目」）、登录一次桌面，或${useFile(flags)}`,
     }),
     keychainFailed: ({ reason }, flags) => ({
       message: `系统钥匙串出错：${oneLine(reason)}`,
@@ -480,11 +495,15 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     keychainSessionRefused: ({ reason }, flags) => ({
       message: `钥匙串服务有响应，但不提供 key：${oneLine(reason)}`,
-      hint: `在 KDE 上，请安装 QCA 的 OpenSSL 插件（Debian：apt install libqca-qt5-2-plugins）并重新登录，或${useFile(flags)}`,
+      hint: `在 KDE 上，请安装 QCA 的 OpenSSL 插件（Debian：libqca-qt6-plugins；KDE 5：libqca-qt5-2-plugins）并重新登录，或${useFile(flags)}`,
     }),
     keychainSilent: () => ({
       message: '钥匙串服务没有响应',
       hint: '请重启该服务，例如注销后重新登录',
+    }),
+    keychainKeepsAnother: (_params, flags) => ({
+      message: 'key 已保存，但另一个密钥环里有该账户的另一个 key，读取时会优先使用那一个',
+      hint: `请把两个都删除，然后重新保存：${program} delete${flags}`,
     }),
     fileRefused: ({ action, path, errno, parentVariable }) => {
       const [reason, cure] = fileFaults(parentVariable)[errno] ?? [
@@ -539,12 +558,22 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     },
 
     keychainLocked: () => ({ message: '系统钥匙串已锁定', hint: UNLOCK_KEYCHAIN }),
-    keychainAsksLater: () => ({
-      message: '系统钥匙串已锁定；下次请求时会要求解锁',
-      hint: `如需现在解锁，请运行：${program} print`,
+    keychainDenied: () => ({
+      message: '钥匙串程序拒绝了这次访问',
+      hint: '请重试，并在它弹出的窗口中允许；如果被拒绝的是后台进程，请先重启后台进程',
     }),
+    keychainAsksLater: ({ about }) =>
+      about === 'keychain'
+        ? {
+            message: '系统钥匙串已锁定；下次请求时会要求解锁',
+            hint: `如需现在解锁，请运行：${program} print`,
+          }
+        : {
+            message: '钥匙串程序尚未允许读取这个 key',
+            hint: '下次请求时它会弹出窗口询问，请在窗口中允许',
+          },
     keychainPromptUnanswered: ({ seconds }) => ({
-      message: `系统钥匙串已锁定，解锁提示在 ${seconds} 秒内没有得到回应`,
+      message: `系统钥匙串的提示在 ${seconds} 秒内没有得到回应`,
       hint: UNLOCK_KEYCHAIN,
     }),
 
@@ -960,6 +989,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     list: {
       columns: { host: '主机', profile: 'PROFILE', id: 'ID', store: '存储位置' },
       notAKey: '（不是 key）',
+      notAllowed: '（尚未允许读取）',
       inUse: (store) => `从${storeTitle(store)}读取 key`,
       asked: (socket) => `以上是 ${socket} 处后台进程的账户`,
       unused: (accounts, store, to) => ({

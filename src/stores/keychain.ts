@@ -3,8 +3,8 @@
 import { type Account, accountName, parseAccountName } from '../core/account.ts';
 import { GlmTokenError, hasReason } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
-import type { Peril, StoredAccount, WritableStore } from './port.ts';
-import type { Attributes, SecretServiceState } from './secret-service.ts';
+import type { Peril, ReadOptions, StoredAccount, WritableStore } from './port.ts';
+import type { Attributes, Collection, Item, SecretService, Sight } from './secret-service.ts';
 
 type Keytar = typeof import('keytar');
 
@@ -17,9 +17,6 @@ const MAX_SETTLING_WAITS = 3;
 
 /** A keychain that is open answers in a few milliseconds; after this long it waits for a person. */
 const WAITING_AFTER_MS = 700;
-
-/** No attributes: the question is about the default keyring, where a new key would go. */
-const DEFAULT_KEYRING = undefined;
 
 export interface KeychainOptions {
   readonly platform: NodeJS.Platform;
@@ -38,103 +35,79 @@ export interface KeychainStore extends WritableStore {
   isStuck(): boolean;
 }
 
-const PLACES: Partial<Record<NodeJS.Platform, string>> = {
-  darwin: 'macOS Keychain',
-  win32: 'Windows Credential Manager',
-};
-
 /** The OS keychain: macOS Keychain, Windows Credential Manager, or the Secret Service elsewhere. */
-export const keychainStore = (options: KeychainOptions): KeychainStore => new Keychain(options);
+export function keychainStore(options: KeychainOptions): KeychainStore {
+  switch (options.platform) {
+    case 'darwin':
+      return new KeytarStore(options, 'macOS Keychain');
+    case 'win32':
+      return new KeytarStore(options, 'Windows Credential Manager');
+    default:
+      return new SecretServiceStore(options);
+  }
+}
 
 /**
  * The accounts that the Secret Service has keys for, found by looking alone, and without keytar, whose
  * threads cannot be given up.
+ *
+ * @throws GlmTokenError `ERR_STORE_UNAVAILABLE` when there is nothing to look at
  */
 export async function accountsInSecretService(env: NodeJS.ProcessEnv): Promise<Account[]> {
-  const { attributesOfItems } = await import('./secret-service.ts');
-  const items = await attributesOfItems(env, { service: SERVICE });
-  return items.flatMap(({ account = '' }) => parseAccountName(account) ?? []);
+  const { SecretService } = await import('./secret-service.ts');
+  const secrets = new SecretService(env);
+  const { items } = await secrets.look({ service: SERVICE });
+  return (await itemsByAccount(secrets, items)).map(([account]) => account);
 }
 
-class Keychain implements KeychainStore {
+/** The items of ours by their account: of several for one account, the first, which is read. */
+async function itemsByAccount(
+  secrets: SecretService,
+  items: readonly Item[],
+): Promise<(readonly [Account, Item])[]> {
+  const found = new Map<string, readonly [Account, Item]>();
+  for (const item of items) {
+    const { account: name = '' } = await secrets.attributesOf(item);
+    const account = parseAccountName(name);
+    if (account && !found.has(name)) found.set(name, [account, item]);
+  }
+  return [...found.values()];
+}
+
+/** A keychain that keytar alone can use. */
+class KeytarStore implements KeychainStore {
   readonly name = 'keychain';
   readonly place: string;
-  readonly #options: KeychainOptions;
-  readonly #service: string;
-  readonly #usesSecretService: boolean;
+  protected readonly options: KeychainOptions;
+  protected readonly service: string;
   /** Calls that have not come back; each holds a thread that keeps the process from ending. */
   #pendingCalls = 0;
   /** Those of them that were given up. */
-  #abandonedCalls = 0;
-  #hasAnswered = false;
+  protected abandonedCalls = 0;
+  protected hasAnswered = false;
 
-  constructor(options: KeychainOptions) {
-    this.#options = options;
-    this.#service = options.service ?? SERVICE;
-    this.#usesSecretService = !(options.platform in PLACES);
-    this.place = PLACES[options.platform] ?? 'Secret Service';
+  constructor(options: KeychainOptions, place: string) {
+    this.options = options;
+    this.service = options.service ?? SERVICE;
+    this.place = place;
   }
 
-  async get(account: Account, { mayAsk = true } = {}): Promise<string | undefined> {
-    const attributes = this.#attributesOf(account);
-    // A call that was given up holds a thread, and the next would hold another: ask over D-Bus first.
-    if (!mayAsk || this.#abandonedCalls > 0) await this.#open(attributes, { mayAsk });
-    const text = await this.#read(account);
-    if (text !== null || !this.#usesSecretService) return text ?? undefined;
-    // keytar says "nothing there" of what is locked too, and where its session with the service is
-    // broken, so ask before believing it.
-    const state = await this.#state(attributes);
-    if (state === 'item-open') return this.#readPlainly(attributes);
-    // The item exists, so keytar has asked the user to unlock it already.
-    if (state === 'item-locked') throw new GlmTokenError('keychainLocked');
-    const wasUnlocked = await this.#open(attributes, { state, mayAsk });
-    return wasUnlocked ? this.get(account, { mayAsk }) : undefined;
+  async get(account: Account, _options?: ReadOptions): Promise<string | undefined> {
+    return (await this.read(account)) ?? undefined;
   }
 
   async set(account: Account, text: string): Promise<void> {
-    await this.#open(DEFAULT_KEYRING, { makesKeyring: true });
     const name = accountName(account);
-    const attributes = this.#attributesOf(account);
-    try {
-      await this.#call((keytar) => keytar.setPassword(this.#service, name, text), attributes);
-    } catch (error) {
-      // keytar's session may be broken although it answered before: "no such item" needs no session.
-      // A KWallet that was just opened may call itself locked then: `store` exited with 6, once in hundreds.
-      const mayBeWritten = hasReason(
-        error,
-        'keychainFailed',
-        'keychainRestarted',
-        'keychainLocked',
-      );
-      if (!this.#usesSecretService || !mayBeWritten) throw error;
-      const { writeItem } = await import('./secret-service.ts');
-      const isWritten = await writeItem(
-        this.#options.env,
-        attributes,
-        `${this.#service}/${name}`,
-        text,
-      );
-      if (!isWritten) throw error;
-    }
+    await this.#call((keytar) => keytar.setPassword(this.service, name, text));
   }
 
   async delete(account: Account): Promise<boolean> {
-    const attributes = this.#attributesOf(account);
-    await this.#open(attributes);
     const name = accountName(account);
-    return this.#call((keytar) => keytar.deletePassword(this.#service, name), attributes);
+    return this.#call((keytar) => keytar.deletePassword(this.service, name));
   }
 
-  /** Looks only: asks no one, and unlocks nothing but what KWallet has open already. */
   async list(): Promise<StoredAccount[]> {
-    // Checked first, because findCredentials crashes on locked items (libsecret 0.20).
-    const allKeys = { service: this.#service };
-    await this.#open(allKeys, { mayAsk: false });
-    const find = () => this.#call((keytar) => keytar.findCredentials(this.#service), allKeys);
-    const found = await find().catch((error) => {
-      if (!hasReason(error, 'keychainFailed')) throw error;
-      return find(); // The second call opens a new session.
-    });
+    const found = await this.#call((keytar) => keytar.findCredentials(this.service));
     return found.flatMap(({ account: name, password }) => {
       const account = parseAccountName(name);
       return account ? [{ account, id: shortenedIdOf(password) }] : [];
@@ -142,40 +115,21 @@ class Keychain implements KeychainStore {
   }
 
   async perishesWith(): Promise<Peril | undefined> {
-    if (!this.#usesSecretService) return undefined;
-    const { keepsForSession } = await import('./secret-service.ts');
-    return (await keepsForSession(this.#options.env)) ? 'session' : undefined;
+    return undefined;
   }
 
   isStuck(): boolean {
     return this.#pendingCalls > 0;
   }
 
-  #attributesOf(account: Account): Attributes {
-    return { service: this.#service, account: accountName(account) };
-  }
-
-  async #read(account: Account): Promise<string | null> {
+  protected read(account: Account): Promise<string | null> {
     const name = accountName(account);
-    const attributes = this.#attributesOf(account);
-    try {
-      return await this.#call((keytar) => keytar.getPassword(this.#service, name), attributes);
-    } catch (error) {
-      const text = hasReason(error, 'keychainFailed') && (await this.#readPlainly(attributes));
-      if (typeof text !== 'string') throw error;
-      return text;
-    }
-  }
-
-  async #readPlainly(attributes: Attributes): Promise<string | undefined> {
-    const { readItem } = await import('./secret-service.ts');
-    return readItem(this.#options.env, attributes);
+    return this.#call((keytar) => keytar.getPassword(this.service, name));
   }
 
   /** Calls keytar, within the time limit. */
-  async #call<T>(act: (keytar: Keytar) => Promise<T>, attributes: Attributes): Promise<T> {
-    const { platform, timeoutMs } = this.#options;
-    const keytar = await loadKeytar(platform);
+  async #call<T>(act: (keytar: Keytar) => Promise<T>): Promise<T> {
+    const keytar = await loadKeytar(this.options.platform);
     const gaveUp = Symbol('gave up');
     let limit: NodeJS.Timeout | undefined;
     this.#pendingCalls += 1;
@@ -183,32 +137,31 @@ class Keychain implements KeychainStore {
       this.#pendingCalls -= 1;
     });
     const timedOut = new Promise<typeof gaveUp>((resolve) => {
-      limit = setTimeout(resolve, timeoutMs, gaveUp);
+      limit = setTimeout(resolve, this.options.timeoutMs, gaveUp);
     });
     let answer: T | typeof gaveUp;
     try {
-      answer = await this.#noteWaiting(Promise.race([pending, timedOut]));
+      answer = await this.noteWaiting(Promise.race([pending, timedOut]));
     } catch (error) {
-      throw await this.#failureOf(error, attributes);
+      throw await this.explain(error);
     } finally {
       clearTimeout(limit);
     }
     if (answer === gaveUp) {
-      this.#abandonedCalls += 1;
+      this.abandonedCalls += 1;
       const end = () => {
-        this.#abandonedCalls -= 1;
+        this.abandonedCalls -= 1;
       };
       pending.then(end, end);
-      const state = this.#usesSecretService ? await this.#state(attributes) : undefined;
-      throw state === 'silent' ? this.#silent() : this.#unanswered();
+      throw await this.unanswered();
     }
-    this.#hasAnswered = true;
+    this.hasAnswered = true;
     return answer;
   }
 
   /** Waits for an act, and says so when it takes long enough to be waiting for a person. */
-  async #noteWaiting<T>(act: Promise<T>): Promise<T> {
-    const waiting = setTimeout(() => this.#options.onWaiting?.(), WAITING_AFTER_MS);
+  protected async noteWaiting<T>(act: Promise<T>): Promise<T> {
+    const waiting = setTimeout(() => this.options.onWaiting?.(), WAITING_AFTER_MS);
     try {
       return await act;
     } finally {
@@ -216,105 +169,182 @@ class Keychain implements KeychainStore {
     }
   }
 
-  /**
-   * Unlocks what a key is kept in, and asks the user where needed: over D-Bus, since a call of
-   * keytar's cannot be cancelled.
-   *
-   * @returns whether something was unlocked for it
-   */
-  async #open(
-    attributes: Attributes | undefined,
-    options: { state?: SecretServiceState; makesKeyring?: boolean; mayAsk?: boolean } = {},
-  ): Promise<boolean> {
-    if (!this.#usesSecretService) return false;
-    const { makesKeyring = false, mayAsk = true } = options;
-    const needsUser = (state: SecretServiceState) =>
-      isLocked(state) || (makesKeyring && state === 'no-keyring');
-    const state = options.state ?? (await this.#state(attributes));
-    if (!needsUser(state)) {
-      await this.#checkReadable(state);
-      return false;
-    }
-    const { unlockSecretService, canAskToUnlock } = await import('./secret-service.ts');
-    const { env, timeoutMs } = this.#options;
-    const promptMs = mayAsk ? timeoutMs : undefined;
-    const isDone = await this.#noteWaiting(
-      unlockSecretService(env, attributes, { promptMs, makesCollection: makesKeyring }),
-    );
-    let after = await this.#state(attributes);
-    for (let waits = 0; isDone && needsUser(after) && waits < MAX_SETTLING_WAITS; waits += 1) {
-      await new Promise((resolve) => setTimeout(resolve, SETTLING_MS));
-      after = await this.#state(attributes);
-    }
-    if (needsUser(after)) {
-      if (!isDone) throw this.#unanswered();
-      if (after === 'no-keyring') throw new GlmTokenError('keyringMissing');
-      if (!mayAsk && (await canAskToUnlock(env))) throw new GlmTokenError('keychainAsksLater');
-      throw new GlmTokenError('keychainLocked');
-    }
-    await this.#checkReadable(after);
-    return true;
+  /** Why a call failed. */
+  protected async explain(error: unknown): Promise<GlmTokenError> {
+    const reason = reasonOf(error);
+    return saysLocked(reason)
+      ? new GlmTokenError('keychainLocked', undefined, error)
+      : new GlmTokenError('keychainFailed', { reason }, error);
   }
 
-  /** Throws when a service that is not locked would not answer keytar. */
-  async #checkReadable(state: SecretServiceState): Promise<void> {
-    if (state === 'silent') throw this.#silent();
-    if (state === 'no-session') throw await this.#sessionRefused();
-  }
-
-  async #state(attributes: Attributes | undefined): Promise<SecretServiceState> {
-    const { secretServiceState } = await import('./secret-service.ts');
-    return secretServiceState(this.#options.env, attributes);
-  }
-
-  async #sessionRefused(error?: unknown): Promise<GlmTokenError> {
-    const { sessionRefusal } = await import('./secret-service.ts');
-    const reason = (await sessionRefusal(this.#options.env)) ?? '';
-    return new GlmTokenError('keychainSessionRefused', { reason }, error);
-  }
-
-  #silent(): GlmTokenError {
-    return new GlmTokenError('keychainSilent');
-  }
-
-  #unanswered(): GlmTokenError {
-    const seconds = this.#options.timeoutMs / 1000;
+  /** Why a call had no answer in time. */
+  protected async unanswered(): Promise<GlmTokenError> {
+    const seconds = this.options.timeoutMs / 1000;
     return new GlmTokenError('keychainPromptUnanswered', { seconds });
-  }
-
-  /** keytar's errors are texts in the user's language, so the Secret Service itself is asked. */
-  async #failureOf(error: unknown, attributes: Attributes): Promise<GlmTokenError> {
-    const reason = String(error instanceof Error ? error.message : error).trim();
-    if (!this.#usesSecretService) {
-      return saysLocked(reason)
-        ? new GlmTokenError('keychainLocked', undefined, error)
-        : new GlmTokenError('keychainFailed', { reason }, error);
-    }
-    switch (await this.#state(attributes)) {
-      case 'item-locked':
-      case 'locked':
-        return new GlmTokenError('keychainLocked', undefined, error);
-      case 'no-session':
-        return this.#sessionRefused(error);
-      case 'silent':
-        return this.#silent();
-      case 'absent':
-        return new GlmTokenError('keychainMissing', { reason }, error);
-      case 'no-keyring':
-        return new GlmTokenError('keyringMissing', undefined, error);
-      case 'item-open':
-      case 'open':
-        // libsecret keeps the address of the service that it found first, for as long as the process
-        // lives (measured, 0.20): only a new process reaches a service that was restarted.
-        return this.#hasAnswered
-          ? new GlmTokenError('keychainRestarted', undefined, error)
-          : new GlmTokenError('keychainFailed', { reason }, error);
-    }
   }
 }
 
-const isLocked = (state: SecretServiceState): boolean =>
-  state === 'locked' || state === 'item-locked';
+/**
+ * The Secret Service. keytar acts; what is there, and why keytar found nothing, is seen over D-Bus,
+ * which unlocks collections, too: its questions can be given up, and ask only once. It never unlocks
+ * an item, since KeePassXC allows one to a connection, and keytar has its own.
+ */
+class SecretServiceStore extends KeytarStore {
+  #secrets: Promise<SecretService> | undefined;
+
+  constructor(options: KeychainOptions) {
+    super(options, 'Secret Service');
+  }
+
+  override async get(
+    account: Account,
+    { mayAsk = true }: ReadOptions = {},
+  ): Promise<string | undefined> {
+    const attributes = this.#attributesOf(account);
+    // keytar would ask, or hold one more thread while the window of a call that was given up is open.
+    if (!mayAsk || this.abandonedCalls > 0) {
+      const { items } = await this.#open(attributes, mayAsk);
+      if (items[0] === undefined) return undefined;
+      if (items[0].isLocked && mayAsk) throw await this.unanswered();
+      if (items[0].isShutIn) throw await this.#notAsked();
+      if (items[0].isLocked) throw new GlmTokenError('keychainAsksLater', { about: 'key' });
+    }
+    const startedAtMs = performance.now();
+    let failure: unknown;
+    const text = await this.read(account).catch((error) => {
+      if (!hasReason(error, 'keychainFailed', 'keychainRestarted')) throw error;
+      failure = error;
+      return null;
+    });
+    if (text !== null) return text;
+
+    // keytar says "nothing there" of what is locked or denied, too. Its session with KWallet is broken
+    // in about one process in 80, where a public key or a secret begins with a zero byte (measured,
+    // KWallet 5.103): what is open is read without it.
+    const secrets = await this.#service();
+    const { target, items } = await secrets.look(attributes);
+    if (items[0]?.isLocked === false) return secrets.read(items[0]);
+    if (items[0]) throw failure ?? refusal(items[0]);
+    if (!target?.isLocked) return undefined;
+    // KeePassXC has asked already, before keytar's search; a wallet only takes long to start.
+    const tookMs = performance.now() - startedAtMs;
+    if (tookMs > WAITING_AFTER_MS && (await secrets.isOpenWallet(target)) === undefined) {
+      throw new GlmTokenError('keychainLocked');
+    }
+    await this.#unlock(target, mayAsk);
+    return this.get(account, { mayAsk });
+  }
+
+  /** Stores a key, and reads it back: a read looks into every collection, a write goes to the default one. */
+  override async set(account: Account, text: string): Promise<void> {
+    const attributes = this.#attributesOf(account);
+    await this.#open(attributes, true);
+    await super.set(account, text).catch(async (error) => {
+      // A wallet that was just opened may call itself locked (seen once in hundreds).
+      if (!hasReason(error, 'keychainLocked')) throw error;
+      await this.#open(attributes, true);
+      await super.set(account, text);
+    });
+    const kept = await this.get(account);
+    if (kept === text) return;
+    throw new GlmTokenError(kept === undefined ? 'keychainDenied' : 'keychainKeepsAnother');
+  }
+
+  override async delete(account: Account): Promise<boolean> {
+    await this.#open(this.#attributesOf(account), true);
+    // keytar deletes only what its own connection may read.
+    if ((await this.get(account)) === undefined) return false;
+    await super.delete(account);
+    const { items } = await (await this.#service()).look(this.#attributesOf(account));
+    if (items[0]) throw refusal(items[0]);
+    return true;
+  }
+
+  /** Looks only: asks no one, and unlocks nothing but what KWallet has open already. */
+  override async list(): Promise<StoredAccount[]> {
+    const secrets = await this.#service();
+    const { items } = await this.#open({ service: this.service }, false);
+    await secrets.checkSession();
+    if (items.some(({ isShutIn }) => isShutIn)) throw await this.#notAsked();
+    const listed: StoredAccount[] = [];
+    for (const [account, item] of await itemsByAccount(secrets, items)) {
+      if (item.isLocked) listed.push({ account, id: undefined, isLocked: true });
+      else listed.push({ account, id: shortenedIdOf(await secrets.read(item)) });
+    }
+    return listed;
+  }
+
+  override async perishesWith(): Promise<Peril | undefined> {
+    const { target } = await (await this.#service()).look({ service: this.service });
+    return target?.isForSession ? 'session' : undefined;
+  }
+
+  /** keytar's errors are texts in the user's language, so the Secret Service itself is asked. */
+  protected override async explain(error: unknown): Promise<GlmTokenError> {
+    const secrets = await this.#service();
+    const { target } = await secrets.look({ service: this.service });
+    if (target?.isLocked) return new GlmTokenError('keychainLocked', undefined, error);
+    if (!target) return new GlmTokenError('keyringMissing', undefined, error);
+    await secrets.checkSession();
+    // libsecret keeps the address of the service that it found first, for as long as the process
+    // lives (measured, 0.20): only a new process reaches a service that was restarted.
+    return this.hasAnswered
+      ? new GlmTokenError('keychainRestarted', undefined, error)
+      : new GlmTokenError('keychainFailed', { reason: reasonOf(error) }, error);
+  }
+
+  protected override async unanswered(): Promise<GlmTokenError> {
+    await (await this.#service()).look({ service: this.service }); // It may be silent, or gone.
+    return super.unanswered();
+  }
+
+  /** Looks for items, after having the default collection unlocked. */
+  async #open(attributes: Attributes, mayAsk: boolean): Promise<Sight> {
+    const secrets = await this.#service();
+    const sight = await secrets.look(attributes);
+    // gnome-keyring makes one when a key is stored, and asks first; KeePassXC opens a wizard.
+    if (!sight.target && !(await secrets.makesTarget())) throw new GlmTokenError('keyringMissing');
+    if (!sight.target?.isLocked) return sight;
+    await this.#unlock(sight.target, mayAsk);
+    return secrets.look(attributes);
+  }
+
+  async #unlock(target: Collection, mayAsk: boolean): Promise<void> {
+    const secrets = await this.#service();
+    if (!mayAsk && !(await secrets.isOpenWallet(target))) throw await this.#notAsked();
+    const isDone = await this.noteWaiting(secrets.unlock(target, this.options.timeoutMs));
+    if (!isDone) throw await this.unanswered();
+    for (let waits = 0; await secrets.isLocked(target); waits += 1) {
+      if (waits === MAX_SETTLING_WAITS) throw new GlmTokenError('keychainLocked');
+      await new Promise((resolve) => setTimeout(resolve, SETTLING_MS));
+    }
+  }
+
+  /** That something is locked, said by what may not ask to unlock it. */
+  async #notAsked(): Promise<GlmTokenError> {
+    return (await (await this.#service()).canAsk())
+      ? new GlmTokenError('keychainAsksLater', { about: 'keychain' })
+      : new GlmTokenError('keychainLocked');
+  }
+
+  #service(): Promise<SecretService> {
+    this.#secrets ??= import('./secret-service.ts').then(
+      ({ SecretService }) => new SecretService(this.options.env),
+    );
+    return this.#secrets;
+  }
+
+  #attributesOf(account: Account): Attributes {
+    return { service: this.service, account: accountName(account) };
+  }
+}
+
+/** Why keytar could not have an item. */
+const refusal = ({ isShutIn }: Item): GlmTokenError =>
+  new GlmTokenError(isShutIn ? 'keychainLocked' : 'keychainDenied');
+
+const reasonOf = (error: unknown): string =>
+  String(error instanceof Error ? error.message : error).trim();
 
 async function loadKeytar(platform: NodeJS.Platform): Promise<Keytar> {
   try {

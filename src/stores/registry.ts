@@ -223,10 +223,11 @@ export async function listAccounts(
 }
 
 /** An account that has a key, as JSON and the wire have it. */
-export const accountEntry = ({ account, id, program, store }: ListedAccount) => ({
+export const accountEntry = ({ account, id, isLocked, program, store }: ListedAccount) => ({
   ...account,
   id: id ?? null,
   store: store.name,
+  ...(isLocked && { locked: true }),
   ...(program !== undefined && { program }),
 });
 
@@ -241,7 +242,7 @@ export async function glimpseAccounts(
 ): Promise<readonly Account[]> {
   const commands = await (await stores.open('command')).list();
   const isListed = stores.inUse() === 'keychain' && platform !== 'darwin' && platform !== 'win32';
-  const stored = isListed ? await accountsInSecretService(env) : [];
+  const stored = isListed ? await accountsInSecretService(env).catch(() => []) : [];
   return [...commands.map(({ account }) => account), ...stored];
 }
 

@@ -101,10 +101,10 @@ describe('before there is a key', () => {
   });
 
   test('without a keychain, an encrypted file is offered, and begun only after a yes', () => {
-    const noKeychain = new GlmTokenError('keychainMissing', { reason: 'no bus' });
+    const noKeychain = new GlmTokenError('keychainMissing', { hasBus: false });
     const step = stepOf({ plan: 'pay-as-you-go' }, { noKeychain });
     assert.deepEqual([step.name, step.kind], ['file', 'yes-no']);
-    assert.deepEqual(noted(step), ['there is no keychain: no bus']);
+    assert.deepEqual(noted(step), ['there is no keychain: no session bus of D-Bus is running']);
     const key = stepOf({ plan: 'pay-as-you-go', file: true });
     assert.deepEqual([key.name, key.store], ['key', 'file']);
     assert.match(noted(key)[0] ?? '', /the encrypted file/);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { keychainStore } from '../../src/stores/keychain.ts';
-import { readItem, secretServiceState, writeItem } from '../../src/stores/secret-service.ts';
+import { SecretService } from '../../src/stores/secret-service.ts';
 import { Display } from '../support/display.ts';
 import type { Env } from '../support/environment.ts';
 import { KWALLET, KWalletSession } from '../support/kwallet.ts';
@@ -27,31 +27,28 @@ describe('the store', () => {
   const open = (timeoutMs = 10_000) =>
     keychainStore({ platform: 'linux', env: session.env, timeoutMs });
 
+  const look = (attributes = {}) =>
+    new SecretService(session.env).look({ service: 'glm-token', ...attributes });
+
   describe('of a wallet that is called locked until someone asks for it', () => {
-    before(async () => assert.equal(await secretServiceState(session.env), 'locked'));
+    before(async () => assert.equal((await look()).target?.isLocked, true));
     storeContract(open);
   });
 
   describe('of an open wallet', () => {
     before(async () => {
-      assert.equal(await secretServiceState(session.env), 'open');
+      assert.equal((await look()).target?.isLocked, false);
       for (const stored of await open().list()) await open().delete(stored.account);
     });
     storeContract(open);
   });
 
-  test('is read and written over D-Bus too, and keytar sees the same', async () => {
-    const attributes = { service: 'glm-token', account: 'plain@api.z.ai' };
-    const plain = { host: 'api.z.ai', profile: 'plain' };
-    assert.equal(await readItem(session.env, attributes), undefined);
-    assert.equal(await writeItem(session.env, attributes, 'a label', 'id.sécrèt'), true);
-    assert.equal(await readItem(session.env, attributes), 'id.sécrèt');
-    assert.equal(await open().get(plain), 'id.sécrèt');
-    await open().set(plain, 'id.other');
-    assert.equal(await writeItem(session.env, attributes, 'a label', 'id.third'), true);
-    assert.equal(await readItem(session.env, attributes), 'id.third');
-    assert.equal(await open().delete(plain), true);
-    assert.equal(await readItem(session.env, attributes), undefined);
+  test('is read over D-Bus as keytar wrote it', async () => {
+    await open().set({ host: 'api.z.ai', profile: 'plain' }, 'id.sécrèt');
+    const { items } = await look({ account: 'plain@api.z.ai' });
+    assert.equal(items.length, 1);
+    assert.equal(items[0] && (await new SecretService(session.env).read(items[0])), 'id.sécrèt');
+    assert.equal(await open().delete({ host: 'api.z.ai', profile: 'plain' }), true);
   });
 
   test('of a closed wallet is locked, and what only looks asks nobody to open it', async () => {

@@ -2,13 +2,18 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createClient, type MessageBus } from '@homebridge/dbus-native';
+import type { Account } from '../../src/core/account.ts';
 import type { Display } from './display.ts';
-import { type Env, ROOT } from './environment.ts';
-import { type Outcome, run, type User } from './program.ts';
+import type { Env } from './environment.ts';
+import { glmToken, type Outcome, run, type User } from './program.ts';
 import { end, SessionBus, startOrStop, until } from './session-bus.ts';
 
 declare module '@homebridge/dbus-native' {
   // In the package, and missing from its types.
+  export function createClient(options: { busAddress: string }): MessageBus;
+  interface BusConnection {
+    end(): void;
+  }
   interface MessageBus {
     exportInterface(object: object, path: string, description: object): void;
     requestName(name: string, flags: number, callback: (error: unknown) => void): void;
@@ -136,14 +141,14 @@ export class KeychainSession {
 
   /** Deletes every key that glm-token keeps in the keyring. */
   async deleteKeys(): Promise<void> {
-    const script = `const keytar = require('keytar');
-      keytar.findCredentials('glm-token').then((found) =>
-        Promise.all(found.map(({ account }) => keytar.deletePassword('glm-token', account))));`;
-    const { status, stderr } = await run([process.execPath, '-e', script], {
-      env: this.env,
-      cwd: ROOT,
-    });
-    if (status !== 0) throw new Error(stderr);
+    const { stdout, stderr } = await glmToken(['list', '--store=keychain', '--json'], this);
+    if (!stdout) throw new Error(stderr);
+    const { accounts } = JSON.parse(stdout) as { accounts: Account[] };
+    for (const { host, profile } of accounts) {
+      const account = ['--store=keychain', `--host=${host}`, `--profile=${profile}`];
+      const deleted = await glmToken(['delete', '--force', ...account], this);
+      if (deleted.status !== 0) throw new Error(deleted.stderr);
+    }
   }
 
   /** Has the keyring ask a person, from now on, who never answers. */
