@@ -1141,7 +1141,7 @@ function describeProblem(problem: Problem, program: string): { message: string; 
     case 'expired':
       return {
         message: `已在 ${duration(problem.byMs)}前过期`,
-        hint: `签发新的令牌：${program} print`,
+        hint: `签发新的令牌：${program} print；如果它刚刚签发，就是有效期（--ttl）太短，或时钟不准：${program} doctor`,
       };
     case 'signature':
       return {

@@ -79,15 +79,15 @@ for (const { emacs, version } of await emacsen()) {
       const proposed = `${refused}. Try the endpoint of the GLM Coding Plan? `;
       const [first, second, accepted, third, fourth, kept] = stdout.split('\n');
       assert.deepEqual([first, second, third, fourth], [asked, proposed, asked, proposed], stderr);
-      assert.equal(accepted, `("the service accepts a token for ${glm.host}" "coding")`);
+      assert.equal(accepted, `("checked: the service accepts the key for ${glm.host}" "coding")`);
       assert.match(
         kept ?? '',
         /^\(".* code 1113: .*; recharge it in the console; .*" "pay-as-you-go"\)$/,
       );
       assert.deepEqual(
         glm.seen.splice(0).flatMap(({ path }) => (path.endsWith('/completions') ? [path] : [])),
-        ['/api/paas/v4', '/api/coding/paas/v4', '/api/paas/v4'].map(
-          (it) => `${it}/chat/completions`,
+        ['paas', 'paas', 'coding/paas', 'paas', 'paas'].map(
+          (it) => `/api/${it}/v4/chat/completions`,
         ),
       );
     });

@@ -1392,7 +1392,7 @@ gives up.  `agreed' is the answer to questions, and `key' is typed.
                       "^Key +stored in the keychain (Secret Service)"
                       "^Check +cannot reach api\\.z\\.ai.*
  +whether the service accepts the key was not checked"
-                      "(setq gptel-backend (glm-gptel-auth-make-backend \"GLM\" \
+                      "(setq gptel-backend (glm-gptel-auth-make-backend \"GLM api\\.z\\.ai\" \
 :host \"api\\.z\\.ai\" :coding-plan t)"))
         (should (string-match-p part (buffer-string))))
       (should-not (string-match-p "setupsecret" (buffer-string))))))
@@ -1434,7 +1434,7 @@ gives up.  `agreed' is the answer to questions, and `key' is typed.
                                      "../elisp" (file-name-directory
                                                  (file-truename
                                                   glm-test--script))))))
-      (should (string-match-p "\"GLM\" :profile \"工作\")" lines))
+      (should (string-match-p "\"GLM 工作\" :profile \"工作\")" lines))
       (should-not (string-match-p "coding-plan" lines)))))
 
 (ert-deftest glm-test-setup-lines-go-where-the-user-wants ()
