@@ -3,12 +3,7 @@
 import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import {
-  createMessageConnection,
-  ResponseError,
-  StreamMessageReader,
-  StreamMessageWriter,
-} from 'vscode-jsonrpc/node';
+import { createMessageConnection, ResponseError, StreamMessageWriter } from 'vscode-jsonrpc/node';
 import {
   type ErrorCode,
   EXIT_STATUS,
@@ -20,7 +15,7 @@ import {
 } from '../core/errors.ts';
 import type { AskPassphrase } from '../stores/passphrase.ts';
 import type { OnWaiting } from '../stores/port.ts';
-import { frameLimiter } from './frame-limiter.ts';
+import { FrameReader } from './frames.ts';
 import {
   type AccountsResult,
   PROTOCOL,
@@ -99,75 +94,69 @@ async function askOnce<Method extends keyof Answers>(
   params: object,
 ): Promise<Answers[Method]> {
   const { path, locale, promptTimeoutMs, onWaiting } = options;
-  const unanswered = unansweredAt(path);
   const socket = await reach(options);
-  const limiter = frameLimiter({ room: async () => {} });
-  const reader = new StreamMessageReader(limiter);
+  const reader = new FrameReader(socket);
   const connection = createMessageConnection(reader, new StreamMessageWriter(socket));
   let timer: NodeJS.Timeout | undefined;
   const failed = new Promise<never>((_resolve, reject) => {
+    const fail = (fault: SocketFault, cause?: unknown) => reject(unanswered(path, fault, cause));
     const allow = (ms: number) => {
       clearTimeout(timer);
-      timer = setTimeout(() => reject(unanswered('silent')), ms);
+      timer = setTimeout(fail, ms, 'silent');
     };
     allow(ANSWER_MS);
     connection.onNotification('waiting', (params: unknown) => {
       allow(promptTimeoutMs + ANSWER_MS);
       onWaiting(stringParam(params, 'program', '') || undefined);
     });
-    socket.on('error', (error) => reject(unanswered('closed', error)));
-    socket.on('close', () => reject(unanswered('closed')));
-    limiter.on('error', (error) => reject(unanswered('unintelligible', error)));
-    reader.onError((error) => reject(unanswered('unintelligible', error)));
+    connection.onClose(() => fail('closed'));
+    reader.onError((error) => fail('unintelligible', error));
   });
   connection.listen();
-  socket.pipe(limiter);
-  const greeting = connection.sendRequest<unknown>('initialize', {
-    protocol: PROTOCOL,
-    locale,
-  });
+  const greeting = connection.sendRequest('initialize', { protocol: PROTOCOL, locale });
   const answer = connection.sendRequest<unknown>(method, params);
+  const both = Promise.all([greeting, answer]);
   try {
-    const [, result] = await Promise.race([Promise.all([greeting, answer]), failed]);
-    if (typeof result !== 'object' || result === null) throw unanswered('unintelligible');
+    const [, result] = await Promise.race([both, failed]);
+    if (typeof result !== 'object' || result === null) throw unanswered(path, 'unintelligible');
     return result as Answers[Method];
   } catch (error) {
-    if (error instanceof ResponseError)
-      throw reported(error) ?? unanswered('unintelligible', error);
-    throw error;
+    throw error instanceof ResponseError ? reported(error, path) : error;
   } finally {
     clearTimeout(timer);
-    for (const pending of [greeting, answer, failed]) pending.catch(() => {});
+    for (const pending of [greeting, answer, both, failed]) pending.catch(() => {});
     socket.destroy();
   }
 }
 
-const unansweredAt = (path: string) => (fault: SocketFault, cause?: unknown) =>
+const unanswered = (path: string, fault: SocketFault, cause?: unknown) =>
   new GlmTokenError('socketUnanswered', { path, fault }, cause);
 
 /** A connection to the helper. */
 async function reach({ path, uid }: ClientOptions): Promise<Socket> {
   if (uid === undefined) throw new GlmTokenError('socketsNotOnWindows');
-  let socket: Socket;
   try {
     const owner = statSync(path).uid;
     if (owner !== uid && owner !== 0) throw new GlmTokenError('socketOfAnotherUser', { path });
-    socket = connect(path);
+    const socket = connect(path);
     await once(socket, 'connect');
+    return socket;
   } catch (error) {
     if (error instanceof GlmTokenError) throw error;
     const errno = errnoOf(error);
     const fault = ({ ENOENT: 'missing', ECONNREFUSED: 'refused' } as const)[errno];
-    throw unansweredAt(path)(fault ?? { errno }, error);
+    throw unanswered(path, fault ?? { errno }, error);
   }
-  return socket;
 }
 
 /** What the helper answered with, if that is an error as ours are. */
-function reported({ message, data }: ResponseError<unknown>): ReportedError | undefined {
+function reported(error: ResponseError<unknown>, path: string): GlmTokenError {
+  const { message, data } = error;
   const code = param(data, 'code');
-  if (typeof code !== 'string' || !Object.hasOwn(EXIT_STATUS, code)) return undefined;
   const hint = param(data, 'hint');
+  if (typeof code !== 'string' || !Object.hasOwn(EXIT_STATUS, code)) {
+    return unanswered(path, 'unintelligible', error);
+  }
   return new ReportedError({
     code: code as ErrorCode,
     message,

@@ -44,6 +44,7 @@ import {
   type StoreResult,
   stringParam,
   type TokenResult,
+  toResponseError,
 } from './protocol.ts';
 import { initPaths, setupAnswers, setupResult } from './setup-wire.ts';
 
@@ -60,14 +61,11 @@ export interface Session {
 }
 
 /** Every method by its name on the wire. Parameters are checked here; failures are thrown. */
-export type Methods = Readonly<
-  Record<string, (params: unknown, session: Session) => Promise<object>>
->;
+type Methods = Readonly<Record<string, (params: unknown, session: Session) => Promise<object>>>;
 
 export interface Helper {
-  readonly methods: Methods;
-  /** The account that a request is about, if its parameters make sense. */
-  aboutOf(params: unknown): Account | undefined;
+  /** The result of a request; throws a ResponseError. */
+  answer(method: string, params: unknown, session: Session): Promise<object>;
   /** For a client that has just connected. */
   newSession(): Session;
 }
@@ -106,7 +104,7 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
 
   const identity = (): InitializeResult => ({ protocol: PROTOCOL, version, pid });
 
-  const unchecked: Methods = {
+  const methods: Methods = {
     async initialize(params, session): Promise<InitializeResult> {
       session.messages = await world.messagesFor(stringParam(params, 'locale', ''));
       if (param(params, 'protocol') === PROTOCOL) return identity();
@@ -241,14 +239,17 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
       return undefined;
     }
   };
-  const methods: Methods = Object.fromEntries(
-    Object.entries(unchecked).map(([name, method]) => [
-      name,
-      async (params, session) => {
+  return {
+    async answer(name, params, session) {
+      try {
+        const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
+        if (!method) throw new GlmTokenError('methodUnknown');
         checkMethod(policy, name);
-        return method(params, session);
-      },
-    ]),
-  );
-  return { methods, aboutOf, newSession: () => ({ messages: world.messages }) };
+        return await method(params, session);
+      } catch (thrown) {
+        throw toResponseError(thrown, session.messages, aboutOf(params));
+      }
+    },
+    newSession: () => ({ messages: world.messages }),
+  };
 }

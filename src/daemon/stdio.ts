@@ -4,17 +4,13 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import {
   createMessageConnection,
-  type DataCallback,
   Message,
   type MessageStrategy,
   type RequestMessage,
-  StreamMessageReader,
   StreamMessageWriter,
 } from 'vscode-jsonrpc/node';
-import { GlmTokenError } from '../core/errors.ts';
-import { frameLimiter } from './frame-limiter.ts';
+import { FrameReader } from './frames.ts';
 import type { Helper } from './methods.ts';
-import { toResponseError } from './protocol.ts';
 
 /** Requests of one client that may wait for their answers before its input has to wait. */
 const MAX_PENDING = 256;
@@ -35,24 +31,6 @@ export interface Served {
   noteWaiting(program?: string): void;
 }
 
-/** Reads requests alone: the helper asks nothing, and what is no request needs no answer. */
-class RequestReader extends StreamMessageReader {
-  readonly #onRequest: (request: RequestMessage) => void;
-
-  constructor(input: Readable, onRequest: (request: RequestMessage) => void) {
-    super(input);
-    this.#onRequest = onRequest;
-  }
-
-  override listen(take: DataCallback) {
-    return super.listen((message) => {
-      if (!Message.isRequest(message)) return;
-      this.#onRequest(message);
-      take(message);
-    });
-  }
-}
-
 /** Answers the requests that come on `input` until it ends. */
 export function serve(
   input: Readable,
@@ -65,21 +43,26 @@ export function serve(
   const pending = new Set<RequestMessage['id']>();
   let onAnswer = () => {};
 
-  const room = async (): Promise<void> => {
-    while (pending.size >= MAX_PENDING) {
-      await new Promise<void>((resolve) => {
-        onAnswer = resolve;
-      });
-    }
-    while (output.writableNeedDrain && !output.destroyed) {
-      const signal = patienceMs === undefined ? undefined : AbortSignal.timeout(patienceMs);
-      await once(output, 'drain', signal && { signal });
-    }
-  };
-  const limiter = frameLimiter({ room, patienceMs });
-  const reader = new RequestReader(limiter, ({ id }) => {
-    pending.add(id);
-    onActivity();
+  const reader = new FrameReader(input, {
+    patienceMs,
+    async room() {
+      while (pending.size >= MAX_PENDING) {
+        await new Promise<void>((resolve) => {
+          onAnswer = resolve;
+        });
+      }
+      while (output.writableNeedDrain && !output.destroyed) {
+        const signal = patienceMs === undefined ? undefined : AbortSignal.timeout(patienceMs);
+        await once(output, 'drain', signal && { signal });
+      }
+    },
+    /** Requests alone: the helper asks nothing, and what is no request needs no answer. */
+    accepts(message) {
+      if (!Message.isRequest(message)) return false;
+      pending.add(message.id);
+      onActivity();
+      return true;
+    },
   });
   const answer: MessageStrategy['handleMessage'] = async (message, next) => {
     try {
@@ -93,26 +76,12 @@ export function serve(
   const connection = createMessageConnection(reader, new StreamMessageWriter(output), undefined, {
     messageStrategy: { handleMessage: answer },
   });
-  for (const [name, method] of Object.entries(helper.methods)) {
-    connection.onRequest(name, (params: unknown) =>
-      method(params, session).catch((thrown) => {
-        throw toResponseError(thrown, session.messages, helper.aboutOf(params));
-      }),
-    );
-  }
-  // The library's own answer repeats the name, which may be a key.
-  connection.onRequest(() => {
-    throw toResponseError(new GlmTokenError('methodUnknown'), session.messages);
-  });
+  connection.onRequest((method, params) => helper.answer(method, params, session));
 
   const done = new Promise<void>((resolve, reject) => {
-    limiter.on('error', reject);
-    reader.onError(() => reject(new GlmTokenError('clientUnintelligible')));
-    for (const end of [input, output]) {
-      for (const event of ['end', 'close', 'error']) end.once(event, () => resolve());
-    }
+    reader.onError(reject);
+    connection.onClose(() => resolve());
     connection.listen();
-    input.pipe(limiter);
   });
 
   return {
