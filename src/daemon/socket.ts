@@ -22,7 +22,7 @@ const STALE_LOCK_MS = 5000;
 /** How long a client may take to send a frame that it began, or to read; then it is cut off. */
 const PATIENCE_MS = 10_000;
 
-/** With more clients than this, the one that has been idle longest is cut off; it may connect again. */
+/** With more clients than this, one that never asked or else the idlest is cut off; it may connect again. */
 const MAX_CLIENTS = 256;
 
 export interface Place {
@@ -169,12 +169,14 @@ export function serveClients(
 ): Clients {
   /** Those that asked last come last. */
   const clients = new Map<Socket, Served>();
+  const haveAsked = new WeakSet<Socket>();
   const isBusy = () => [...clients.values()].some((client) => client.isBusy());
   let timer: NodeJS.Timeout | undefined;
 
   const welcome = (socket: Socket): void => {
     const onActivity = () => {
       timer?.refresh();
+      haveAsked.add(socket);
       if (clients.delete(socket)) clients.set(socket, client);
     };
     const client = serve(socket, socket, helper, { patienceMs: PATIENCE_MS, onActivity });
@@ -190,7 +192,9 @@ export function serveClients(
 
   const dropIdlest = (): void => {
     const all = [...clients];
-    const [idlest] = all.find(([, client]) => !client.isBusy()) ?? all[0] ?? [];
+    const idle = all.filter(([, client]) => !client.isBusy());
+    const silent = idle.find(([socket]) => !haveAsked.has(socket));
+    const [idlest] = silent ?? idle[0] ?? all[0] ?? [];
     if (idlest) clients.delete(idlest);
     idlest?.destroy();
   };
