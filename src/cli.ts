@@ -34,9 +34,6 @@ declare const GLM_TOKEN_VERSION: string;
 const EXIT_SIGINT = 130;
 const EXIT_SIGPIPE = 141;
 
-/** Signals that would end the process, and that can be caught. */
-const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const;
-
 /** Commands that are worth starting without yargs, which takes 30 ms to load. */
 const QUICK: Readonly<Record<string, () => Promise<Subcommand>>> = {
   print: async () => print,
@@ -136,7 +133,6 @@ function makeContext(): Context {
       return findPaths(processArguments[1] ?? '', env); // A getter, since a token needs none of them.
     },
     version: GLM_TOKEN_VERSION,
-    nodeVersion: process.versions.node,
     now,
     get stores() {
       stores ??= open({
@@ -149,16 +145,8 @@ function makeContext(): Context {
       });
       return stores;
     },
-    pid: process.pid,
-    uid: process.getuid?.(),
     askHelper: settings.socket === undefined ? undefined : helperAt(settings.socket, settings),
     helperStores: (lockAfterMs, onWaiting) => open({ lockAfterMs, onWaiting }),
-    get stdio() {
-      return { input: process.stdin, output: process.stdout };
-    },
-    onSignal: (callback) => {
-      for (const signal of SIGNALS) process.on(signal, () => callback(signal));
-    },
     account: ({ host, profile }: Args) => {
       about = {
         host: host === undefined ? settings.account.host : parseHost(String(host)),

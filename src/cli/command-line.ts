@@ -229,11 +229,11 @@ function strayIn(
   { name: command, operands }: Subcommand,
   words: readonly string[],
 ): GlmTokenError | undefined {
-  const choices = operands?.words;
-  if (operands && !choices) return undefined;
-  const given = words.find((word, at) => at > 0 || !choices?.includes(word));
+  const choices = operands?.takes ?? [];
+  if (typeof choices === 'string') return undefined;
+  const given = words.find((word, at) => at > 0 || !choices.includes(word));
   if (given === undefined) return undefined;
-  if (!choices) return new GlmTokenError('argumentUnexpected', { command, given });
+  if (!operands) return new GlmTokenError('argumentUnexpected', { command, given });
   return new GlmTokenError('argumentNotAChoice', { command, given, choices });
 }
 
@@ -269,7 +269,7 @@ interface Split {
  * left as it is. For others all of the line may be options.
  */
 export function splitOperands(command: Subcommand, argv: readonly string[]): Split {
-  if (!command.operands?.isVerbatim) {
+  if (command.operands?.takes !== 'program') {
     return { options: argv, operands: [], hasEnded: argv.includes('--') };
   }
   let end = 0;

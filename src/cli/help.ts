@@ -60,7 +60,7 @@ export function helpOf(command: Subcommand, messages: Messages, columns: number)
 
 /** What follows the name of a command. */
 function usageOf({ operands }: Subcommand): string {
-  if (operands?.isVerbatim) return `[OPTIONS] ${operands.usage}`;
+  if (operands?.takes === 'program') return `[OPTIONS] ${operands.usage}`;
   return operands ? `${operands.usage} [OPTIONS]` : '[OPTIONS]';
 }
 

@@ -8,7 +8,7 @@ import { subcommand } from './subcommand.ts';
 export const completion = subcommand({
   name: 'completion',
   options: {},
-  operands: { usage: '[bash|zsh|fish]', words: SHELLS },
+  operands: { usage: '[bash|zsh|fish]', takes: SHELLS },
   async run({ env, terminal }, _args, [named]) {
     const path = env.SHELL ?? '';
     const name = named ?? basename(path.replaceAll('\\', '/')).replace(/\.exe$/i, '');

@@ -7,6 +7,7 @@ import { type Policy, parseAccounts, SHARED_MAX_TTL_MS } from '../daemon/policy.
 import { serve } from '../daemon/stdio.ts';
 import { defaultSocketPath, parseSocketPath } from '../settings.ts';
 import { isVersioned } from '../setup/paths.ts';
+import { onSignal } from './signals.ts';
 import { type ArgsOf, type Context, type Options, subcommand } from './subcommand.ts';
 
 /** Idle time after which the encrypted file is locked. */
@@ -46,16 +47,14 @@ export const daemon = subcommand({
   },
 });
 
-const isSignaled = (context: Context): Promise<void> =>
-  new Promise((resolve) => context.onSignal(() => resolve()));
+const isSignaled = (): Promise<void> => new Promise((resolve) => onSignal(() => resolve()));
 
 async function onStdio(context: Context, args: Args): Promise<undefined> {
-  const { input, output } = context.stdio;
   const stores = context.helperStores(parseTimeLimit(args['lock-after']), (program) =>
     served.noteWaiting(program),
   );
-  const served = serve(input, output, helperMethods(context, stores));
-  await Promise.race([served.done, isSignaled(context)]);
+  const served = serve(process.stdin, process.stdout, helperMethods(context, stores));
+  await Promise.race([served.done, isSignaled()]);
   return undefined;
 }
 
@@ -72,18 +71,20 @@ const pathOf = ({ env, platform }: Context, { socket = '' }: Args): string =>
   socket === '' ? defaultSocketPath(env, platform) : parseSocketPath(socket);
 
 async function onSocket(context: Context, args: Args): Promise<undefined> {
-  const { env, pid, uid, terminal, messages } = context;
+  const { env, terminal, messages } = context;
   const policy = policyOf(args);
   const lockAfterMs = parseTimeLimit(args['lock-after']);
   const exitAfter = args['exit-after'];
   const exitAfterMs = exitAfter === undefined ? undefined : parseTimeLimit(exitAfter);
-  const place = { path: pathOf(context, args), uid };
+  const place = { path: pathOf(context, args), uid: process.getuid?.() };
 
   const { isSocketPassed, listenAt, listenOnPassed, serveClients } = await import(
     '../daemon/socket.ts'
   );
-  const signaled = isSignaled(context);
-  const listener = isSocketPassed(env, pid) ? await listenOnPassed(place) : await listenAt(place);
+  const signaled = isSignaled();
+  const listener = isSocketPassed(env, process.pid)
+    ? await listenOnPassed(place)
+    : await listenAt(place);
   try {
     const stores = context.helperStores(lockAfterMs, (program) => clients.noteWaiting(program));
     const helper = helperMethods(context, stores, policy);

@@ -9,6 +9,7 @@ import { LONG_TTL } from '../core/token.ts';
 import { withoutKeys } from '../stores/environment.ts';
 import { findProgram } from '../stores/program.ts';
 import { freshToken } from './fresh-token.ts';
+import { onSignal } from './signals.ts';
 import { ACCOUNT_OPTIONS, type Context, type ExitStatus, subcommand } from './subcommand.ts';
 
 /** Where OpenAI's and Z.ai's own programs and libraries look for a key. */
@@ -25,7 +26,7 @@ export const exec = subcommand({
     env: { type: 'string', value: 'NAME', default: VARIABLES, parse: parseVariables },
     ttl: { type: 'string', value: 'TIME', default: LONG_TTL, parse: parseDuration },
   },
-  operands: { usage: '[--] PROGRAM ...', isVerbatim: true },
+  operands: { usage: '[--] PROGRAM ...', takes: 'program' },
   async run(context, args, [file, ...rest]) {
     if (file === undefined) throw new GlmTokenError('execWithoutProgram');
     const { terminal, messages } = context;
@@ -42,7 +43,7 @@ export const exec = subcommand({
     }
     // Ctrl-C reaches the child directly; don't send it twice.
     const isOnTerminal = [0, 1, 2].some((fd) => isatty(fd));
-    context.onSignal((signal) => {
+    onSignal((signal) => {
       const reachesChild = isOnTerminal && (signal === 'SIGINT' || signal === 'SIGQUIT');
       if (!reachesChild) child.kill(signal);
     });

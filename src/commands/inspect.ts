@@ -22,7 +22,7 @@ const SHOWN_SIGNATURE = 4;
 export const inspect = subcommand({
   name: 'inspect',
   options: { json: { type: 'boolean' } },
-  operands: { usage: '[TOKEN]' },
+  operands: { usage: '[TOKEN]', takes: 'text' },
   async run(context, args, words) {
     const parsed = parseToken(await readToken(context, words));
     const nowMs = context.now();

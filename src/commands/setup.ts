@@ -39,7 +39,7 @@ type Args = ArgsOf<typeof OPTIONS>;
 export const setup = subcommand({
   name: 'setup',
   options: OPTIONS,
-  operands: { usage: '[emacs]', words: ['emacs'] },
+  operands: { usage: '[emacs]', takes: ['emacs'] },
   async run(context, args, operands) {
     const { terminal, settings, messages } = context;
     if (operands.includes('emacs')) return printAgain(context, args);

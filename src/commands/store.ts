@@ -27,7 +27,7 @@ type Args = ArgsOf<typeof OPTIONS>;
 export const store = subcommand({
   name: 'store',
   options: OPTIONS,
-  operands: { usage: '[-- COMMAND ...]', isVerbatim: true },
+  operands: { usage: '[-- COMMAND ...]', takes: 'program' },
   async run(context, args, words) {
     const { terminal, messages, stores } = context;
     const account = context.account(args);

@@ -1,6 +1,5 @@
 /** What a subcommand is, and the world that it works with. */
 
-import type { Readable, Writable } from 'node:stream';
 import type { Terminal } from '../cli/terminal.ts';
 import { type Account, parseHost, parseProfile } from '../core/account.ts';
 import type { AskHelper } from '../daemon/client.ts';
@@ -81,10 +80,11 @@ export interface Subcommand {
 export interface Operands {
   /** As the usage line shows them. */
   readonly usage: string;
-  /** The only words that are allowed; any by default. */
-  readonly words?: readonly string[];
-  /** From the first one on, or after `--`, everything is taken as it is, options too. */
-  readonly isVerbatim?: boolean;
+  /**
+   * The only words that are allowed; or a text; or a program with its arguments, where everything is
+   * taken as it is from the first word on, or after `--`.
+   */
+  readonly takes: readonly string[] | 'text' | 'program';
 }
 
 /** A subcommand whose arguments have the types of its options, and whose options have texts. */
@@ -121,8 +121,6 @@ export interface Context {
   messagesFor(locale: string): Promise<Messages>;
   readonly paths: Paths;
   readonly version: string;
-  /** Version of Node, such as `20.19.0`. */
-  readonly nodeVersion: string;
   /** The time, in milliseconds since 1970 (UTC). */
   now(): number;
   /** The stores, for a command that a person runs. */
@@ -133,15 +131,8 @@ export interface Context {
    * @param lockAfterMs idle time after which the stores forget keys, in milliseconds
    */
   helperStores(lockAfterMs: number, onWaiting: OnWaiting): Stores;
-  readonly pid: number;
-  /** The user; `undefined` on Windows. */
-  readonly uid: number | undefined;
   /** Asks the helper at `GLM_TOKEN_SOCKET`, in place of the stores; `undefined` when that is not set. */
   readonly askHelper: AskHelper | undefined;
-  /** The standard streams, for the helper, whose protocol has them to itself. */
-  readonly stdio: { readonly input: Readable; readonly output: Writable };
-  /** From now on, signals that would end the process are given to the callback instead. */
-  onSignal(callback: (signal: NodeJS.Signals) => void): void;
   /** The account that the options name, else the settings. */
   account(args: Named): Account;
 }

@@ -50,7 +50,6 @@ import { initPaths, setupAnswers, setupResult } from './setup-wire.ts';
 
 /** What the helper needs of the world, besides the stores. */
 export interface HelperWorld extends Omit<Examined, 'stores'> {
-  readonly pid: number;
   /** The messages in the language of a locale such as `zh`. */
   messagesFor(locale: string): Promise<Messages>;
 }
@@ -72,7 +71,7 @@ export interface Helper {
 
 export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACCESS): Helper {
   // Read now, since an upgrade may take away the program's files while the helper runs.
-  const { env, platform, paths, version, nodeVersion, pid, now } = world;
+  const { env, platform, paths, version, now } = world;
   const stores = visibleStores(all, policy);
   const account = visibleDefault(world.settings.account, policy);
   const settings = { ...world.settings, account };
@@ -102,7 +101,11 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
   const storeNamed = (params: unknown): WritableStoreName =>
     WRITABLE_STORES.find((name) => name === param(params, 'store')) ?? stores.inUse();
 
-  const identity = (): InitializeResult => ({ protocol: PROTOCOL, version, pid });
+  const identity = (): InitializeResult => ({
+    protocol: PROTOCOL,
+    version,
+    pid: process.pid,
+  });
 
   const methods: Methods = {
     async initialize(params, session): Promise<InitializeResult> {
@@ -181,7 +184,7 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
       const isNamed = ['host', 'profile'].some((name) => param(params, name) !== undefined);
       const account = isNamed ? accountOf(params) : undefined;
       const findings: Finding[] = [];
-      const machine = { env, platform, paths, version, nodeVersion, now };
+      const machine = { env, platform, paths, version, now };
       const examined = { ...machine, settings, stores, messages };
       const live = param(params, 'live') === true;
       const plan = PLANS.find((name) => name === param(params, 'plan'));

@@ -59,7 +59,6 @@ export interface Examined {
   readonly messages: Messages;
   readonly paths: { readonly node: string };
   readonly version: string;
-  readonly nodeVersion: string;
   readonly stores: Stores;
   now(): number;
 }
@@ -97,7 +96,7 @@ export async function* examine(
 ): AsyncGenerator<Finding> {
   const { account, live = false, plan, unlocksLater = false, tellsWhy = false, helper } = options;
   yield ok('version', `glm-token ${examined.version}`);
-  yield ok('node', `${examined.nodeVersion} (${examined.paths.node})`);
+  yield ok('node', `${process.versions.node} (${examined.paths.node})`);
   yield* checkEnvironment(examined);
   if (helper) {
     yield* examineHelper(examined, options, helper);

@@ -832,9 +832,7 @@ function makeHelper(home: string) {
     messagesFor: async () => messages,
     paths: { node: process.execPath },
     version: '0.0.0',
-    nodeVersion: process.versions.node,
     now: Date.now,
-    pid: process.pid,
   };
   return helperMethods(world, stores);
 }

@@ -33,7 +33,7 @@ export function makeOffer(words: readonly string[], known: Known): Offer {
   const before = line.slice(0, -1);
   const { options, operands, hasEnded } = splitOperands(command, before);
   if (hasEnded) {
-    if (!command.operands?.isVerbatim) return [];
+    if (command.operands?.takes !== 'program') return [];
     return operands.length === 0 ? 'commands' : 'files';
   }
   const allOptions = command.options;
@@ -47,7 +47,8 @@ export function makeOffer(words: readonly string[], known: Known): Offer {
       meaning,
     }));
   }
-  if (command.operands?.isVerbatim && current !== '' && !current.startsWith('-')) return 'commands';
+  if (command.operands?.takes === 'program' && current !== '' && !current.startsWith('-'))
+    return 'commands';
   return offerRest(command, options, current, known);
 }
 
@@ -74,7 +75,8 @@ function offerRest(
   { messages }: Known,
 ): Offer {
   const texts = messages.commands[command.name].options as Readonly<Record<string, string>>;
-  const { words = [], isVerbatim } = command.operands ?? {};
+  const takes = command.operands?.takes;
+  const words = Array.isArray(takes) ? takes : [];
   const operands = words.some((word) => given.includes(word)) ? [] : words;
   const isGiven = (option: string) =>
     given.some((word) => word === `--${option}` || word.startsWith(`--${option}=`));
@@ -85,7 +87,7 @@ function offerRest(
     ...(current.startsWith('-') ? [] : operands.map((text) => ({ text, meaning: '' }))),
     ...(current === '' || current.startsWith('-') ? options : []),
     ...(current.startsWith('-') ? [{ text: '--help', meaning: messages.help.builtIn.help }] : []),
-    ...(isVerbatim ? [{ text: '--', meaning: messages.help.builtIn.endOfOptions }] : []),
+    ...(takes === 'program' ? [{ text: '--', meaning: messages.help.builtIn.endOfOptions }] : []),
   ];
 }
 
