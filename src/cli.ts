@@ -6,8 +6,8 @@ import { basename, sep } from 'node:path';
 import { readFully, readQuickly, wantsJson } from './cli/command-line.ts';
 import { isPipeClosed, Refused, Terminal, writeAll } from './cli/terminal.ts';
 import { print } from './commands/print.ts';
-import type { Args, Context, ExitStatus, Subcommand } from './commands/subcommand.ts';
-import { type Account, parseHost, parseProfile } from './core/account.ts';
+import type { Context, ExitStatus, Subcommand } from './commands/subcommand.ts';
+import type { Account } from './core/account.ts';
 import { asGlmTokenError, EXIT_STATUS } from './core/errors.ts';
 import { type System, shellQuote } from './core/text.ts';
 import type { AskHelper } from './daemon/client.ts';
@@ -114,7 +114,7 @@ function makeContext(): Context {
       settings,
       directory: () => openDirectory('data'),
       configDirectory: () => openDirectory('config'),
-      hasTerminal: async () => false,
+      hasTerminal: () => false,
       now,
       ...options,
     });
@@ -136,10 +136,7 @@ function makeContext(): Context {
     now,
     get stores() {
       stores ??= open({
-        hasTerminal: async () => {
-          const { isatty } = await import('node:tty'); // It takes a while to load.
-          return isatty(0) && isatty(2);
-        },
+        hasTerminal: () => process.stdin.isTTY === true && process.stderr.isTTY === true,
         onWaiting: (program) => terminal.noteWaiting(program),
         askPassphrase: (question) => terminal.askPassphrase(question),
       });
@@ -147,11 +144,8 @@ function makeContext(): Context {
     },
     askHelper: settings.socket === undefined ? undefined : helperAt(settings.socket, settings),
     helperStores: (lockAfterMs, onWaiting) => open({ lockAfterMs, onWaiting }),
-    account: ({ host, profile }: Args) => {
-      about = {
-        host: host === undefined ? settings.account.host : parseHost(String(host)),
-        profile: profile === undefined ? settings.account.profile : parseProfile(String(profile)),
-      };
+    account: ({ host = settings.account.host, profile = settings.account.profile }) => {
+      about = { host, profile };
       return about;
     },
   };

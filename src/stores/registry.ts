@@ -38,7 +38,7 @@ export interface StoresOptions {
   /** The user's directory for settings of ours. */
   configDirectory(): PrivateDirectory;
   /** Whether a person can answer a command on the terminal that this process has. */
-  hasTerminal(): Promise<boolean>;
+  hasTerminal(): boolean;
   readonly onWaiting?: OnWaiting;
   /** Omitted when there is no one to prompt. */
   readonly askPassphrase?: AskPassphrase;
@@ -76,7 +76,7 @@ export function openStores(options: StoresOptions): Stores {
   const openers: { readonly [Name in StoreName]: () => Promise<StoreTypes[Name]> } = {
     environment: async () => environmentStore(settings.apiKey, settings.account),
     async command() {
-      const hasTerminal = await options.hasTerminal();
+      const hasTerminal = options.hasTerminal();
       const directory = options.configDirectory();
       return keyCommandStore({ ...options, directory, timeoutMs, hasTerminal });
     },

@@ -815,7 +815,7 @@ function makeHelper(home: string) {
     settings: { ...settings, apiKey: WHOLE, store: 'file' },
     directory: () => directory,
     configDirectory: () => directory,
-    hasTerminal: async () => false,
+    hasTerminal: () => false,
     now: Date.now,
   });
   const opened = { environment: all.open('environment'), command: all.open('command') };
