@@ -71,14 +71,14 @@ done
 cp --dereference /etc/resolv.conf /etc/hosts "$root/etc/"
 
 # Node and npm, as this machine has them.
-npm=$(dirname "$(dirname "$(readlink -f "${npm_execpath:-$(command -v npm)}")")")
+npm=$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")
 install -D "$(node -p process.execPath)" "$root/usr/local/bin/node"
 mkdir -p "$root/usr/local/lib/node_modules"
 cp -a "$npm" "$root/usr/local/lib/node_modules/npm"
 for name in npm npx; do
   ln -s "../lib/node_modules/npm/bin/$name-cli.js" "$root/usr/local/bin/$name"
 done
-chroot "$root" node --version >/dev/null || fail "the Node of this machine does not run on $suite"
+env -u NODE_EXTRA_CA_CERTS chroot "$root" npm --version >/dev/null || fail "this machine's Node and npm do not run on $suite"
 
 # npm's settings, from wherever npm has them here; certificates go along.
 npmrc=$root/usr/local/etc/npmrc
