@@ -6,7 +6,7 @@ import { type Account, sameAccount } from '../core/account.ts';
 import { EXIT_STATUS, GlmTokenError, hasCode } from '../core/errors.ts';
 import { type ApiKey, MAX_KEY_BYTES, parseKey } from '../core/key.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
-import type { PlanName } from '../messages/common.ts';
+import type { PlanName } from '../service/services.ts';
 import { PLANS } from '../service/services.ts';
 import { checkKey, type KeyCheck } from '../setup/check.ts';
 import { gatherFacts, isMissingKeychain } from '../setup/facts.ts';

@@ -2,7 +2,8 @@
 
 import { parseHost, parseProfile } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
-import type { PlanName, Text } from '../messages/common.ts';
+import type { Text } from '../messages/common.ts';
+import type { PlanName } from '../service/services.ts';
 import { PLANS } from '../service/services.ts';
 import type { KeyCheck } from '../setup/check.ts';
 import type { InitPaths } from '../setup/init-lines.ts';

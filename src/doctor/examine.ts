@@ -11,9 +11,10 @@ import {
 import { type ApiKey, shortenId } from '../core/key.ts';
 import { CLOCK_TOLERANCE_MS, findProblems, parseToken } from '../core/parsed-token.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
-import { oneHint, type PlanName, type Text } from '../messages/common.ts';
+import { oneHint, type Text } from '../messages/common.ts';
 import type { Messages } from '../messages/en.ts';
 import type { Answer } from '../service/probe.ts';
+import type { PlanName } from '../service/services.ts';
 import type { Trial } from '../service/verdict.ts';
 import type { Settings } from '../settings.ts';
 import { othersCanRead } from '../stores/passphrase.ts';

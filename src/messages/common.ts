@@ -19,9 +19,6 @@ export const oneHint = ({ hint }: Text): string | undefined =>
 /** `flags` name the account in question, for errors that know none. */
 export type ErrorTexts = { readonly [R in Reason]: (params: Params<R>, flags: string) => Text };
 
-/** The plans of src/service/services.ts. */
-export type PlanName = 'pay-as-you-go' | 'coding';
-
 /** Durations such as `2 min 55 s`, in a language's units. */
 export const durationIn =
   (units: Readonly<Record<DurationPart['unit'], string>>) =>

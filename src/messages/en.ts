@@ -4,6 +4,7 @@ import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts'
 import type { GlmTokenError, KeyFault, ServiceFault, SocketFault } from '../core/errors.ts';
 import type { Problem } from '../core/parsed-token.ts';
 import { HIDDEN, type System, shellQuote } from '../core/text.ts';
+import type { PlanName } from '../service/services.ts';
 import type { KeyOrigin, StoreLabel } from '../stores/port.ts';
 import {
   accountFlags,
@@ -11,7 +12,6 @@ import {
   type ErrorTexts,
   networkFault,
   oneLine,
-  type PlanName,
   type SocketFaultText,
   SPLIT_UNITS,
   shownIn,

@@ -10,6 +10,7 @@ import type {
 } from '../core/errors.ts';
 import type { Problem } from '../core/parsed-token.ts';
 import { HIDDEN, type System, shellQuote } from '../core/text.ts';
+import type { PlanName } from '../service/services.ts';
 import type { KeyOrigin, StoreLabel } from '../stores/port.ts';
 import {
   accountFlags,
@@ -17,7 +18,6 @@ import {
   type ErrorTexts,
   networkFault,
   oneLine,
-  type PlanName,
   type SocketFaultText,
   SPLIT_UNITS,
   shownIn,

@@ -5,8 +5,8 @@ import { request } from 'node:https';
 import { isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { GlmTokenError } from '../core/errors.ts';
-import type { PlanName } from '../messages/common.ts';
 import { connectThrough, type ProxyServer, proxyFor } from './proxy.ts';
+import type { PlanName } from './services.ts';
 import { PLAN_PATHS } from './services.ts';
 
 /** Limit for a whole exchange, the proxy's part included. A host answers in a second or two. */

@@ -1,7 +1,6 @@
 /** GLM's two services, their plans, and where a person gets a key for each. */
 
 import { DEFAULT_HOST, INTERNATIONAL_HOST } from '../core/account.ts';
-import type { PlanName } from '../messages/common.ts';
 
 export interface Service {
   readonly name: 'china' | 'international';
@@ -24,10 +23,12 @@ export const SERVICES: readonly Service[] = [
   },
 ];
 
+export const PLANS = ['pay-as-you-go', 'coding'] as const;
+
+export type PlanName = (typeof PLANS)[number];
+
 /** Path of the API by plan, the same on both services. */
 export const PLAN_PATHS: Readonly<Record<PlanName, string>> = {
   'pay-as-you-go': '/api/paas/v4',
   coding: '/api/coding/paas/v4',
 };
-
-export const PLANS = Object.keys(PLAN_PATHS) as readonly PlanName[];

@@ -2,11 +2,12 @@
 
 import type { Account } from '../core/account.ts';
 import { GlmTokenError, type ServiceFault } from '../core/errors.ts';
-import type { PlanName, Text } from '../messages/common.ts';
+import type { Text } from '../messages/common.ts';
 import type { Messages } from '../messages/en.ts';
 import type { KeyOrigin } from '../stores/port.ts';
 import { errorCodeIn, faultOf, saysOfKey } from './error-codes.ts';
 import { type Answer, chat, listModels, type Origin } from './probe.ts';
+import type { PlanName } from './services.ts';
 import { PLANS } from './services.ts';
 
 export type Verdict =

@@ -2,9 +2,10 @@
 
 import type { Account } from '../core/account.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
-import { oneHint, type PlanName } from '../messages/common.ts';
+import { oneHint } from '../messages/common.ts';
 import type { Messages } from '../messages/en.ts';
 import type { Origin } from '../service/probe.ts';
+import type { PlanName } from '../service/services.ts';
 import type { KeptStoreName } from '../stores/port.ts';
 import { findKey, originOf, type Stores } from '../stores/registry.ts';
 

@@ -1,8 +1,8 @@
 /** The lines for init.el that use this program from gptel. */
 
 import { type Account, accountName, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
-import type { PlanName } from '../messages/common.ts';
 import type { Messages } from '../messages/en.ts';
+import type { PlanName } from '../service/services.ts';
 import { isVersioned } from './paths.ts';
 
 /** Where the program and its Lisp files are, as init.el is to name them. */

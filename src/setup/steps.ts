@@ -2,8 +2,9 @@
 
 import type { Account } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
-import type { PlanName, Text } from '../messages/common.ts';
+import type { Text } from '../messages/common.ts';
 import type { Messages } from '../messages/en.ts';
+import type { PlanName } from '../service/services.ts';
 import { PLANS, SERVICES } from '../service/services.ts';
 import type { StoreLabel, WritableStoreName } from '../stores/port.ts';
 import type { KeyCheck } from './check.ts';
