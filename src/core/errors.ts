@@ -203,7 +203,7 @@ export const FAILURES = {
     account: Account;
     program: string;
     fault: KeyCommandFault;
-    hadTerminal: boolean;
+    hasTerminal: boolean;
     /** What it said on standard error, where that was asked for and holds no key. */
     said: string | undefined;
   }>('ERR_STORE_UNAVAILABLE'),

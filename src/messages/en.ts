@@ -464,7 +464,7 @@ export function english(program: string, system: System = 'posix') {
           : `what ${name} printed for ${accountTitle(account)} cannot be used: ${KEY_FAULTS[fault]}`,
       hint: 'the first line of its output has to be the key',
     }),
-    keyCommandFailed: ({ account, program: name, fault, hadTerminal, said }) => {
+    keyCommandFailed: ({ account, program: name, fault, hasTerminal, said }) => {
       if (fault === 'endless') {
         return {
           message: `${name} was stopped: it printed more than 1 MiB`,
@@ -475,7 +475,7 @@ export function english(program: string, system: System = 'posix') {
       const how = typeof status === 'number' ? `with status ${status}` : `by ${status}`;
       return {
         message: `${name} gave no key for ${accountTitle(account)}: it ended ${how}${said ? ` and said: ${said}` : ''}`,
-        hint: hadTerminal
+        hint: hasTerminal
           ? 'see what it printed; a password manager may be locked'
           : 'a password manager may be locked, or may need a terminal to ask at; or it needs variables of your shell that are not set here, such as GNUPGHOME, PASSWORD_STORE_DIR or VAULT_ADDR',
       };

@@ -432,7 +432,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
           : `${name} 为 ${accountTitle(account)} 输出的内容不可用：${KEY_FAULTS[fault]}`,
       hint: '输出的第一行必须是 key',
     }),
-    keyCommandFailed: ({ account, program: name, fault, hadTerminal, said }) => {
+    keyCommandFailed: ({ account, program: name, fault, hasTerminal, said }) => {
       if (fault === 'endless') {
         return { message: `${name} 输出过多，已被终止`, hint: '输出的第一行必须是 key' };
       }
@@ -440,7 +440,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       const how = typeof status === 'number' ? `退出码为 ${status}` : `被 ${status} 终止`;
       return {
         message: `${name} 没有给出 ${accountTitle(account)} 的 key：${how}${said ? `，输出为：${said}` : ''}`,
-        hint: hadTerminal
+        hint: hasTerminal
           ? '请看它输出了什么；密码管理器可能已锁定'
           : '密码管理器可能已锁定，或需要终端才能询问；也可能缺少 shell 里的环境变量，例如 GNUPGHOME、PASSWORD_STORE_DIR 或 VAULT_ADDR',
       };

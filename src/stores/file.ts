@@ -7,12 +7,7 @@ import { errnoOf, GlmTokenError, hasCode } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
 import { type Keys, PBKDF2_ROUNDS, seal, unseal } from '../core/sealed-keys.ts';
 import { Held } from './held.ts';
-import {
-  type AskPassphrase,
-  type PassphraseQuestion,
-  passphraseBytes,
-  readPassphraseFile,
-} from './passphrase.ts';
+import { type AskPassphrase, passphraseBytes, readPassphraseFile } from './passphrase.ts';
 import {
   KEY_FILE,
   type Peril,
@@ -71,6 +66,10 @@ interface Unlocked {
   /** What the keys were read from; `undefined` when there is no file yet. */
   readonly text: string | undefined;
   readonly keys: Keys;
+}
+
+interface OpenOptions extends ReadOptions {
+  readonly passphrase?: string;
 }
 
 class EncryptedFile implements FileStore {
@@ -164,57 +163,49 @@ class EncryptedFile implements FileStore {
     return this.#isThere() ? (await this.#open(options)).keys : new Map();
   }
 
-  /**
-   * What is in the file now, by the passphrase that is given, else the one that is held, else one that
-   * is obtained, for which a person may try several times.
-   */
-  async #open(options: ReadOptions & { readonly passphrase?: string } = {}): Promise<Unlocked> {
-    const { directory, passphraseFile } = this.#options;
-    const text = directory.read(KEY_FILE);
-    if (options.passphrase !== undefined) return this.#openWith(text, options.passphrase);
+  /** What is in the file now, by the first passphrase that opens it. */
+  async #open(options: OpenOptions = {}): Promise<Unlocked> {
+    const text = this.#options.directory.read(KEY_FILE);
     const held = this.#held.value;
-    if (held?.text === text && held) return this.#held.keep(held);
-    try {
-      if (held) return await this.#openWith(text, held.passphrase);
-    } catch (error) {
-      this.#held.forget();
-      if (!hasCode(error, 'ERR_PASSPHRASE')) throw error; // Else it was made anew, with another one.
-    }
-    for (let tries = 1; ; tries += 1) {
-      const question = { isNew: text === undefined, wasWrong: tries > 1 };
-      const passphrase = await this.#obtainPassphrase(question, options);
+    const isOpen = options.passphrase === undefined && held?.text === text;
+    if (held && isOpen) return this.#held.keep(held);
+    let wrong: unknown;
+    for await (const passphrase of this.#passphrases(text === undefined, options)) {
       try {
-        return await this.#openWith(text, passphrase);
+        if (text === undefined && passphrase.length === 0)
+          throw new GlmTokenError('passphraseEmpty');
+        const keys = text === undefined ? new Map() : await unseal(text, passphrase, this.place);
+        return this.#hold({ passphrase, text, keys });
       } catch (error) {
+        if (passphrase === held?.passphrase) this.#held.forget();
+        passphrase.fill(0);
         if (!hasCode(error, 'ERR_PASSPHRASE')) throw error;
-        if (passphraseFile)
-          throw new GlmTokenError('passphraseInFileWrong', { passphraseFile }, error);
-        if (tries === MAX_TRIES) throw error;
+        wrong = error;
       }
     }
+    throw wrong;
   }
 
-  async #openWith(text: string | undefined, given: string | Uint8Array): Promise<Unlocked> {
-    const passphrase = typeof given === 'string' ? passphraseBytes(given) : given;
-    try {
-      if (text === undefined && passphrase.length === 0) throw new GlmTokenError('passphraseEmpty');
-      const keys = text === undefined ? new Map() : await unseal(text, passphrase, this.place);
-      return this.#hold({ passphrase, text, keys });
-    } catch (error) {
-      passphrase.fill(0);
-      throw error;
-    }
-  }
-
-  async #obtainPassphrase(
-    question: PassphraseQuestion,
-    { mayAsk = true }: ReadOptions,
-  ): Promise<string> {
+  /**
+   * The passphrases to try: the one that is given; else the one that is held, although the file may have
+   * been made anew with another; then the one in the passphrase file, or several that a person types.
+   */
+  async *#passphrases(
+    isNew: boolean,
+    { passphrase, mayAsk = true }: OpenOptions,
+  ): AsyncGenerator<Uint8Array> {
     const { passphraseFile, askPassphrase } = this.#options;
-    if (passphraseFile) return readPassphraseFile(passphraseFile);
-    const passphrase = mayAsk ? await askPassphrase?.(question) : undefined;
-    if (passphrase !== undefined) return passphrase;
-    throw new GlmTokenError('passphraseNeeded', { isNew: question.isNew });
+    if (passphrase !== undefined) return yield passphraseBytes(passphrase);
+    if (this.#held.value) yield this.#held.value.passphrase;
+    if (passphraseFile) {
+      yield passphraseBytes(readPassphraseFile(passphraseFile));
+      throw new GlmTokenError('passphraseInFileWrong', { passphraseFile });
+    }
+    for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
+      const typed = mayAsk ? await askPassphrase?.({ isNew, wasWrong: tries > 1 }) : undefined;
+      if (typed === undefined) throw new GlmTokenError('passphraseNeeded', { isNew });
+      yield passphraseBytes(typed);
+    }
   }
 
   #hold(unlocked: Unlocked): Unlocked {
@@ -256,21 +247,12 @@ class EncryptedFile implements FileStore {
   }
 
   async #takeLock(): Promise<{ check(): void; release(): Promise<void> }> {
+    const { place: path } = this;
+    const { parentVariable } = this.#options.directory;
+    const busy = (cause: unknown) => new GlmTokenError('fileBusy', { path }, cause);
     let lost: Error | undefined;
-    const failureOf = (error: unknown): GlmTokenError => {
-      const { place: path } = this;
-      const errno = errnoOf(error);
-      if (errno === 'ELOCKED' || error === lost)
-        return new GlmTokenError('fileBusy', { path }, error);
-      const { parentVariable } = this.#options.directory;
-      return new GlmTokenError(
-        'fileRefused',
-        { action: 'write', path, errno, parentVariable },
-        error,
-      );
-    };
     const take = (retries?: LockOptions['retries']) =>
-      lockFile(this.place, {
+      lockFile(path, {
         retries,
         realpath: false, // The first writer locks before there is a file.
         stale: STALE_AFTER_MS,
@@ -278,20 +260,27 @@ class EncryptedFile implements FileStore {
           lost = error; // This process was suspended until another writer took the lock.
         },
       });
+    const isTaken = (error: unknown) => errnoOf(error) === 'ELOCKED';
     try {
-      // The library would retry a full disk as well, so that it comes to retry only once the lock is taken.
+      // The library would try a full disk again as well, so it gets retries only where the lock is taken.
       const release = await take().catch((error) => {
-        if (errnoOf(error) !== 'ELOCKED') throw error;
-        return take(LOCK_RETRIES);
+        if (isTaken(error)) return take(LOCK_RETRIES);
+        throw error;
       });
       return {
         check() {
-          if (lost) throw failureOf(lost);
+          if (lost) throw busy(lost);
         },
         release: () => release().catch(() => {}), // It fails when the lock was lost.
       };
     } catch (error) {
-      throw failureOf(error);
+      if (isTaken(error)) throw busy(error);
+      const errno = errnoOf(error);
+      throw new GlmTokenError(
+        'fileRefused',
+        { action: 'write', path, errno, parentVariable },
+        error,
+      );
     }
   }
 }

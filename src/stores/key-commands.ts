@@ -27,7 +27,7 @@ export interface KeyCommandOptions {
   /** Limit for one run, in milliseconds: the time that a person has to answer a prompt of the command. */
   readonly timeoutMs: number;
   /** Whether a person can answer the command on the terminal that this process has. */
-  readonly hasTerminal: boolean;
+  hasTerminal(): boolean;
   readonly onWaiting?: OnWaiting | undefined;
   /** Idle time after which keys are forgotten, in milliseconds; never by default. */
   readonly lockAfterMs?: number | undefined;
@@ -154,10 +154,11 @@ class KeyCommands implements KeyCommandStore {
     words: Words,
     { tellsWhy = false }: ReadOptions = {},
   ): Promise<ApiKey> {
-    const { onWaiting, timeoutMs, hasTerminal: hadTerminal } = this.#options;
+    const { env, onWaiting, timeoutMs } = this.#options;
+    const hasTerminal = this.#options.hasTerminal();
     const program = programOf(words);
     const waiting = setTimeout(() => onWaiting?.(program), WAITING_AFTER_MS);
-    const ended = await runCommand(words, { ...this.#options, tellsWhy }).finally(() =>
+    const ended = await runCommand(words, { env, timeoutMs, hasTerminal, tellsWhy }).finally(() =>
       clearTimeout(waiting),
     );
     if (ended === 'late') {
@@ -167,7 +168,7 @@ class KeyCommands implements KeyCommandStore {
     if ('fault' in ended) {
       const { fault, said } = ended;
       if (typeof fault === 'string' || 'status' in fault) {
-        throw new GlmTokenError('keyCommandFailed', { account, program, fault, hadTerminal, said });
+        throw new GlmTokenError('keyCommandFailed', { account, program, fault, hasTerminal, said });
       }
       const { errno } = fault;
       throw new GlmTokenError('keyCommandNotRun', { account, given: program, errno });
@@ -214,13 +215,18 @@ type Ended =
     }
   | 'late';
 
+interface RunOptions extends Pick<KeyCommandOptions, 'env' | 'timeoutMs'> {
+  readonly hasTerminal: boolean;
+  readonly tellsWhy: boolean;
+}
+
 /**
  * Runs a command to its end. Where no terminal can answer it, it gets none: a pinentry for the
  * terminal would draw over the Emacs that runs there, and take its keys.
  */
 async function runCommand(
   [program, ...rest]: Words,
-  { env, hasTerminal, timeoutMs, tellsWhy }: KeyCommandOptions & { readonly tellsWhy: boolean },
+  { env, timeoutMs, hasTerminal, tellsWhy }: RunOptions,
 ): Promise<Ended> {
   const { spawn } = await import('node:child_process'); // Loaded only when a command is run.
   const { GPG_TTY, ...others } = withoutKeys(env);

@@ -76,9 +76,8 @@ export function openStores(options: StoresOptions): Stores {
   const openers: { readonly [Name in StoreName]: () => Promise<StoreTypes[Name]> } = {
     environment: async () => environmentStore(settings.apiKey, settings.account),
     async command() {
-      const hasTerminal = options.hasTerminal();
       const directory = options.configDirectory();
-      return keyCommandStore({ ...options, directory, timeoutMs, hasTerminal });
+      return keyCommandStore({ ...options, directory, timeoutMs });
     },
     keychain: async () => keychainStore({ ...options, timeoutMs }),
     async file() {

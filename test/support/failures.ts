@@ -73,7 +73,7 @@ const SAMPLES: { readonly [R in keyof typeof FAILURES]: Params<R> } = {
     account,
     program: 'pass',
     fault: { status: 2 },
-    hadTerminal: false,
+    hasTerminal: false,
     said: 'gpg: decryption failed: No secret key',
   },
   keyCommandNotRun: { account, given: 'pss', errno: 'ENOENT' },
