@@ -5,7 +5,7 @@ import { DEFAULT_HOST } from '../core/account.ts';
 import { type GlmTokenError, hasReason } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
 import { SERVICES } from '../service/services.ts';
-import { localeOf, type Settings } from '../settings.ts';
+import { languageNamed, localeOf, type Settings } from '../settings.ts';
 import type { WritableStoreName } from '../stores/port.ts';
 import { type Stores, storeOf } from '../stores/registry.ts';
 import type { InitPaths } from './init-lines.ts';
@@ -77,7 +77,9 @@ export const isMissingKeychain = (error: unknown): error is GlmTokenError =>
 /** The international service where the clock is set to a zone outside of China. */
 function likelyHost(env: NodeJS.ProcessEnv): string {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone ?? '';
-  const isChinese = [env.GLM_TOKEN_LANG, localeOf(env)].some((name) => name?.startsWith('zh'));
+  const isChinese = [env.GLM_TOKEN_LANG, localeOf(env)].some(
+    (name) => languageNamed(name ?? '') === 'zh',
+  );
   const isKnown = zone.includes('/') && !zone.startsWith('Etc/');
   const isInChina = /^Asia\/(Shanghai|Chongqing|Harbin|Urumqi|Kashgar)$/.test(zone);
   const name = isKnown && !isInChina && !isChinese ? 'international' : 'china';

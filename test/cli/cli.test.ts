@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { COMMANDS } from '../../src/commands/all.ts';
 import { EXIT_STATUS } from '../../src/core/errors.ts';
-import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
+import { BARE_ENV, type Env, only, PROGRAM } from '../support/environment.ts';
 import { glmToken, run, SIDE_BY_SIDE } from '../support/program.ts';
 
 const ID = '0123456789abcdef0123456789abcdef';
@@ -119,6 +119,21 @@ describe('a key or a secret given in a wrong place is never repeated', SIDE_BY_S
     }
   });
 });
+
+test(
+  'a profile whose bytes are no UTF-8 exits 2, since two such names would be one account',
+  only('linux'),
+  async () => {
+    const env = { ...BARE_ENV, GLM_API_KEY: 'id.secret' };
+    const inGbk = `"$0" "$1" print --profile $'\\xb9\\xa4\\xd7\\xf7'`;
+    const line = ['bash', '--norc', '-c', inGbk, process.execPath, PROGRAM];
+    for (const more of [{}, { LANG: 'zh_CN.UTF-8' }]) {
+      const { status, stdout, stderr } = await run(line, { env: { ...env, ...more } });
+      assert.deepEqual([status, stdout], [2, ''], stderr);
+      assert.match(stderr, /^glm-token: "(\\ufffd)+" .*\n.*64.*UTF-8/);
+    }
+  },
+);
 
 describe('120 kB in GLM_API_KEY are answered', SIDE_BY_SIDE, () => {
   for (const text of ['.', 'noise.', 'eyJ.', '"']) {
