@@ -193,41 +193,6 @@ lock of its own"
     (versions "glm-gptel-auth %s, Emacs %s" "glm-gptel-auth %s，Emacs %s")
 
     ;; The guided first run
-    (setup-title "GLM setup" "GLM 设置")
-    (service "Service" "服务")
-    (plan "Plan" "套餐")
-    (get-key "Get the API key at" "在这个网页获取 API key：")
-    (open-page "Open this page in a browser" "在浏览器中打开这个网页")
-    (key-goes "It goes from the prompt to glm-token, which keeps it; Emacs \
-does not."
-              "输入的 key 直接交给 glm-token 保存，Emacs 不会保留。")
-    (ask-use-key "Key %s is stored for %s; use it? "
-                 "%2$s 已保存了 key %1$s，是否使用它？")
-    (key-row "Key" "key")
-    (stored-already "stored already" "已经保存过")
-    (stored-in "stored in %s" "保存在%s")
-    (kept-in "the one before is kept, in %s" "保留原有的 key，在%s")
-    (check-row "Check" "验证")
-    (ask-check "Send one chat request of one token to %s, to check the key? "
-               "是否向 %s 验证 key？会发送一个极小的对话请求（max_tokens=1）。")
-    (asking "asking %s ..." "正在询问 %s……")
-    (not-checked "whether the service accepts the key was not checked"
-                 "未验证服务是否接受这个 key")
-    (in-use "in use for this session; M-x gptel starts a chat"
-            "已在本次会话中启用；M-x gptel 开始对话")
-    (setup-ended "glm-token setup emacs ended with status %s"
-                 "glm-token setup emacs 已退出，退出码 %s")
-    (put-lines "To have this in every session, put these lines into your \
-init.el:"
-               "如需在每次启动时生效，请把以下几行写入 init.el：")
-    (insert-lines "Insert them" "插入")
-    (copy-lines "Copy them" "复制")
-    (ask-buffer "Insert the lines into buffer" "把配置插入到哪个缓冲区")
-    (copied "copied" "已复制")
-    (older-lines "nothing inserted: lines about glm-gptel-auth are here already; \
-replace them with the new ones, which are copied"
-                 "没有插入：这里已有 glm-gptel-auth 的配置；新的配置已复制，请用它替换")
-    (inserted "inserted; save the buffer to keep it" "已插入；请记得保存缓冲区")
 
     ;; The doctor
     (no-gptel "gptel is not installed" "尚未安装 gptel")

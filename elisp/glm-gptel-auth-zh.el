@@ -30,6 +30,28 @@
     ("auth-source no longer gives out GLM tokens"
      . "auth-source 不再提供 GLM 令牌")
 
+    ;; The first run
+    ("%s (default %s): " . "%s（默认 %s）：")
+    ("Get the API key at %s" . "在这个网页获取 API key：%s")
+    ("run M-x package-install RET gptel" . "请运行 M-x package-install RET gptel")
+    ("in use for this session; M-x gptel starts a chat"
+     . "已在本次会话中启用；M-x gptel 开始对话")
+    ("this Emacs has no init file" . "这个 Emacs 没有 init 文件")
+    ("nothing inserted: lines about glm-gptel-auth are here already; replace \
+them with the new ones, which are copied"
+     . "没有插入：这里已有 glm-gptel-auth 的配置；新的配置已复制，请用它替换")
+    ("inserted; save the buffer to keep it" . "已插入；请记得保存缓冲区")
+    ("copied" . "已复制")
+    ("GLM setup" . "GLM 设置")
+    ("Key for" . "账户")
+    ("Check" . "验证")
+    ("whether the service accepts the key was not checked"
+     . "未验证服务是否接受这个 key")
+    ("To have this in every session, put these lines into your init.el:"
+     . "如需在每次启动时生效，请把以下几行写入 init.el：")
+    ("Insert them" . "插入")
+    ("Copy them" . "复制")
+
     ;; The doctor
     ("checking ..." . "正在检查……")
     ("GLM token doctor: %s" . "GLM 令牌检查：%s")

@@ -8,7 +8,7 @@ import { DEFAULT_TTL, signToken } from '../core/token.ts';
 import { type Examined, examine, type Finding } from '../doctor/examine.ts';
 import type { Messages } from '../messages/en.ts';
 import { actionFor, faultOf } from '../service/error-codes.ts';
-import { PLANS, SERVICES } from '../service/services.ts';
+import { PLANS } from '../service/services.ts';
 import { checkKey, type KeyCheck } from '../setup/check.ts';
 import { gatherFacts } from '../setup/facts.ts';
 import { nextStep } from '../setup/steps.ts';
@@ -194,17 +194,6 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
         findings.push(finding);
       }
       return { findings };
-    },
-    /** Until Emacs asks by `setup`. */
-    services: async (_params, { messages }) => {
-      const { services, plans } = messages.setup;
-      return {
-        services: SERVICES.map((service) => ({
-          ...service,
-          title: services[service.name](service.host),
-        })),
-        plans: PLANS.map((name) => ({ name, title: plans[name] })),
-      };
     },
     async setup(params, { messages }): Promise<SetupResult> {
       const answers = setupAnswers(param(params, 'answers'));

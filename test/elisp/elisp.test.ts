@@ -4,32 +4,20 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Certificate, makeCertificate } from '../support/certificate.ts';
 import { emacsen, evaluate, runErt } from '../support/emacs.ts';
 import { type Env, PROGRAM, ROOT } from '../support/environment.ts';
-import { GlmServer } from '../support/glm-server.ts';
 import { hasEnded } from '../support/helper.ts';
 import { KeychainSession } from '../support/keychain.ts';
 import { glmToken } from '../support/program.ts';
 
 let session: KeychainSession;
 let env: Env;
-let certificate: Certificate;
-/** Has a key of the Coding Plan, which gets error 1113 on the other endpoint. */
-let glm: GlmServer;
 before(async () => {
   session = await KeychainSession.start();
   env = { ...session.env, GLM_TEST_NODE: process.execPath, GLM_TEST_SCRIPT: PROGRAM };
   assert.equal((await glmToken(['store'], { env, input: 'id.secretsecret' })).status, 0);
-  certificate = await makeCertificate();
-  glm = await GlmServer.start(
-    { codingid12345: 'CodingSecret1' },
-    { tls: certificate, codingIds: ['codingid12345'] },
-  );
 });
 after(async () => {
-  await glm.stop();
-  certificate.remove();
   await session.stop();
 });
 
@@ -59,37 +47,6 @@ for (const { emacs, version } of await emacsen()) {
                                   (auth-source-search :host "nowhere.invalid")))))`;
       const { stdout, stderr } = await evaluate(emacs, form, { env });
       assert.equal(stdout, '(nil nil nil)', stderr);
-    });
-
-    test('for code 1113, setup proposes the other plan, and keeps it when it works', async () => {
-      const coding = { env, input: 'codingid12345.CodingSecret1' };
-      assert.equal((await glmToken(['store', '--host', glm.host], coding)).status, 0);
-      const check = (answers: string) => `(let ((answers '${answers}))
-        (fset 'y-or-n-p (lambda (prompt) (princ (concat prompt "\n")) (pop answers)))
-        (princ (format "%S\n" (glm-gptel-auth--check-key '(:host "${glm.host}") "pay-as-you-go"))))`;
-      const form = `(progn (require 'glm-gptel-auth-setup)
-        (setq glm-gptel-auth-command '("${process.execPath}" "${PROGRAM}"))
-        ${check('(t t)')} ${check('(t nil)')})`;
-      const { stdout, stderr } = await evaluate(emacs, form, {
-        env: { ...env, NODE_EXTRA_CA_CERTS: certificate.file },
-      });
-      await glmToken(['delete', '--force', '--host', glm.host], { env });
-      const asked = `Send one chat request of one token to ${glm.host}, to check the key? `;
-      const refused = `${glm.host} answers 429, code 1113: the account has no balance left`;
-      const proposed = `${refused}. Try the endpoint of the GLM Coding Plan? `;
-      const [first, second, accepted, third, fourth, kept] = stdout.split('\n');
-      assert.deepEqual([first, second, third, fourth], [asked, proposed, asked, proposed], stderr);
-      assert.equal(accepted, `("checked: the service accepts the key for ${glm.host}" "coding")`);
-      assert.match(
-        kept ?? '',
-        /^\(".* code 1113: .*; recharge it in the console; .*" "pay-as-you-go"\)$/,
-      );
-      assert.deepEqual(
-        glm.seen.splice(0).flatMap(({ path }) => (path.endsWith('/completions') ? [path] : [])),
-        ['paas', 'paas', 'coding/paas', 'paas', 'paas'].map(
-          (it) => `/api/${it}/v4/chat/completions`,
-        ),
-      );
     });
 
     test('when Emacs is killed with -9, its helper is gone within two seconds', async () => {

@@ -14,7 +14,6 @@
 (require 'glm-gptel-auth)
 (require 'glm-gptel-auth-request)
 (require 'glm-gptel-auth-commands)
-(require 'glm-gptel-auth-setup)
 (require 'gptel)
 
 (defconst glm-test--host (getenv "GLM_TEST_HOST"))
@@ -537,24 +536,6 @@ without https:// and path"
   (cl-letf (((symbol-function 'gptel-make-deepseek) nil))
     (should (eq (type-of (glm-gptel-auth-make-backend "GLM")) 'gptel-openai))))
 
-;;;; Setup
-
-(ert-deftest glm-test-setup-has-gptel-use-the-key ()
-  "In every buffer, with the plan that was chosen."
-  (let ((before (list (default-value 'gptel-backend)
-                      (default-value 'gptel-model))))
-    (unwind-protect
-        (progn
-          (should (string-match-p "in use for this session"
-                                  (glm-gptel-auth--use '(:host "api.z.ai")
-                                                       "coding")))
-          (let ((backend (default-value 'gptel-backend)))
-            (should (equal "https://api.z.ai/api/coding/paas/v4/chat/completions"
-                           (gptel-backend-url backend)))
-            (should (eq (default-value 'gptel-model) 'glm-5.3))
-            (should (memq 'glm-5.3 (gptel-backend-models backend)))))
-      (setq-default gptel-backend (car before)
-                    gptel-model (cadr before)))))
 
 ;;;; How each version of gptel calls us
 

@@ -26,8 +26,6 @@
       gptel-backend nil
       auth-sources nil)
 
-;;;; What a backend sends
-
 (defun glm-test--doctor (&rest backends)
   "Return what the doctor shows of a gptel that has BACKENDS.
 Nobody may be asked for anything."
@@ -51,6 +49,182 @@ Nobody may be asked for anything."
      (dolist (line (list ,@lines))
        (ert-info ((format "%s\nin\n%s" line said))
          (should (member line (split-string said "\n")))))))
+
+;;;; The first run
+
+(defvar glm-test--said nil
+  "What was asked and shown, the last one first.")
+
+(defun glm-test--note (prompt)
+  "Note PROMPT, after what the window with notes shows."
+  (when-let* ((window (get-buffer-window "*GLM setup notes*")))
+    (push (with-current-buffer (window-buffer window) (buffer-string))
+          glm-test--said))
+  (push prompt glm-test--said))
+
+(defmacro glm-test--with-setup (answers &rest body)
+  "Evaluate BODY, in which questions are answered with ANSWERS, a list, in turn.
+For a choice, that is a regexp or nil for the default; for a question t or
+nil; for a key a string; and `quit' gives up."
+  (declare (indent 1) (debug t))
+  `(let* ((answers ,answers)
+          (glm-test--said nil)
+          (before (list (default-value 'gptel-backend)
+                        (default-value 'gptel-model)))
+          (next (lambda (prompt)
+                  (glm-test--note prompt)
+                  (let ((answer (pop answers)))
+                    (if (eq answer 'quit) (signal 'quit nil) answer))))
+          (completing-read-function
+           (lambda (prompt table &rest arguments)
+             (let ((choice (funcall next prompt)))
+               (or (cl-find-if (lambda (title)
+                                 (and choice (string-match-p choice title)))
+                               (all-completions "" table))
+                   (nth 4 arguments))))))
+     (cl-letf (((symbol-function 'y-or-n-p) next)
+               ((symbol-function 'read-passwd)
+                (lambda (prompt &rest _)
+                  (copy-sequence (funcall next prompt)))))
+       (unwind-protect (save-window-excursion ,@body)
+         (ignore-errors
+           (glm-gptel-auth--request 'delete '(:host "api.z.ai")))
+         (glm-gptel-auth--stop-helper)
+         (setq-default gptel-backend (car before)
+                       gptel-model (cadr before))
+         (when (get-buffer "*GLM setup*") (kill-buffer "*GLM setup*"))))))
+
+(defun glm-test--setup-text ()
+  "Return what the buffer of the first run shows."
+  (with-current-buffer "*GLM setup*"
+    (buffer-substring-no-properties (point-min) (point-max))))
+
+(ert-deftest glm-test-setup ()
+  "Service, plan, key and check; then gptel has it, and the lines are shown."
+  (glm-test--with-setup '("international" "Coding Plan" "zai.setupsecret" t)
+    (glm-gptel-auth-setup)
+    (should-not answers)
+    (let ((said (mapconcat #'identity (reverse glm-test--said) "\n")))
+      (dolist (part '("Which service" "Which plan" "terms name the tools"
+                      "https://z\\.ai/manage-apikey" "API key" "Check the key"))
+        (ert-info (part)
+          (should (string-match part said))
+          (setq said (substring said (match-end 0))))))
+    (should-not (get-buffer "*GLM setup notes*"))
+    (let ((text (glm-test--setup-text)))
+      (dolist (part '("^Key for +api\\.z\\.ai$"
+                      "^Check +not checked: cannot reach api\\.z\\.ai"
+                      "^gptel +in use for this session"
+                      "(setq gptel-backend (glm-gptel-auth-make-backend \\(.*\\)\
+:host \"api\\.z\\.ai\" :coding-plan t)"))
+        (ert-info (part) (should (string-match-p part text))))
+      (should-not (string-match-p "setupsecret\\|eyJ" text)))
+    (let ((backend (default-value 'gptel-backend)))
+      (should (equal "https://api.z.ai/api/coding/paas/v4/chat/completions"
+                     (gptel-backend-url backend)))
+      (should (eq backend (gptel-get-backend (gptel-backend-name backend))))
+      (should (memq (default-value 'gptel-model)
+                    (gptel-backend-models backend))))
+    (glm-test--should-say (glm-test--doctor (default-value 'gptel-backend))
+      (format "backend ok %s: sends a token for api.z.ai"
+              (gptel-backend-name (default-value 'gptel-backend))))))
+
+(ert-deftest glm-test-setup-uses-the-key-that-is-there ()
+  (glm-test--with-setup '("China" nil t nil)
+    (glm-gptel-auth-setup)
+    (should-not answers)
+    (should (cl-find-if (lambda (said) (string-match-p "\\`Key id… is stored" said))
+                        glm-test--said))
+    (should (string-match-p
+             "^Check +whether the service accepts the key was not checked$"
+             (glm-test--setup-text)))))
+
+(ert-deftest glm-test-setup-can-be-given-up-anywhere ()
+  "What stays is a key that was stored by then, and nothing else."
+  (pcase-dolist (`(,given . ,stored)
+                 '(((quit) . nil)
+                   (("international" quit) . nil)
+                   (("international" nil quit) . nil)
+                   (("international" nil "zai.x" quit) . t)))
+    (glm-test--with-setup given
+      (should (eq 'quit (condition-case nil (glm-gptel-auth-setup)
+                          (quit 'quit))))
+      (should-not answers)
+      (dolist (buffer '("*GLM setup*" "*GLM setup notes*"))
+        (should-not (get-buffer buffer)))
+      (should (eq stored (and (ignore-errors (glm-gptel-auth-token "api.z.ai"))
+                              t))))))
+
+(ert-deftest glm-test-setup-begins-an-encrypted-file-without-a-keychain ()
+  "If the user agrees; a no ends it."
+  (let* ((home (make-temp-file "glm-home" t))
+         (process-environment
+          (append (list (concat "HOME=" home) "XDG_DATA_HOME" "XDG_RUNTIME_DIR"
+                        "DBUS_SESSION_BUS_ADDRESS")
+                  process-environment)))
+    (unwind-protect
+        (progn
+          (glm-test--with-setup '("China" nil nil)
+            (should (string-match-p "GLM: nothing was stored; "
+                                    (cadr (should-error (glm-gptel-auth-setup)
+                                                        :type 'user-error))))
+            (should-not (directory-files-recursively home "keys")))
+          (glm-test--with-setup '("China" nil t "id2.secret" "battery staple"
+                                  "battery staple" nil)
+            (glm-gptel-auth-setup)
+            (should-not answers)
+            (should (directory-files-recursively home "keys\\.jwe"))))
+      (delete-directory home t))))
+
+(ert-deftest glm-test-setup-in-chinese ()
+  (let ((process-environment (cons "GLM_TOKEN_LANG=zh" process-environment)))
+    (glm-test--with-setup '(nil nil t nil)
+      (glm-gptel-auth-setup)
+      (dolist (said glm-test--said)
+        (should (string-match-p "\\cC" said)))
+      (let ((text (glm-test--setup-text)))
+        (dolist (part '("^GLM 设置\n" "^账户 +open\\.bigmodel\\.cn$"
+                        "^验证 +未验证服务是否接受这个 key$"
+                        "^gptel +已在本次会话中启用"))
+          (ert-info (part) (should (string-match-p part text))))))))
+
+(defmacro glm-test--with-init (text &rest body)
+  "Evaluate BODY with an init file that holds TEXT, and lines for it shown."
+  (declare (indent 1) (debug t))
+  `(let ((user-init-file (make-temp-file "init" nil ".el" ,text))
+         (kill-ring nil))
+     (unwind-protect
+         (save-window-excursion
+           (glm-gptel-auth--show-setup '(("Key" . "stored")) nil "(lines)\n")
+           (with-current-buffer "*GLM setup*" ,@body))
+       (when-let* ((buffer (find-buffer-visiting user-init-file)))
+         (with-current-buffer buffer (set-buffer-modified-p nil))
+         (kill-buffer buffer))
+       (kill-buffer "*GLM setup*")
+       (delete-file user-init-file))))
+
+(ert-deftest glm-test-setup-lines-go-to-the-end-of-init-el ()
+  "Or onto the kill ring; by a key or a button; and nothing is saved."
+  (glm-test--with-init "(before)"
+    (call-interactively (key-binding "w"))
+    (should (equal "(lines)\n" (current-kill 0)))
+    (goto-char (point-min))
+    (forward-button 1)
+    (push-button)
+    (should (equal user-init-file (buffer-file-name)))
+    (should (equal "(before)\n(lines)\n" (buffer-string)))
+    (should (buffer-modified-p))))
+
+(ert-deftest glm-test-setup-lines-are-not-put-beside-older-ones ()
+  "Of two blocks, the last one would win."
+  (glm-test--with-init "(before)\n  (glm-gptel-auth-make-backend \"GLM\")\n"
+    (call-interactively (key-binding "i"))
+    (should (equal user-init-file (buffer-file-name)))
+    (should-not (buffer-modified-p))
+    (should (looking-at-p "  (glm-gptel-auth-make-backend"))
+    (should (equal "(lines)\n" (current-kill 0)))))
+
+;;;; What a backend sends
 
 (defun glm-test--raw (name host key)
   "Return a backend NAME that was made without glm-token, for HOST with KEY."

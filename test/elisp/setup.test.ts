@@ -5,8 +5,10 @@ import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { makeCertificate } from '../support/certificate.ts';
 import { emacsCommand, emacsen, evaluate, runErt } from '../support/emacs.ts';
 import { type Env, found, PROGRAM } from '../support/environment.ts';
+import { GlmServer } from '../support/glm-server.ts';
 import { KeychainSession } from '../support/keychain.ts';
 import { glmToken, run } from '../support/program.ts';
 
@@ -35,9 +37,52 @@ for (const { emacs, version } of await emacsen()) {
     });
     after(() => session.stop());
 
-    test('ERT: what the doctor sees', async () => {
+    test('ERT: the first run, and what the doctor sees', async () => {
       const count = await runErt(emacs, 'glm-gptel-auth-setup-test.el', { gptel: true, env });
       assert.ok(count >= 20);
+    });
+
+    test('for code 1113, the first run proposes the other plan, and keeps it when it works', async () => {
+      const certificate = await makeCertificate();
+      const glm = await GlmServer.start(
+        { codingid12345: 'CodingSecret1' },
+        { tls: certificate, codingIds: ['codingid12345'] },
+      );
+      const firstRun = async (...agreed: string[]) => {
+        const form = `(progn (require 'gptel)
+          (setq glm-gptel-auth-command '("${process.execPath}" "${PROGRAM}"))
+          (let ((agreed '(${agreed.join(' ')}))
+                (completing-read-function (lambda (_ _table &rest arguments) (nth 4 arguments))))
+            (fset 'read-passwd (lambda (&rest _) (copy-sequence "codingid12345.CodingSecret1")))
+            (fset 'y-or-n-p (lambda (prompt)
+                              (when-let* ((notes (get-buffer "*GLM setup notes*")))
+                                (princ (with-current-buffer notes (buffer-string)))
+                                (terpri))
+                              (princ prompt)
+                              (terpri)
+                              (pop agreed)))
+            (glm-gptel-auth-setup)
+            (princ (with-current-buffer "*GLM setup*" (buffer-string)))))`;
+        const { https_proxy: _, ...direct } = env;
+        const { stdout, stderr } = await evaluate(emacs, form, {
+          gptel: true,
+          env: { ...direct, GLM_TOKEN_HOST: glm.host, NODE_EXTRA_CA_CERTS: certificate.file },
+        });
+        assert.match(stdout, /^Check the key with .*\(max_tokens=1\)\. $/m, stderr);
+        assert.match(stdout, /1113.*\n(.*\n)?Try the endpoint of the GLM Coding Plan\? \n/, stderr);
+        return stdout;
+      };
+      const tried = await firstRun('t', 't');
+      const paths = glm.seen.splice(0).map(({ path }) => path);
+      const kept = await firstRun('t', 't', 'nil');
+      await glmToken(['delete', '--force', '--host', glm.host], { env });
+      await glm.stop();
+      certificate.remove();
+      assert.match(tried, /^Check +checked: the service accepts the key/m);
+      assert.match(tried, /glm-gptel-auth-make-backend .* :coding-plan t/);
+      assert.equal(paths.at(-1), '/api/coding/paas/v4/chat/completions');
+      assert.match(kept, /^Check +.*code 1113/m);
+      assert.doesNotMatch(kept, /:coding-plan/);
     });
 
     test('a gptel that is there compiled alone is seen, and one that is missing is not', async () => {

@@ -139,7 +139,7 @@ export async function overreach(
   for (const params of [{}, wishes]) {
     await ask('initialize', { protocol: PROTOCOL, locale: 'zh', ...params });
     await ask('initialize', { protocol: PROTOCOL, locale: 'en', ...params });
-    for (const method of ['accounts', 'status', 'services', 'doctor', 'lock', 'unlock', 'token']) {
+    for (const method of ['accounts', 'status', 'doctor', 'lock', 'unlock', 'token']) {
       await ask(method, params);
     }
     await ask('explain', { ...params, code: '1113' });
