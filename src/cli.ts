@@ -53,7 +53,7 @@ const language = json ? 'en' : chooseLanguage(env, systemLocale());
 
 /** What is said, and where; in English until the language is known. */
 let messages = english;
-let terminal = new Terminal({ messages, env, json });
+let terminal = new Terminal({ messages, json });
 
 /** The account in question, for the commands in hints. */
 let about: Account | undefined;
@@ -105,7 +105,7 @@ function makeContext(): Context {
       parentVariable: parentVariable(kind, platform),
       uid: process.getuid?.(),
       isRun: kind === 'config',
-      onMended: (path, mode) => terminal.note(messages.modeMended(path, mode)),
+      onMended: (path, mode) => terminal.remark(messages.modeMended(path, mode)),
     });
   const open = (options: Partial<StoresOptions>): Stores => {
     const stores = openStores({
@@ -154,7 +154,7 @@ function makeContext(): Context {
 async function run(): Promise<ExitStatus | undefined> {
   if (language !== 'en') {
     messages = await messagesIn(language);
-    terminal = new Terminal({ messages, env, json });
+    terminal = new Terminal({ messages, json });
   }
   const problem = languageProblem(env);
   if (problem) terminal.remark(messages.describe(problem));

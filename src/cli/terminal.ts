@@ -44,7 +44,6 @@ export interface TerminalOptions {
   readonly messages: Messages;
   /** Whether failures are reported as JSON. */
   readonly json: boolean;
-  readonly env: NodeJS.ProcessEnv;
 }
 
 /** Standard output, standard error, and the person at standard input. */
@@ -118,7 +117,7 @@ export class Terminal {
   /** Asks for a line without echo. */
   async askSecret(question: string): Promise<string> {
     // In Emacs' shell buffers what is typed is shown, whatever the terminal is set to.
-    if (this.#options.env.INSIDE_EMACS && this.#options.env.TERM === 'dumb') {
+    if (process.env.INSIDE_EMACS && process.env.TERM === 'dumb') {
       throw new GlmTokenError('terminalEchoes');
     }
     return this.#question(question, true);
