@@ -8,13 +8,7 @@ import { type ApiKey, formatKey, MAX_KEY_BYTES, parseKey, tryParseKey } from '..
 import { mayBeKey, mayHoldKey, printable } from '../core/text.ts';
 import { withoutKeys } from './environment.ts';
 import { Held } from './held.ts';
-import {
-  COMMAND_FILE,
-  type OnWaiting,
-  type ReadOptions,
-  type Store,
-  type StoredAccount,
-} from './port.ts';
+import type { OnWaiting, ReadOptions, Store, StoredAccount } from './port.ts';
 import type { PrivateDirectory } from './private-directory.ts';
 import { findProgram } from './program.ts';
 
@@ -47,6 +41,9 @@ export interface KeyCommandStore extends Store {
   /** Forgets the keys that it holds. */
   forget(): Promise<void>;
 }
+
+/** Name of the file in the user's directory for settings of ours. */
+const COMMAND_FILE = 'commands.json';
 
 /** A command that prints more than this is ended, in bytes; an entry of a password manager is smaller. */
 const MAX_OUTPUT_BYTES = 1 << 20;

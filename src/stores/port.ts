@@ -69,8 +69,5 @@ export type Peril = 'memory' | 'container' | 'session';
 /** Called when a store seems to wait for a person: its keychain, or the program of a command. */
 export type OnWaiting = (program?: string) => void;
 
-/** Name of the file of commands, which is there when an account has one. */
-export const COMMAND_FILE = 'commands.json';
-
 /** Name of the encrypted file in our directory; that there is one means that its store was chosen. */
 export const KEY_FILE = 'keys.jwe';
