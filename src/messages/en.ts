@@ -579,7 +579,10 @@ export function english(program: string, system: System = 'posix') {
 
     keysNotMoved: ({ problem, from }) => ({
       message: `${describe(problem as GlmTokenError).message}; keys that were not moved stay in ${storeTitle(from)}`,
-      hint: `once there is a keychain: ${program} move --to keychain`,
+      hint: [
+        `to see what the keychain needs: ${program} list --store keychain`,
+        `then: ${program} move --to keychain`,
+      ],
     }),
     keyNotKept: ({ account, problem }) => {
       const flags = flagsOf(account);

@@ -539,7 +539,10 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     keysNotMoved: ({ problem, from }) => ({
       message: `${describe(problem as GlmTokenError).message}；没有移动的 key 仍在${storeTitle(from)}里`,
-      hint: `有系统钥匙串以后，请运行：${program} move --to keychain`,
+      hint: [
+        `查看系统钥匙串缺什么：${program} list --store keychain`,
+        `然后运行：${program} move --to keychain`,
+      ],
     }),
     keyNotKept: ({ account, problem }) => {
       const flags = flagsOf(account);
