@@ -114,7 +114,9 @@ export class RemoteMachine {
       cpSync(`${tree}/usr/lib/openssh`, join(etc, 'openssh'), { recursive: true });
       const libraries = readdirSync(`${tree}/usr/lib`).filter((name) => name.includes('-linux-'));
       for (const name of libraries) {
-        cpSync(`${tree}/usr/lib/${name}`, join(etc, 'lib'), { recursive: true });
+        // Links as they are: else they lead to the checkout, which may be in a directory that is hidden.
+        const as = { recursive: true, verbatimSymlinks: true };
+        cpSync(`${tree}/usr/lib/${name}`, join(etc, 'lib'), as);
       }
     }
     writeFileSync(join(etc, 'sshd_config'), sshdConfig(unlinks));
