@@ -34,7 +34,7 @@ declare const GLM_TOKEN_VERSION: string;
 const EXIT_SIGINT = 130;
 const EXIT_SIGPIPE = 141;
 
-/** Commands that are worth starting without yargs, which takes 30 ms to load. */
+/** Subcommands that are worth starting without yargs, which takes 30 ms to load. */
 const QUICK: Readonly<Record<string, () => Promise<Subcommand>>> = {
   print: async () => print,
   daemon: async () => (await import('./commands/daemon.ts')).daemon,
