@@ -139,7 +139,8 @@ export async function overreach(
   for (const params of [{}, wishes]) {
     await ask('initialize', { protocol: PROTOCOL, locale: 'zh', ...params });
     await ask('initialize', { protocol: PROTOCOL, locale: 'en', ...params });
-    for (const method of ['accounts', 'status', 'doctor', 'lock', 'unlock', 'token']) {
+    const named = ['accounts', 'status', 'setup', 'verify', 'doctor', 'lock', 'unlock', 'token'];
+    for (const method of named) {
       await ask(method, params);
     }
     await ask('explain', { ...params, code: '1113' });
