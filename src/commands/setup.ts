@@ -91,6 +91,7 @@ async function guide(context: Context, args: Args, given: string): Promise<Outco
       run.problem ??= facts.noKeychain;
       const next = nextStep(answers, facts, messages);
       if ('lines' in next) return next;
+      if (next.name === 'file' && run.problem && !mayBeginFile(context)) throw run.problem;
       for (const note of next.notes) terminal.note(note);
       answers = { ...answers, [next.name]: await answer(run, next) };
     }
@@ -127,10 +128,7 @@ async function answer(run: Run, step: Step): Promise<Answers[StepName]> {
       if (args.force || given !== '') return false;
       return isInteractive ? terminal.confirm(question, true) : true;
     case 'file':
-      // To name a passphrase file is a choice, since only the encrypted file uses it.
-      if (settings.passphraseFile !== undefined) return true;
-      if (!isInteractive && run.problem) throw run.problem;
-      return terminal.confirm(question, true);
+      return settings.passphraseFile !== undefined || terminal.confirm(question, true);
     case 'check':
       return args.check || (isInteractive && terminal.confirm(question, true));
     case 'otherPlan':
@@ -140,6 +138,10 @@ async function answer(run: Run, step: Step): Promise<Answers[StepName]> {
       return isInteractive ? choose(terminal, step) : step.default;
   }
 }
+
+/** To name a passphrase file is a choice, since only the encrypted file uses it. */
+const mayBeginFile = ({ terminal, settings }: Context): boolean =>
+  terminal.isInteractive || settings.passphraseFile !== undefined;
 
 async function choose(terminal: Terminal, step: Step): Promise<string | undefined> {
   const choices = step.choices ?? [];
@@ -161,7 +163,8 @@ async function takeKey(run: Run, { url, store }: Step, account: Account): Promis
     return true;
   } catch (error) {
     // A keychain can answer, and yet have no keyring that a key could go into.
-    if (choice || settings.store || !isMissingKeychain(error)) throw error;
+    const isLast = choice !== undefined || settings.store !== undefined || !mayBeginFile(context);
+    if (isLast || !isMissingKeychain(error)) throw error;
     run.problem = error;
     terminal.note(messages.describe(error).message);
     return false;
