@@ -48,8 +48,6 @@ export interface Finding {
   readonly hint?: string | undefined;
   /** Of a failure. */
   readonly code?: ErrorCode;
-  /** Until Emacs asks by `verify`. */
-  readonly otherPlan?: { readonly name: PlanName; readonly question: string };
 }
 
 /** What the checks need of the world. */
@@ -311,14 +309,5 @@ async function checkLive(examined: Examined, { clock, ...trial }: LiveCheck): Pr
   // The service answers a wrong clock as it answers a wrong key.
   const hint =
     clock.level !== 'ok' && isService ? examined.messages.doctor.clockFirst : oneHint(text);
-  const { otherPlan: name } = verdict;
-  const question = name && examined.messages.setup.askOtherPlan(name);
-  return {
-    check: 'live',
-    level: 'failure',
-    message: text.message,
-    hint,
-    code: reason.code,
-    ...(name && question && { otherPlan: { name, question } }),
-  };
+  return { check: 'live', level: 'failure', message: text.message, hint, code: reason.code };
 }
