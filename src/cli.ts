@@ -143,7 +143,7 @@ function makeContext(): Context {
       return stores;
     },
     askHelper: settings.socket === undefined ? undefined : helperAt(settings.socket, settings),
-    helperStores: (lockAfterMs, onWaiting) => open({ lockAfterMs, onWaiting }),
+    helperStores: (options) => open(options),
     account: ({ host = settings.account.host, profile = settings.account.profile }) => {
       about = { host, profile };
       return about;

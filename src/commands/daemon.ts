@@ -50,9 +50,10 @@ export const daemon = subcommand({
 const isSignaled = (): Promise<void> => new Promise((resolve) => onSignal(() => resolve()));
 
 async function onStdio(context: Context, args: Args): Promise<undefined> {
-  const stores = context.helperStores(parseTimeLimit(args['lock-after']), (program) =>
-    served.noteWaiting(program),
-  );
+  const stores = context.helperStores({
+    lockAfterMs: parseTimeLimit(args['lock-after']),
+    onWaiting: (program) => served.noteWaiting(program),
+  });
   const served = serve(process.stdin, process.stdout, helperMethods(context, stores));
   await Promise.race([served.done, isSignaled()]);
   return undefined;
@@ -86,7 +87,11 @@ async function onSocket(context: Context, args: Args): Promise<undefined> {
     ? await listenOnPassed(place)
     : await listenAt(place);
   try {
-    const stores = context.helperStores(lockAfterMs, (program) => clients.noteWaiting(program));
+    const stores = context.helperStores({
+      accounts: policy.accounts,
+      lockAfterMs,
+      onWaiting: (program) => clients.noteWaiting(program),
+    });
     const helper = helperMethods(context, stores, policy);
     const clients = serveClients(listener.server, helper, exitAfterMs);
     terminal.note(messages.daemon.listening(place.path, policy.accounts));

@@ -75,3 +75,6 @@ export function parseAccountName(name: string): Account | undefined {
 /** Whether two are the same account. */
 export const sameAccount = (a: Account, b: Account): boolean =>
   a.host === b.host && a.profile === b.profile;
+
+export const includesAccount = (accounts: readonly Account[], account: Account): boolean =>
+  accounts.some((one) => sameAccount(one, account));

@@ -24,13 +24,7 @@ import {
   storeKey,
   storeOf,
 } from '../stores/registry.ts';
-import {
-  checkLifetime,
-  checkMethod,
-  FULL_ACCESS,
-  visibleDefault,
-  visibleStores,
-} from './policy.ts';
+import { checkAccount, checkLifetime, checkMethod, FULL_ACCESS, visibleDefault } from './policy.ts';
 import {
   type AccountsResult,
   type DeleteResult,
@@ -69,20 +63,25 @@ export interface Helper {
   newSession(): Session;
 }
 
-export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACCESS): Helper {
+/** @param stores those of the accounts that the policy allows to be seen */
+export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_ACCESS): Helper {
   // Read now, since an upgrade may take away the program's files while the helper runs.
   const { env, platform, paths, version, now } = world;
-  const stores = visibleStores(all, policy);
   const account = visibleDefault(world.settings.account, policy);
   const settings = { ...world.settings, account };
   const startedAtMs = now();
   const reads = new Map<string, Promise<ApiKey>>();
   let tokens = 0;
 
-  const accountOf = (params: unknown): Account => ({
-    host: parseHost(stringParam(params, 'host', settings.account.host)),
-    profile: parseProfile(stringParam(params, 'profile', settings.account.profile)),
-  });
+  /** The one way by which an account enters. */
+  const accountOf = (params: unknown): Account => {
+    const account = {
+      host: parseHost(stringParam(params, 'host', settings.account.host)),
+      profile: parseProfile(stringParam(params, 'profile', settings.account.profile)),
+    };
+    checkAccount(policy, account);
+    return account;
+  };
 
   /**
    * Requests that come while the same key is being read share that read, so that a keychain which
@@ -231,17 +230,15 @@ export function helperMethods(world: HelperWorld, all: Stores, policy = FULL_ACC
       return undefined;
     }
   };
-  return {
-    async answer(name, params, session) {
-      try {
-        const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
-        if (!method) throw new GlmTokenError('methodUnknown');
-        checkMethod(policy, name);
-        return await method(params, session);
-      } catch (thrown) {
-        throw toResponseError(thrown, session.messages, aboutOf(params));
-      }
-    },
-    newSession: () => ({ messages: world.messages }),
+  const answer: Helper['answer'] = async (name, params, session) => {
+    try {
+      const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
+      if (!method) throw new GlmTokenError('methodUnknown');
+      checkMethod(policy, name);
+      return await method(params, session);
+    } catch (thrown) {
+      throw toResponseError(thrown, session.messages, aboutOf(params));
+    }
   };
+  return { answer, newSession: () => ({ messages: world.messages }) };
 }

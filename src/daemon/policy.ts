@@ -4,16 +4,14 @@ import {
   type Account,
   DEFAULT_HOST,
   DEFAULT_PROFILE,
+  includesAccount,
   parseAccountName,
   parseHost,
   parseProfile,
-  sameAccount,
 } from '../core/account.ts';
 import { parseDuration } from '../core/duration.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { LONG_TTL } from '../core/token.ts';
-import type { Store } from '../stores/port.ts';
-import type { Stores } from '../stores/registry.ts';
 
 export interface Policy {
   /** Whether keys may be stored and deleted. */
@@ -51,12 +49,33 @@ export function parseAccounts(text: string): readonly Account[] {
   });
 }
 
-/** Methods that change what is stored. */
-const WRITES: readonly string[] = ['store', 'delete'];
+/**
+ * Methods that change nothing which is stored; any other is refused to a read-only client, but for
+ * `setup`, which looks for the keys of accounts that it finds out itself.
+ */
+const READS: readonly string[] = [
+  'initialize',
+  'token',
+  'accounts',
+  'status',
+  'explain',
+  'verify',
+  'doctor',
+  'lock',
+  'unlock',
+];
 
 /** @throws GlmTokenError `ERR_USAGE` when the clients may not use a method */
-export function checkMethod({ mayWrite }: Policy, method: string): void {
-  if (!mayWrite && WRITES.includes(method)) throw new GlmTokenError('writingNotAllowed');
+export function checkMethod({ mayWrite, accounts }: Policy, method: string): void {
+  const isRead = READS.includes(method) || (method === 'setup' && !accounts);
+  if (!mayWrite && !isRead) throw new GlmTokenError('writingNotAllowed');
+}
+
+/** @throws GlmTokenError `ERR_USAGE` when the clients may not know of an account */
+export function checkAccount({ accounts }: Policy, account: Account): void {
+  if (accounts && !includesAccount(accounts, account)) {
+    throw new GlmTokenError('accountNotServed', { account, accounts });
+  }
 }
 
 /** @throws GlmTokenError `ERR_USAGE` when a token would live for longer than the clients may ask */
@@ -67,42 +86,6 @@ export function checkLifetime(
   if (ttlMs > maxTtlMs) throw new GlmTokenError('lifetimeTooLong', { maxTtlMs });
 }
 
-const isServed = ({ accounts }: Policy, account: Account): boolean =>
-  accounts?.some((served) => sameAccount(served, account)) ?? true;
-
 /** The account that is meant where none is named: that of the settings, if the clients may know it. */
-export const visibleDefault = (account: Account, policy: Policy): Account =>
-  isServed(policy, account) ? account : { host: DEFAULT_HOST, profile: DEFAULT_PROFILE };
-
-/** The stores as the clients may see them: accounts that are not served are not there. */
-export function visibleStores(stores: Stores, policy: Policy): Stores {
-  const { accounts } = policy;
-  if (!accounts) return stores;
-  const check = (account: Account): void => {
-    if (!isServed(policy, account))
-      throw new GlmTokenError('accountNotServed', { account, accounts });
-  };
-  const visible = <S extends Store>(store: S): S => {
-    const limited: Store = {
-      name: store.name,
-      place: store.place,
-      async get(account, options) {
-        check(account);
-        return store.get(account, options);
-      },
-      async delete(account) {
-        check(account);
-        return store.delete(account);
-      },
-      list: async (options) =>
-        (await store.list(options)).filter(({ account }) => isServed(policy, account)),
-    };
-    return new Proxy(store, {
-      get(target, name) {
-        const value = Reflect.get(limited, name) ?? Reflect.get(target, name);
-        return typeof value === 'function' ? value.bind(target) : value;
-      },
-    });
-  };
-  return { ...stores, open: async (name) => visible(await stores.open(name)) };
-}
+export const visibleDefault = (account: Account, { accounts = [account] }: Policy): Account =>
+  includesAccount(accounts, account) ? account : { host: DEFAULT_HOST, profile: DEFAULT_PROFILE };

@@ -1,6 +1,11 @@
 /** Which store holds which key: `GLM_API_KEY` first, then a command, then the one store in use. */
 
-import { type Account, DEFAULT_HOST, INTERNATIONAL_HOST } from '../core/account.ts';
+import {
+  type Account,
+  DEFAULT_HOST,
+  INTERNATIONAL_HOST,
+  includesAccount,
+} from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey, parseKey, shortenedIdOf } from '../core/key.ts';
 import { environmentStore } from './environment.ts';
@@ -37,6 +42,8 @@ export interface StoresOptions {
   directory(): PrivateDirectory;
   /** The user's directory for settings of ours. */
   configDirectory(): PrivateDirectory;
+  /** The only accounts that are listed; all of them by default. */
+  readonly accounts?: readonly Account[] | undefined;
   /** Whether a person can answer a command on the terminal that this process has. */
   hasTerminal(): boolean;
   readonly onWaiting?: OnWaiting;
@@ -71,7 +78,7 @@ export interface Stores {
 }
 
 export function openStores(options: StoresOptions): Stores {
-  const { settings } = options;
+  const { settings, accounts } = options;
   const timeoutMs = settings.promptTimeoutMs;
   const openers: { readonly [Name in StoreName]: () => Promise<StoreTypes[Name]> } = {
     environment: async () => environmentStore(settings.apiKey, settings.account),
@@ -86,11 +93,20 @@ export function openStores(options: StoresOptions): Stores {
       return fileStore({ ...options, directory: options.directory(), passphraseFile });
     },
   };
+  /** Every store passes here, so that no other account comes out of any. */
+  const limited = <S extends Store>(store: S): S => {
+    const list = store.list.bind(store);
+    if (accounts) {
+      store.list = async (options) =>
+        (await list(options)).filter(({ account }) => includesAccount(accounts, account));
+    }
+    return store;
+  };
   const opened: { [Name in StoreName]?: Promise<StoreTypes[Name]> } = {};
   return {
     inUse: () => settings.store ?? (options.directory().has(KEY_FILE) ? 'file' : 'keychain'),
     open(name) {
-      opened[name] ??= openers[name]() as (typeof opened)[typeof name];
+      opened[name] ??= openers[name]().then(limited) as (typeof opened)[typeof name];
       return opened[name] as Promise<StoreTypes[typeof name]>;
     },
     async lock() {

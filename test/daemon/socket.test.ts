@@ -252,7 +252,7 @@ describe('what its clients may do', () => {
     ];
     const codes = answers.map(({ error }) => error?.data.code);
     assert.deepEqual(codes, [
-      ...['ERR_USAGE', 'ERR_USAGE', undefined, undefined, undefined],
+      ...['ERR_USAGE', 'ERR_USAGE', undefined, 'ERR_USAGE', undefined],
       ...['ERR_USAGE', 'ERR_USAGE', undefined],
     ]);
     const accounts = answers[2]?.result?.accounts as object[];
