@@ -6,7 +6,6 @@ import { helperMethods } from '../daemon/methods.ts';
 import { type Policy, parseAccounts, SHARED_MAX_TTL_MS } from '../daemon/policy.ts';
 import { serve } from '../daemon/stdio.ts';
 import { defaultSocketPath, parseSocketPath } from '../settings.ts';
-import { isVersioned } from '../setup/paths.ts';
 import { onSignal } from './signals.ts';
 import { type ArgsOf, type Context, type Options, subcommand } from './subcommand.ts';
 
@@ -14,9 +13,7 @@ import { type ArgsOf, type Context, type Options, subcommand } from './subcomman
 const LOCK_AFTER = '15m';
 
 /** What belongs to a socket alone. */
-const SOCKET_OPTIONS = ['accounts', 'allow-write', 'exit-after', 'print-unit'] as const;
-
-const UNITS = ['systemd', 'launchd'] as const;
+const SOCKET_OPTIONS = ['accounts', 'allow-write', 'exit-after'] as const;
 
 const OPTIONS = {
   stdio: { type: 'boolean' },
@@ -25,7 +22,6 @@ const OPTIONS = {
   'allow-write': { type: 'boolean' },
   'lock-after': { type: 'string', value: 'TIME', default: LOCK_AFTER },
   'exit-after': { type: 'string', value: 'TIME' },
-  'print-unit': { type: 'string', value: 'KIND', choices: UNITS },
 } as const satisfies Options;
 
 type Args = ArgsOf<typeof OPTIONS>;
@@ -34,8 +30,7 @@ export const daemon = subcommand({
   name: 'daemon',
   options: OPTIONS,
   async run(context, args) {
-    const isPrinting = args['print-unit'] !== undefined;
-    const usesSocket = args.socket !== undefined || isPrinting;
+    const usesSocket = args.socket !== undefined;
     if (args.stdio === usesSocket) throw new GlmTokenError('daemonWithoutTransport');
     if (!usesSocket) {
       const option = SOCKET_OPTIONS.find((name) => args[name]);
@@ -43,7 +38,7 @@ export const daemon = subcommand({
       return onStdio(context, args);
     }
     if (context.platform === 'win32') throw new GlmTokenError('socketsNotOnWindows');
-    return isPrinting ? printUnit(context, args) : onSocket(context, args);
+    return onSocket(context, args);
   },
 });
 
@@ -99,28 +94,5 @@ async function onSocket(context: Context, args: Args): Promise<undefined> {
   } finally {
     listener.remove();
   }
-  return undefined;
-}
-
-async function printUnit(context: Context, args: Args): Promise<undefined> {
-  const { env, paths, terminal, messages } = context;
-  // They are checked here, since nobody sees what is wrong with them when the system starts them.
-  policyOf(args);
-  parseTimeLimit(args['lock-after']);
-  if (args['exit-after'] !== undefined) parseTimeLimit(args['exit-after']);
-  const { launchdUnit, systemdUnits } = await import('../daemon/units.ts');
-  const socket = args.socket ? parseSocketPath(args.socket) : undefined;
-  const { node, script } = paths;
-  const unit = { node, script, socket, env };
-  const kind = args['print-unit'] ?? 'systemd';
-  const given = {
-    ...args,
-    'lock-after': args['lock-after'] === LOCK_AFTER ? undefined : args['lock-after'],
-  };
-  const text = kind === 'systemd' ? systemdUnits(unit, given) : launchdUnit(unit, given);
-  terminal.print(...text.split('\n'));
-  terminal.note(messages.daemon.unit[kind]);
-  const unstable = [node, script].filter(isVersioned);
-  if (unstable.length > 0) terminal.note(messages.daemon.unstable(kind, unstable));
   return undefined;
 }

@@ -56,9 +56,6 @@ export interface SocketFaultText {
   hint(program: string): string;
 }
 
-/** Writes each of systemd's units into the file that its first line names. */
-export const SPLIT_UNITS = "awk '/^# glm-token/ {file = $2} {print > file}'";
-
 /** What kind of cure a connection needs that could not be made. */
 export function networkFault({ fault, proxy, variable }: Params<'hostUnreachable'>) {
   // Seen when a clock is off by months, with a good certificate.

@@ -13,7 +13,6 @@ import {
   networkFault,
   oneLine,
   type SocketFaultText,
-  SPLIT_UNITS,
   shownIn,
   type Text,
 } from './common.ts';
@@ -715,7 +714,7 @@ export function english(program: string, system: System = 'posix') {
     socketPassedInvalid: () => ({
       message:
         'what was passed in LISTEN_FDS is not a Unix socket of yours that is closed to others',
-      hint: `use the units as they are printed: ${program} daemon --print-unit systemd`,
+      hint: 'write its unit as docs/integrations.md has it, with DirectoryMode=0700 and SocketMode=0600',
     }),
     helperRunning: ({ path }) => ({
       message: `a helper is running at ${path} already`,
@@ -953,7 +952,6 @@ export function english(program: string, system: System = 'posix') {
           'allow-write': 'let clients store and delete keys',
           'lock-after': 'lock the encrypted file after this much idle time',
           'exit-after': 'end after this much idle time',
-          'print-unit': 'print files that start it at the first use, or at login',
         },
         examples: [
           ['glm-token daemon --socket', 'one unlocked helper for every Emacs and shell'],
@@ -1159,28 +1157,6 @@ export function english(program: string, system: System = 'posix') {
       listening: (path: string, accounts: readonly Account[] | undefined): Text => ({
         message: `listening at ${path}${accounts ? `, for these accounts alone: ${accounts.map(accountTitle).join(', ')}` : ''}`,
         hint: `programs use it with GLM_TOKEN_SOCKET=${shellQuote(path)} in their environment`,
-      }),
-      unit: {
-        systemd: {
-          message: 'these are two files for systemd',
-          hint: [
-            `to install them: mkdir -p ~/.config/systemd/user && cd ~/.config/systemd/user && ${program} daemon --print-unit systemd | ${SPLIT_UNITS}`,
-            'to start it at the first use: systemctl --user daemon-reload && systemctl --user enable --now glm-token.socket',
-            'programs use it with GLM_TOKEN_SOCKET="$XDG_RUNTIME_DIR/glm-token/agent.sock" in their environment',
-          ],
-        },
-        launchd: {
-          message: 'this is a file for launchd; it was not tested on a Mac',
-          hint: [
-            `to install it: ${program} daemon --print-unit launchd > ~/Library/LaunchAgents/glm-token.plist`,
-            'to start it, now and at login: launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/glm-token.plist',
-            'programs use it with GLM_TOKEN_SOCKET="$TMPDIR/glm-token/agent.sock" in their environment',
-          ],
-        },
-      },
-      unstable: (kind: string, paths: readonly string[]): Text => ({
-        message: `warning: these paths change with an upgrade: ${paths.join(', ')}`,
-        hint: `after one, print the unit again: ${program} daemon --print-unit ${kind}`,
       }),
     },
   };

@@ -19,7 +19,6 @@ import {
   networkFault,
   oneLine,
   type SocketFaultText,
-  SPLIT_UNITS,
   shownIn,
   type Text,
 } from './common.ts';
@@ -671,7 +670,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     socketPassedInvalid: () => ({
       message: 'LISTEN_FDS 传入的不是属于你、且其他用户无法访问的 Unix 套接字',
-      hint: `请原样使用输出的单元文件：${program} daemon --print-unit systemd`,
+      hint: '请按 docs/integrations.zh-CN.md 编写单元文件，其中要有 DirectoryMode=0700 和 SocketMode=0600',
     }),
     helperRunning: ({ path }) => ({
       message: `${path} 处已有后台进程在运行`,
@@ -889,7 +888,6 @@ export function chinese(program: string, system: System = 'posix'): Messages {
           'allow-write': '允许客户端保存和删除 key',
           'lock-after': '闲置多久后锁定加密文件',
           'exit-after': '闲置多久后结束',
-          'print-unit': '输出配置文件，让它在首次使用时或登录时启动',
         },
         examples: [
           ['glm-token daemon --socket', '所有 Emacs 和 shell 共用一个已解锁的后台进程'],
@@ -1077,28 +1075,6 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       listening: (path, accounts) => ({
         message: `正在监听 ${path}${accounts ? `，只提供这些账户：${accounts.map(accountTitle).join('、')}` : ''}`,
         hint: `在环境中设置 GLM_TOKEN_SOCKET=${shellQuote(path)} 的程序会使用它`,
-      }),
-      unit: {
-        systemd: {
-          message: '以上是 systemd 的两个文件',
-          hint: [
-            `安装：mkdir -p ~/.config/systemd/user && cd ~/.config/systemd/user && ${program} daemon --print-unit systemd | ${SPLIT_UNITS}`,
-            '首次使用时启动：systemctl --user daemon-reload && systemctl --user enable --now glm-token.socket',
-            '在环境中设置 GLM_TOKEN_SOCKET="$XDG_RUNTIME_DIR/glm-token/agent.sock" 的程序会使用它',
-          ],
-        },
-        launchd: {
-          message: '以上是 launchd 的文件；没有在 Mac 上测试过',
-          hint: [
-            `安装：${program} daemon --print-unit launchd > ~/Library/LaunchAgents/glm-token.plist`,
-            '现在及登录时启动：launchctl bootstrap gui/$(id -u) ~/Library/LaunchAgents/glm-token.plist',
-            '在环境中设置 GLM_TOKEN_SOCKET="$TMPDIR/glm-token/agent.sock" 的程序会使用它',
-          ],
-        },
-      },
-      unstable: (kind, paths) => ({
-        message: `警告：升级后路径会变：${paths.join('、')}`,
-        hint: `升级之后请重新输出：${program} daemon --print-unit ${kind}`,
       }),
     },
   };
