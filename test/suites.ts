@@ -178,6 +178,15 @@ export const SUITES: readonly Suite[] = [
     needs: [...CORE, ...KWALLET, ...DISPLAY],
     unavailable: onLinux,
   }),
+  defineSuite('keepassxc', 'KeePassXC as the keychain', starts('stores/keepassxc.'), {
+    needs: [
+      ...CORE,
+      command('keepassxc', 'keepassxc', 'KeePassXC'),
+      command('busctl', 'systemd'),
+      ...DISPLAY,
+    ],
+    unavailable: onLinux,
+  }),
   defineSuite('prompts', 'the windows in which gnome-keyring asks', starts('stores/prompter.'), {
     needs: [...CORE, PROMPTER, ...DISPLAY],
     unavailable: onLinux,

@@ -1,7 +1,7 @@
 /** `glm-token store`: saves a key, or the command that prints it. */
 
 import type { Account } from '../core/account.ts';
-import { GlmTokenError } from '../core/errors.ts';
+import { GlmTokenError, hasCode } from '../core/errors.ts';
 import { shortenId } from '../core/key.ts';
 import { isWords, programOf } from '../stores/key-commands.ts';
 import { storeCommand } from '../stores/registry.ts';
@@ -70,7 +70,12 @@ async function saveKeyOf(
     throw new GlmTokenError('argumentUnexpected', { command: 'store', given: words.join(' ') });
   }
   const store = await stores.open(args.store ?? stores.inUse());
-  await store.get(account); // Before a key is typed, so that a store which fails says so first.
+  // Before a key is typed, so that a store which fails says so first. It looks before it asks, since
+  // KeePassXC opens a window for a read even where it has no place to keep a key.
+  await store.get(account, { mayAsk: false }).catch((error) => {
+    if (!hasCode(error, 'ERR_STORE_LOCKED') && !hasCode(error, 'ERR_PASSPHRASE')) throw error;
+  });
+  await store.get(account);
   if (terminal.isInteractive) terminal.note(messages.store.destination(account, store));
   const key = await readKey(context);
   await saveKey(context, { account, key, store, force: args.force });

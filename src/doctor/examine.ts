@@ -232,15 +232,16 @@ async function checkStore(
 /** Whether an account has a key that is one; returns the key when it is. */
 async function* checkKey(
   examined: Examined,
-  { account, program }: ListedAccount,
+  { account, program, isLocked }: ListedAccount,
   tellsWhy: boolean,
 ): AsyncGenerator<Finding, ApiKey | undefined> {
   try {
-    const key = await findKey(examined.stores, account, { tellsWhy });
+    const key = await findKey(examined.stores, account, { tellsWhy, mayAsk: isLocked !== true });
     yield ok('key', examined.messages.doctor.keyWellFormed(shortenId(key.id), account, program));
     return key;
   } catch (error) {
-    yield failure(examined, 'key', error);
+    const finding = failure(examined, 'key', error);
+    yield hasReason(error, 'keychainAsksLater') ? { ...finding, level: 'warning' } : finding;
     return undefined;
   }
 }

@@ -191,6 +191,8 @@ class KeytarStore implements KeychainStore {
  */
 class SecretServiceStore extends KeytarStore {
   #secrets: Promise<SecretService> | undefined;
+  /** What keytar was allowed to read, which our own connection cannot see. */
+  readonly #allowed = new Set<string>();
 
   constructor(options: KeychainOptions) {
     super(options, 'Secret Service');
@@ -207,7 +209,9 @@ class SecretServiceStore extends KeytarStore {
       if (items[0] === undefined) return undefined;
       if (items[0].isLocked && mayAsk) throw await this.unanswered();
       if (items[0].isShutIn) throw await this.#notAsked();
-      if (items[0].isLocked) throw new GlmTokenError('keychainAsksLater', { about: 'key' });
+      if (items[0].isLocked && !this.#allowed.has(accountName(account))) {
+        throw new GlmTokenError('keychainAsksLater', { about: 'key' });
+      }
     }
     const startedAtMs = performance.now();
     let failure: unknown;
@@ -216,7 +220,10 @@ class SecretServiceStore extends KeytarStore {
       failure = error;
       return null;
     });
-    if (text !== null) return text;
+    if (text !== null) {
+      this.#allowed.add(accountName(account));
+      return text;
+    }
 
     // keytar says "nothing there" of what is locked or denied, too. Its session with KWallet is broken
     // in about one process in 80, where a public key or a secret begins with a zero byte (measured,
@@ -294,7 +301,9 @@ class SecretServiceStore extends KeytarStore {
   }
 
   protected override async unanswered(): Promise<GlmTokenError> {
-    await (await this.#service()).look({ service: this.service }); // It may be silent, or gone.
+    const secrets = await this.#service();
+    const { target } = await secrets.look({ service: this.service }); // It may be silent, or gone.
+    if (!target && !(await secrets.makesTarget())) return new GlmTokenError('keyringMissing');
     return super.unanswered();
   }
 

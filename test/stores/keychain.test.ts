@@ -1,14 +1,17 @@
 /** A keychain that is locked, gone, silent, restarted or missing: a real gnome-keyring each time. */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { keychainStore, saysLocked } from '../../src/stores/keychain.ts';
 import { SecretService } from '../../src/stores/secret-service.ts';
-import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
+import { idOf } from '../support/claims.ts';
+import { BARE_ENV, type Env, found, PROGRAM } from '../support/environment.ts';
 import { KeychainSession } from '../support/keychain.ts';
 import { CALL, glmToken, run } from '../support/program.ts';
 
@@ -123,6 +126,103 @@ describe('the program', () => {
     );
   });
 });
+
+test('with two keyrings, the key that was stored last signs, and its account is listed once', async () => {
+  const session = await KeychainSession.start();
+  const { env } = session;
+  const store = async (key: string) => {
+    const { status, stderr } = await glmToken(['store', '--force'], { env, input: key });
+    assert.equal(status, 0, stderr);
+    assert.equal(idOf((await glmToken(['print'], { env })).stdout), key.split('.')[0]);
+    const { stdout } = await glmToken(['list', '--json'], { env });
+    assert.equal(JSON.parse(stdout).accounts.length, 1);
+  };
+  try {
+    await store('first.secret');
+    await session.addKeyring('another');
+    await store('second.secret');
+    await session.useFirstKeyring();
+    await store('third.secret');
+    assert.equal((await glmToken(['delete', '--force'], { env })).status, 0);
+    assert.equal((await glmToken(['print'], { env })).status, 3, 'it is gone from both');
+  } finally {
+    await session.stop();
+  }
+});
+
+describe('a session bus', () => {
+  let session: KeychainSession;
+  before(async () => {
+    session = await KeychainSession.start();
+    assert.equal((await glmToken(['store'], { env: session.env, input: 'id.secret' })).status, 0);
+  });
+  after(() => session.stop());
+
+  test('that is gone is named, and so is one that answers', async () => {
+    const { DBUS_SESSION_BUS_ADDRESS: alive = '', XDG_RUNTIME_DIR = '' } = session.env;
+    const gone = { ...session.env, DBUS_SESSION_BUS_ADDRESS: 'unix:path=/tmp/dbus-gone' };
+    const hintOf = async () => {
+      const { status, stderr } = await glmToken(['print'], { env: gone });
+      const [failure, hint = ''] = stderr.split('\n');
+      assert.deepEqual(
+        [status, failure],
+        [
+          5,
+          'glm-token: the keychain cannot be asked: nothing answers at the address in DBUS_SESSION_BUS_ADDRESS',
+        ],
+      );
+      return hint;
+    };
+    assert.equal(await hintOf(), 'hint: log in again if that session is over');
+    symlinkSync(alive.replace(/^unix:path=|,.*/g, ''), join(XDG_RUNTIME_DIR, 'bus'));
+    assert.match(
+      await hintOf(),
+      /^hint: set DBUS_SESSION_BUS_ADDRESS to unix:path=\/.*\/run\/bus, where a session bus answers; /,
+    );
+  });
+
+  test('on an abstract address serves what keytar reads; where Node cannot ask it, the rest fails', async () => {
+    const name = `glm-token-test-${process.pid}`;
+    const { DBUS_SESSION_BUS_ADDRESS: alive = '' } = session.env;
+    const relay = spawn(found.python, ['-c', RELAY, name, alive.replace(/^unix:path=|,.*/g, '')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    try {
+      await once(relay.stdout, 'data');
+      const env = { ...session.env, DBUS_SESSION_BUS_ADDRESS: `unix:abstract=${name}` };
+      assert.equal(idOf((await glmToken(['print'], { env })).stdout), 'id');
+      const canAsk = Number(process.versions.node.split('.')[0]) >= 22;
+      for (const command of [['print', '--profile=none'], ['list'], ['store', '--force']]) {
+        const { status, stderr } = await glmToken(command, { env, input: 'id.other' });
+        if (canAsk) assert.equal(status, command[0] === 'print' ? 3 : 0, stderr);
+        else {
+          assert.equal(status, 5, stderr);
+          assert.match(stderr, /DBUS_SESSION_BUS_ADDRESS\nhint: .*use Node 22 or later, which /);
+        }
+      }
+    } finally {
+      relay.kill();
+    }
+  });
+});
+
+/** Passes connections to an abstract socket on to another; D-Bus sees who connected to it: this user. */
+const RELAY = `
+import socket, sys, threading
+def pump(a, b):
+    while (data := a.recv(65536)): b.sendall(data)
+    b.shutdown(socket.SHUT_WR)
+server = socket.socket(socket.AF_UNIX)
+server.bind("\\0" + sys.argv[1])
+server.listen()
+print("ready", flush=True)
+while True:
+    client, _ = server.accept()
+    bus = socket.socket(socket.AF_UNIX)
+    bus.connect(sys.argv[2])
+    for pair in ((client, bus), (bus, client)):
+        threading.Thread(target=pump, args=pair, daemon=True).start()
+`;
 
 describe('the adapter', () => {
   const account = { host: 'open.bigmodel.cn', profile: 'default' };

@@ -41,6 +41,36 @@ export class Display {
     await this.#xdotool('key', 'Escape');
   }
 
+  /** Waits for a window whose title has this in it, types a text into it, presses a key, and waits until it is gone. */
+  async press(title: string, key: string, text = ''): Promise<void> {
+    let id = '';
+    const find = async () =>
+      (await this.#xdotool('search', '--onlyvisible', '--name', title)).stdout;
+    await until(`a window called ${title}`, async () => {
+      id = (await find()).split('\n')[0] ?? '';
+      return id !== '';
+    });
+    await this.keys(id, key, text);
+    await until(`no window called ${title}`, async () => !(await find()).includes(id));
+  }
+
+  /** Gives a window the keyboard, types a text and presses a key. */
+  async keys(id: string, key: string, text = ''): Promise<void> {
+    await this.#xdotool('windowfocus', '--sync', id);
+    if (text) await this.#xdotool('type', '--delay', '5', text);
+    await this.#xdotool('key', key);
+  }
+
+  /** The windows of a program, by their numbers, with their titles. */
+  async titles(program: string): Promise<ReadonlyMap<string, string>> {
+    const found = await this.#xdotool('search', '--onlyvisible', '--class', `^${program}$`);
+    const titles = new Map<string, string>();
+    for (const id of found.stdout.split('\n').filter(Boolean)) {
+      titles.set(id, (await this.#xdotool('getwindowname', id)).stdout.trim());
+    }
+    return titles;
+  }
+
   async #focus(program: string): Promise<void> {
     let id: string | undefined;
     await until(`a window of ${program}`, async () => {

@@ -103,18 +103,35 @@ export class KeychainSession {
     await until('a locked keyring', async () => (await this.isLocked()) === true);
   }
 
-  /** Unlocks with the password, by the interface that gnome-keyring keeps for its own tools. */
+  /** Unlocks with the password. */
   async unlock(): Promise<void> {
+    await this.#withPassword('UnlockWithMasterPassword', 'o', LOGIN_COLLECTION);
+  }
+
+  /** Makes one more keyring, which is open, and has new keys go to it. */
+  async addKeyring(label: string): Promise<void> {
+    const properties = [['org.freedesktop.Secret.Collection.Label', ['s', label]]];
+    const path = await this.#withPassword('CreateWithMasterPassword', 'a{sv}', properties);
+    await this.#makeDefault(String(path));
+  }
+
+  /** Has new keys go to the first keyring again. */
+  async useFirstKeyring(): Promise<void> {
+    await this.#makeDefault(LOGIN_COLLECTION);
+  }
+
+  /** Calls what gnome-keyring keeps for its own tools, with the password. */
+  async #withPassword(member: string, signature: string, argument: unknown): Promise<unknown> {
     const bus = createClient({ busAddress: this.env.DBUS_SESSION_BUS_ADDRESS ?? '' });
-    const call = (member: string, iface: string, signature: string, body: unknown[]) =>
+    const call = (name: string, iface: string, types: string, body: unknown[]) =>
       new Promise<unknown[]>((resolve, reject) =>
         bus.invoke(
           {
             destination: 'org.freedesktop.secrets',
             path: '/org/freedesktop/secrets',
             interface: iface,
-            member,
-            signature,
+            member: name,
+            signature: types,
             body,
           },
           (error: unknown, ...answer: unknown[]) => (error ? reject(error) : resolve(answer)),
@@ -123,20 +140,21 @@ export class KeychainSession {
     const plain = ['plain', ['s', '']];
     const opened = await call('OpenSession', 'org.freedesktop.Secret.Service', 'sv', plain);
     const secret = [opened[1], Buffer.alloc(0), Buffer.from(PASSWORD), 'text/plain'];
-    await call(
-      'UnlockWithMasterPassword',
-      'org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface',
-      'o(oayays)',
-      [LOGIN_COLLECTION, secret],
-    );
+    const iface = 'org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface';
+    const [result] = await call(member, iface, `${signature}(oayays)`, [argument, secret]);
     bus.connection.end();
+    return result;
   }
 
   /** Makes the keyring that ends with the session the one that keys go to. */
   async keepForSession(): Promise<void> {
-    const session = 'objpath:/org/freedesktop/secrets/collection/session';
+    await this.#makeDefault('/org/freedesktop/secrets/collection/session');
+  }
+
+  async #makeDefault(path: string): Promise<void> {
     const method = 'org.freedesktop.Secret.Service.SetAlias';
-    await this.#send('/org/freedesktop/secrets', method, 'string:default', session);
+    const args = ['string:default', `objpath:${path}`];
+    await this.#send('/org/freedesktop/secrets', method, ...args);
   }
 
   /** Deletes every key that glm-token keeps in the keyring. */

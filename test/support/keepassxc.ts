@@ -1,0 +1,141 @@
+/** A real KeePassXC on a D-Bus session of its own, with the settings that it has when it is installed. */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Display } from './display.ts';
+import type { Env } from './environment.ts';
+import { run } from './program.ts';
+import { end, SessionBus, until } from './session-bus.ts';
+
+/** What its windows are called. */
+export const ACCESS = 'Access Request';
+export const UNLOCKING = 'Unlock Database';
+const MAIN = /^(test\*?|.*\[Locked\]) - KeePassXC$/;
+
+const PASSWORD = 'the password of the test database';
+
+/** Only what a person has to switch on; and no questions that have nothing to do with keys. */
+const SETTINGS = `[General]
+UpdateCheckMessageShown=true
+
+[GUI]
+CheckForUpdates=false
+
+[FdoSecrets]
+Enabled=true
+`;
+
+const GROUP = 'AQEBAQEBAQEBAQEBAQEBAQ==';
+const GROUP_ID = '{01010101-0101-0101-0101-010101010101}';
+
+/** A database that exposes its root group, as the dialog of its settings does, or none. */
+const database = (isExposed: boolean) => `<?xml version="1.0" encoding="utf-8"?>
+<KeePassFile>
+  <Meta>
+    <DatabaseName>test</DatabaseName>
+    <CustomData>${
+      isExposed ? `<Item><Key>FDO_SECRETS_EXPOSED_GROUP</Key><Value>${GROUP_ID}</Value></Item>` : ''
+    }</CustomData>
+  </Meta>
+  <Root><Group><UUID>${GROUP}</UUID><Name>Root</Name></Group></Root>
+</KeePassFile>
+`;
+
+export class KeePassSession {
+  readonly #bus: SessionBus;
+  readonly #display: Display;
+  #service: ChildProcess | undefined;
+
+  private constructor(bus: SessionBus, display: Display) {
+    this.#bus = bus;
+    this.#display = display;
+  }
+
+  get env(): Env {
+    return this.#bus.env;
+  }
+
+  /** Starts a session with open databases, the last of which is in front. */
+  static async start(
+    display: Display,
+    databases: Readonly<Record<string, { exposed: boolean }>> = { keys: { exposed: true } },
+  ): Promise<KeePassSession> {
+    const session = new KeePassSession(await SessionBus.start(), display);
+    const { home } = session.#bus;
+    mkdirSync(join(home, '.config/keepassxc'), { recursive: true });
+    writeFileSync(join(home, '.config/keepassxc/keepassxc.ini'), SETTINGS);
+    for (const [name, { exposed }] of Object.entries(databases)) {
+      const xml = join(home, `${name}.xml`);
+      writeFileSync(xml, database(exposed));
+      const made = await run(['keepassxc-cli', 'import', '-p', xml, session.#file(name)], {
+        env: session.env,
+        input: `${PASSWORD}\n${PASSWORD}\n`,
+      });
+      if (made.status !== 0) throw new Error(made.stderr);
+    }
+    await session.#launch(Object.keys(databases));
+    return session;
+  }
+
+  async #launch(names: readonly string[]): Promise<void> {
+    const { env } = this.#bus;
+    this.#service = spawn('keepassxc', ['--pw-stdin', ...names.map((name) => this.#file(name))], {
+      // Of several that share a directory for temporary files, only the first one runs.
+      env: { ...env, ...this.#display.env, TMPDIR: this.#bus.home },
+      stdio: ['pipe', 'ignore', 'ignore'],
+    });
+    this.#service.stdin?.end(`${PASSWORD}\n`.repeat(names.length));
+    await until('KeePassXC on the bus', async () => {
+      const args = ['--user', 'call', 'org.freedesktop.secrets', '/org/freedesktop/secrets'];
+      const ping = await run(['busctl', ...args, 'org.freedesktop.DBus.Peer', 'Ping'], { env });
+      return ping.status === 0;
+    });
+    await until('an open database', async () => {
+      const titles = [...(await this.#titles()).values()];
+      return titles.some((title) => MAIN.test(title) && !/\[Locked\]/.test(title));
+    });
+  }
+
+  /** Puts the next database in front, so that new keys go to it. */
+  async switchDatabase(): Promise<void> {
+    await this.#press('ctrl+Tab');
+  }
+
+  /** Locks the database in front. */
+  async lock(): Promise<void> {
+    await this.#press('ctrl+l');
+    await until('a locked database', async () =>
+      [...(await this.#titles()).values()].some((title) => /\[Locked\]/.test(title)),
+    );
+  }
+
+  /** The titles of its windows besides the main one. */
+  async windows(): Promise<string[]> {
+    return [...(await this.#titles()).values()].filter((title) => !MAIN.test(title));
+  }
+
+  /** Types the password into the window that asks for it. */
+  async answer(): Promise<void> {
+    await this.#display.press(UNLOCKING, 'Return', PASSWORD);
+  }
+
+  async #press(key: string): Promise<void> {
+    const main = [...(await this.#titles())].find(([, title]) => MAIN.test(title));
+    if (!main) throw new Error('KeePassXC has no main window');
+    await this.#display.keys(main[0], key);
+  }
+
+  #titles() {
+    return this.#display.titles('keepassxc');
+  }
+
+  #file(name: string): string {
+    return join(this.#bus.home, `${name}.kdbx`);
+  }
+
+  async stop(): Promise<void> {
+    await end(this.#service);
+    await this.#bus.stop();
+  }
+}
