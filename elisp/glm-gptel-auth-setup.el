@@ -23,8 +23,6 @@
 (require 'cl-lib)
 (require 'subr-x)
 (require 'glm-gptel-auth)
-(require 'glm-gptel-auth-request)
-(require 'glm-gptel-auth-commands)
 
 (declare-function gptel-backend-header "ext:gptel-request" t t)
 (declare-function gptel-backend-host "ext:gptel-request" t t)
@@ -126,7 +124,7 @@ The window has the notes of STEP too, and the page of its key."
 ;;;; The first run: gptel, and the lines for init.el
 
 (defun glm-gptel-auth--backend-form (lines)
-  "Return the form in LINES, Lisp that was read, that makes the backend."
+  "Return the form in LINES, Lisp that was read, for the backend."
   (cond ((not (consp lines)) nil)
         ((eq (car lines) 'glm-gptel-auth-make-backend) lines)
         (t (or (glm-gptel-auth--backend-form (car lines))

@@ -21,8 +21,6 @@
 (require 'cl-lib)
 (require 'seq)
 (require 'glm-gptel-auth)
-(require 'glm-gptel-auth-request)
-(require 'glm-gptel-auth-commands)
 
 ;;;; Searching
 

@@ -21,8 +21,132 @@
   '(;; How texts are put together
     ("GLM: %s" . "GLM：%s")
     ("%s; %s" . "%s；%s")
+    ("%s. " . "%s。")
+    ("%s: " . "%s：")
     ("%s: %s" . "%s：%s")
+    ("%s (default %s): " . "%s（默认 %s）：")
+    ("%s (profile %s)" . "%s（profile %s）")
     ("run M-x %s" . "请运行 M-x %s")
+    ("run M-x %s, which offers an encrypted file"
+     . "请运行 M-x %s，它会询问是否改用加密文件")
+
+    ;; Finding glm-token
+    ("set `glm-gptel-auth-command' as glm-token setup prints it"
+     . "请按 glm-token setup 的输出设置 glm-gptel-auth-command")
+    ("%s needs Node %s or later, and %s is version %s"
+     . "%s 需要 Node %s 或更高版本，而 %s 的版本是 %s")
+    ("cannot find node, which runs glm-token"
+     . "找不到运行 glm-token 所需的 node")
+    ("cannot find %s" . "找不到 %s")
+    ("check `glm-gptel-auth-command', or set it to nil to have glm-token \
+searched for"
+     . "请检查 glm-gptel-auth-command；设为 nil 则自动查找 glm-token")
+    ("cannot find the program glm-token" . "找不到程序 glm-token")
+
+    ;; Installing it
+    ("glm-token is not on npm's registry yet" . "glm-token 还没有发布到 npm")
+    ("run `npm install -g .' in a checkout of it, or `npm pack' there, and \
+then C-u M-x glm-gptel-auth-install here"
+     . "请在源码目录中运行 npm install -g .；或在那里运行 npm pack，再用 C-u \
+M-x glm-gptel-auth-install 安装生成的文件")
+    ("cannot find npm, which comes with Node" . "找不到 npm，它随 Node 一起安装")
+    ("install Node, from your system's packages or nodejs.org"
+     . "请安装 Node：用系统的包管理器，或从 nodejs.org 下载")
+    ("File that `npm pack' made: " . "由 npm pack 生成的文件：")
+    ("Install %s with npm into %s? " . "是否用 npm 把 %s 安装到 %s？")
+    ("installed glm-token; M-x glm-gptel-auth-setup goes on from here"
+     . "已安装 glm-token；接下来请运行 M-x glm-gptel-auth-setup")
+    ("installed glm-token, but another one takes precedence; see \
+M-x glm-gptel-auth-status"
+     . "已安装 glm-token，但优先使用的是另一个；见 M-x glm-gptel-auth-status")
+
+    ;; Asking it
+    ("start the helper (glm-token daemon --socket), or log in again with the \
+ssh -R that forwards it"
+     . "请启动后台进程（glm-token daemon --socket），或用转发它的 ssh -R 重新登录")
+    ("the socket %s belongs to another user and is not trusted"
+     . "套接字 %s 属于其他用户，不予信任")
+    ("nothing answers at %s (%s)" . "%s 没有响应（%s）")
+    ("cannot start glm-token: %s" . "无法启动 glm-token：%s")
+    ("waiting for %s; answer it if it prompts you (C-g to give up)"
+     . "正在等待 %s，如有提示请作答（按 C-g 放弃）")
+    ("waiting for the keychain; unlock it if it prompts you (C-g to give up)"
+     . "正在等待系统钥匙串，如有提示请解锁（按 C-g 放弃）")
+    ("the helper did not answer in time" . "后台进程没有及时回答")
+    ("the helper ended with status %s" . "后台进程已退出，退出码 %s")
+    ("the helper ended with status %s (%s)" . "后台进程已退出，退出码 %s（%s）")
+    ("%s was closed without an answer" . "%s 没有回答就关闭了")
+    ("glm-token ended with status %s" . "glm-token 已退出，退出码 %s")
+    ("glm-token gave no token" . "glm-token 没有给出令牌")
+    ("GLM %s (%s): %s" . "GLM %s（%s）：%s")
+
+    ;; The passphrase
+    ("Passphrase of the GLM encrypted file: " . "GLM 加密文件的口令：")
+    ("New passphrase for the GLM encrypted file: "
+     . "GLM 加密文件的新口令：")
+    ("Repeat passphrase: " . "再次输入口令：")
+    ("The passphrases do not match. " . "两次输入的口令不一致。")
+    ("Wrong passphrase. Try again: " . "口令错误，请重新输入：")
+    ("no encrypted file is locked now" . "目前没有锁定的加密文件")
+    ("the helper holds no passphrase and no key now; a keychain has a lock of \
+its own"
+     . "后台进程中不再有口令和 key；系统钥匙串请用它自己的程序锁定")
+
+    ;; The backend
+    (":effort is one of %s" . ":effort 只能是 %s")
+    (":host is a string such as \"api.z.ai\", without https:// and path"
+     . ":host 应是 \"api.z.ai\" 这样的字符串，不带 https:// 和路径")
+    ("gptel is not installed; run M-x package-install RET gptel"
+     . "尚未安装 gptel；请运行 M-x package-install RET gptel")
+
+    ;; Keys
+    ("Host" . "主机")
+    ("Profile" . "Profile（账户名）")
+    ("the default host" . "默认主机")
+    ("API key (ID.SECRET) for %s: " . "%s 的 API key（ID.SECRET）：")
+    ("Keep keys in an encrypted file instead? " . "是否改为保存在加密文件中？")
+    ("A different key (%s) is stored for %s; replace it? "
+     . "%2$s 已保存了另一个 key（%1$s），是否替换？")
+    ("not well-formed" . "格式不正确")
+    ("Does a command print the key, as of a password manager? "
+     . "key 是否由命令输出（例如密码管理器的命令）？")
+    ("Command that prints the key: " . "输出 key 的命令：")
+    ("this is a key, not a command; answer no to be asked for the key itself"
+     . "这是 key，不是命令；请回答 n，然后输入 key")
+    ("stored the key for %s in %s" . "已把 %s 的 key 保存到%s")
+    ("the key for %s comes from %s from now on" . "%s 的 key 今后由 %s 提供")
+    ("kept the key for %s" . "保留了 %s 原有的 key")
+    ("Delete the key stored for %s? " . "是否删除 %s 的 key？")
+    ("deleted the key for %s" . "已删除 %s 的 key")
+    ("no key is stored for %s" . "没有保存 %s 的 key")
+
+    ;; The helper, and what there is
+    ("helper restarted (glm-token %s, process %s)"
+     . "已重启后台进程（glm-token %s，进程 %s）")
+    ("connected to the helper again (glm-token %s, process %s)"
+     . "已重新连接后台进程（glm-token %s，进程 %s）")
+    ("GLM token status" . "GLM 令牌状态")
+    ("Tokens" . "令牌")
+    ("from the helper at %s" . "由 %s 处的后台进程签发")
+    ("from a process for each of them" . "每个令牌启动一个进程")
+    ("from a helper that stays" . "由后台进程签发")
+    ("Helper" . "后台进程")
+    ("process %d, glm-token %s, %d tokens" . "进程 %d，glm-token %s，签发令牌 %d 个")
+    ("Store" . "存储位置")
+    ("%s, locked" . "%s，已锁定")
+    ("%s, unlocked" . "%s，已解锁")
+    ("%s, not created yet" . "%s，尚未创建")
+    ("%s, not available now" . "%s，目前不可用")
+    ("%s; GLM_API_KEY is set and takes precedence"
+     . "%s；已设置 GLM_API_KEY，将优先使用它")
+    ("unknown" . "未知")
+    ("Accounts" . "账户")
+    ("%s: %s (%s)" . "%s：%s（%s）")
+    ("not an API key" . "不是 API key")
+    ("none" . "无")
+    ("Program" . "程序")
+    ("Versions" . "版本")
+    ("glm-gptel-auth %s, Emacs %s" . "glm-gptel-auth %s，Emacs %s")
 
     ;; auth-source
     ("auth-source gives out GLM tokens in this session"
@@ -31,7 +155,6 @@
      . "auth-source 不再提供 GLM 令牌")
 
     ;; The first run
-    ("%s (default %s): " . "%s（默认 %s）：")
     ("Get the API key at %s" . "在这个网页获取 API key：%s")
     ("run M-x package-install RET gptel" . "请运行 M-x package-install RET gptel")
     ("in use for this session; M-x gptel starts a chat"

@@ -49,11 +49,12 @@
 ;;
 ;; Further commands:
 ;;
-;;   M-x glm-gptel-auth-store, -delete   store or delete another key
-;;   M-x glm-gptel-auth-status           show helper, store and accounts
-;;   M-x glm-gptel-auth-doctor           find out why there is no token
-;;   M-x glm-gptel-auth-restart, -lock   restart the helper; forget a passphrase
-;;   M-x glm-gptel-auth-source-enable    give tokens to every other package
+;;   M-x glm-gptel-auth-store, -delete    store or delete another key
+;;   M-x glm-gptel-auth-status            show helper, store and accounts
+;;   M-x glm-gptel-auth-doctor            find out why there is no token
+;;   M-x glm-gptel-auth-unlock, -lock     the passphrase of the encrypted file
+;;   M-x glm-gptel-auth-restart           restart the helper
+;;   M-x glm-gptel-auth-source-enable     give tokens to every other package
 ;;
 ;; Options: M-x customize-group RET glm-gptel-auth.  Models, thinking, the
 ;; Coding Plan, versions of gptel, and other packages are on the page
@@ -62,77 +63,47 @@
 
 ;;; Code:
 
-;; This file holds what init.el needs: options, header and backend.  The
-;; other files are loaded when they are used, and depend on those above them:
+;; The way of a token: `glm-gptel-auth-header' calls `glm-gptel-auth--token',
+;; which calls `glm-gptel-auth--request'.  The other files are loaded when
+;; they are used:
 ;;
-;;   glm-gptel-auth-messages.el  texts in two languages; failures and cures
-;;   glm-gptel-auth-program.el   finds glm-token
-;;   glm-gptel-auth-process.el   waits for it; one process for one token
-;;   glm-gptel-auth-helper.el    speaks with the helper
-;;   glm-gptel-auth-request.el   asks for tokens and the rest; passphrases
-;;   glm-gptel-auth-install.el   installs glm-token with npm
-;;   glm-gptel-auth-source.el    serves auth-source
-;;   glm-gptel-auth-commands.el  store, delete, status ...
-;;   glm-gptel-auth-setup.el     the guided first run, and the doctor
+;;   glm-gptel-auth-setup.el    the guided first run, and the doctor
+;;   glm-gptel-auth-install.el  installs glm-token with npm
+;;   glm-gptel-auth-source.el   answers auth-source
+;;   glm-gptel-auth-zh.el       Chinese
 
 (eval-when-compile
   (require 'cl-lib)
   (require 'subr-x))
 
-(autoload 'glm-gptel-auth--token "glm-gptel-auth-request")
-(autoload 'glm-gptel-auth--request "glm-gptel-auth-request")
-(autoload 'glm-gptel-auth--text "glm-gptel-auth-messages")
-(autoload 'glm-gptel-auth--with-cure "glm-gptel-auth-messages")
-(autoload 'glm-gptel-auth--failure-text "glm-gptel-auth-messages")
+;; A plain `require' from `load-path' has to offer these too; a package
+;; manager has generated their autoloads already.
+(autoload 'glm-gptel-auth-setup "glm-gptel-auth-setup" nil t)
+(autoload 'glm-gptel-auth-doctor "glm-gptel-auth-setup" nil t)
+(autoload 'glm-gptel-auth-install "glm-gptel-auth-install" nil t)
+(autoload 'glm-gptel-auth-source-enable "glm-gptel-auth-source" nil t)
+(autoload 'glm-gptel-auth-source-disable "glm-gptel-auth-source" nil t)
 
-;; A plain `require' from `load-path' has to offer these commands too; a
-;; package manager has generated their autoloads already.
-(defconst glm-gptel-auth--commands
-  '(("glm-gptel-auth-commands"
-     (glm-gptel-auth-store
-      "Ask for an API key and store it for HOST and PROFILE, strings or nil."
-      &optional host profile command)
-     (glm-gptel-auth-delete
-      "Delete the key stored for HOST and PROFILE, strings or nil, after asking."
-      &optional host profile)
-     (glm-gptel-auth-status
-      "Show a summary of the helper and what it serves; no secret.")
-     (glm-gptel-auth-restart
-      "Restart the helper, or connect again to the one on a socket.")
-     (glm-gptel-auth-lock
-      "Have the helper forget the passphrase of the key file, and held keys."))
-    ("glm-gptel-auth-install"
-     (glm-gptel-auth-install
-      "Install glm-token, the program behind this package, after asking."
-      &optional tarball))
-    ("glm-gptel-auth-setup"
-     (glm-gptel-auth-setup
-      "Set up a GLM key, and have gptel use it: service, plan, key, check.")
-     (glm-gptel-auth-doctor
-      "Check all that a token depends on, and show what is wrong and its cure."
-      &optional live))
-    ("glm-gptel-auth-source"
-     (glm-gptel-auth-source-enable
-      "Give fresh GLM tokens to every package that asks auth-source for them.")
-     (glm-gptel-auth-source-disable
-      "Undo what `glm-gptel-auth-source-enable' did.")))
-  "Commands by their files, with what help shows before these are loaded.
-A test compares it with the files.")
-
-(pcase-dolist (`(,file . ,commands) glm-gptel-auth--commands)
-  (pcase-dolist (`(,command ,summary . ,arguments) commands)
-    (unless (fboundp command)
-      (autoload command file (help-add-fundoc-usage summary arguments) t))))
-
-(declare-function cl-struct-slot-offset "cl-macs")
+(declare-function auth-source-forget-all-cached "auth-source")
 (declare-function gptel-abort "ext:gptel-request")
 (declare-function gptel-backend-host "ext:gptel-request" t t)
 (declare-function gptel-backend-name "ext:gptel-request" t t)
-(declare-function gptel-fsm-handlers "ext:gptel-request" t t)
 (declare-function gptel-fsm-info "ext:gptel-request" t t)
 (declare-function gptel--fsm-transition "ext:gptel-request")
 (declare-function gptel-make-deepseek "ext:gptel-openai-extras")
 (declare-function gptel-make-openai "ext:gptel-openai")
+(declare-function json-read-from-string "json")
+(declare-function jsonrpc-async-request "jsonrpc")
+(declare-function make-instance "eieio")
+(declare-function slot-exists-p "eieio")
+(defvar glm-gptel-auth--zh)
+(defvar gptel-backend)
+(defvar gptel--fsm-last)
+(defvar gptel-stream)
+(defvar gptel--request-alist)
+(defvar json-false)
+(defvar json-null)
+(defvar json-object-type)
 
 ;;;; Options
 
@@ -149,20 +120,13 @@ A test compares it with the files.")
 With nil, glm-token decides: it is environment variable
 GLM_TOKEN_PROFILE if that is set.  A buffer-local value is for the
 requests of that buffer (gptel 0.9.9.5 and later)."
-  :type '(choice (const :tag "The default of glm-token" nil) string))
-
-(defcustom glm-gptel-auth-host nil
-  "Host whose key signs the tokens, a string or nil.
-With nil, it is the host of the backend that makes the request.  Set
-this only when requests go through a proxy or gateway of your own: the
-token for this host is then sent to wherever the backend points."
-  :type '(choice (const :tag "The host of the backend" nil) string))
+  :type '(choice (const :tag "The default of glm-token" nil) string)
+  :safe #'string-or-null-p)
 
 (defcustom glm-gptel-auth-hosts '("open.bigmodel.cn" "api.z.ai")
-  "Hosts whose keys glm-token keeps, a list of strings.
-The first one is the default host of `glm-gptel-auth-make-backend'.
-`auth-source-search' for a host that is not in this list, and that no
-such backend has, does not start or ask glm-token."
+  "Hosts that auth-source is answered for, a list of strings.
+A search for any other host does not start or ask glm-token.  The first
+one is the default host of `glm-gptel-auth-make-backend'."
   :type '(repeat string))
 
 (defcustom glm-gptel-auth-command nil
@@ -173,27 +137,27 @@ for example absolute paths of node and of the script.
 With nil, glm-token is searched for, in this order:
 1. beside this package, as it is in a checkout and in the npm package;
 2. what `glm-gptel-auth-install' installed;
-3. on variable `exec-path', and then where npm usually puts it."
+3. on variable `exec-path'."
   :type '(choice (const :tag "Search for it" nil)
                  (string :tag "Program")
                  (repeat :tag "Program and arguments" string)))
 
 (defcustom glm-gptel-auth-socket nil
-  "Socket of a helper to ask in place of one of our own, a string or nil.
+  "File name of a running helper's socket, or nil to start a helper.
 It is the file name at which `glm-token daemon --socket' listens, or
 which ssh forwards to such a helper.  With nil, it is environment
-variable GLM_TOKEN_SOCKET if that is set; else Emacs starts a helper of
-its own.  While it is set, nothing else gives tokens."
+variable GLM_TOKEN_SOCKET if that is set.  While it is set, nothing else
+gives tokens."
   :type '(choice (const :tag "GLM_TOKEN_SOCKET, or a helper of our own" nil)
                  file))
 
-(defcustom glm-gptel-auth-transport 'helper
-  "How to ask for a token, a symbol.
-`helper' keeps one process that answers in a few milliseconds;
-`process' starts a program for each token, in about a tenth of a second.
-Everything but tokens is asked of the helper in both cases."
-  :type '(choice (const :tag "One helper for all" helper)
-                 (const :tag "One process for each token" process)))
+(defcustom glm-gptel-auth-plain nil
+  "Non-nil means to run `glm-token print' for each token.
+Emacs then keeps no process, and waits about a tenth of a second for each
+token, or for as long as the keychain waits for you.  A passphrase cannot
+be typed: an encrypted file needs GLM_TOKEN_PASSPHRASE_FILE.  Commands
+such as \\[glm-gptel-auth-status] start a helper all the same."
+  :type 'boolean)
 
 (defcustom glm-gptel-auth-lock-after nil
   "When the helper locks the encrypted key file, a string or nil.
@@ -203,12 +167,89 @@ effect when the helper is next started.  The OS keychain has a lock of
 its own."
   :type '(choice (const :tag "After 15 minutes" nil) string))
 
-(defcustom glm-gptel-auth-timeout 5
-  "How long to wait for an answer, in seconds.
-While the keychain waits for you to unlock it, the wait is longer."
-  :type 'number)
+;;;; Texts
 
-;;;; Tokens
+(defun glm-gptel-auth--getenv (variable)
+  "Return the value of VARIABLE in the environment of Emacs itself, or nil.
+That of a buffer, as direnv sets it, does not count: one helper serves all."
+  (let ((value (getenv-internal
+                variable (default-toplevel-value 'process-environment))))
+    (and (stringp value) (not (equal value "")) value)))
+
+(defun glm-gptel-auth--language ()
+  "Return the language of this Emacs for us, a string: \"en\" or \"zh\".
+It is that of environment variable GLM_TOKEN_LANG; else Chinese when the
+language environment or the locale is."
+  (let ((chosen (glm-gptel-auth--getenv "GLM_TOKEN_LANG"))
+        (locale (or (glm-gptel-auth--getenv "LC_ALL")
+                    (glm-gptel-auth--getenv "LC_MESSAGES")
+                    (glm-gptel-auth--getenv "LANG") "")))
+    (cond (chosen (if (string-prefix-p "zh" chosen) "zh" "en"))
+          ((or (string-prefix-p "Chinese" current-language-environment)
+               (string-prefix-p "zh" locale))
+           "zh")
+          (t "en"))))
+
+(defun glm-gptel-auth--text (string &rest args)
+  "Return STRING, an English format, with ARGS, in the user's language.
+Its Chinese is in glm-gptel-auth-zh.el."
+  (apply #'format
+         (or (and (equal "zh" (glm-gptel-auth--language))
+                  (require 'glm-gptel-auth-zh)
+                  (cdr (assoc string glm-gptel-auth--zh)))
+             string)
+         args))
+
+(defun glm-gptel-auth--say (string &rest args)
+  "Show STRING, an English format, with ARGS, in the user's language."
+  (message "%s" (glm-gptel-auth--text
+                 "GLM: %s" (apply #'glm-gptel-auth--text string args))))
+
+(eval-and-compile
+  (put 'glm-gptel-auth--text 'byte-compile-format-like t)
+  (put 'glm-gptel-auth--say 'byte-compile-format-like t))
+
+;;;; Failures
+
+(define-error 'glm-gptel-auth-error "GLM token")
+
+(defun glm-gptel-auth--fail (code message &optional hint)
+  "Signal a failure with CODE, MESSAGE and HINT.
+MESSAGE is a string, and each of the others a string or nil."
+  (signal 'glm-gptel-auth-error (list code message hint)))
+
+(defconst glm-gptel-auth--cures
+  '(("ERR_KEY_NOT_FOUND" . glm-gptel-auth-store)
+    ("ERR_PASSPHRASE" . glm-gptel-auth-unlock)
+    ("ERR_DAEMON" . glm-gptel-auth-doctor)
+    ("store" . glm-gptel-auth-store))
+  "Commands that cure what glm-token reports, an alist.
+The keys are its error codes, and the action that it suggests for errors
+of the service.  For all others, its own hint says what to do.")
+
+(defun glm-gptel-auth--with-cure (message code hint)
+  "Return MESSAGE with the cure for CODE, or else with HINT.
+All are strings; CODE and HINT may be nil."
+  (let* ((command (cdr (assoc code glm-gptel-auth--cures)))
+         (cure (cond (command (glm-gptel-auth--text "run M-x %s" command))
+                     ;; The option is the same in every language.
+                     ((and (equal code "ERR_STORE_UNAVAILABLE")
+                           hint (string-search "--store file" hint))
+                      (glm-gptel-auth--text
+                       "run M-x %s, which offers an encrypted file"
+                       'glm-gptel-auth-store))
+                     (t hint))))
+    (if cure (glm-gptel-auth--text "%s; %s" message cure) message)))
+
+(defun glm-gptel-auth--failure-text (failure)
+  "Return what to say of FAILURE, a caught `glm-gptel-auth-error'."
+  (pcase-let ((`(,_ ,code ,message ,hint) failure))
+    (glm-gptel-auth--with-cure message code hint)))
+
+(defun glm-gptel-auth--sentence (message)
+  "Return MESSAGE, a string of glm-token's, as a sentence before a question."
+  (glm-gptel-auth--text
+   "%s. " (concat (upcase (substring message 0 1)) (substring message 1))))
 
 (defmacro glm-gptel-auth--with-user-errors (&rest body)
   "Evaluate BODY, and signal a failure of glm-token as a `user-error'."
@@ -217,109 +258,703 @@ While the keychain waits for you to unlock it, the wait is longer."
        (progn ,@body)
      (glm-gptel-auth-error
       (user-error "%s" (glm-gptel-auth--text
-                        'glm (glm-gptel-auth--failure-text failure))))))
+                        "GLM: %s" (glm-gptel-auth--failure-text failure))))))
+
+;;;; Where glm-token is
+
+(defconst glm-gptel-auth--directory
+  (file-name-directory
+   (file-truename (or load-file-name buffer-file-name default-directory)))
+  "The directory that this file was loaded from.")
+
+(defmacro glm-gptel-auth--globally (&rest body)
+  "Evaluate BODY in the environment of Emacs itself, not that of a buffer.
+Programs that BODY starts speak our language.  NODE_OPTIONS is unset,
+since it could have node open its debugger, where others read keys."
+  (declare (indent 0) (debug t))
+  `(let ((default-directory (file-name-as-directory (expand-file-name "/")))
+         (exec-path (default-toplevel-value 'exec-path))
+         (process-environment
+          (append (list "NODE_OPTIONS"
+                        (concat "GLM_TOKEN_LANG=" (glm-gptel-auth--language)))
+                  (default-toplevel-value 'process-environment))))
+     ,@body))
+
+(defun glm-gptel-auth--parse-json (text)
+  "Return the JSON object in TEXT as a plist, or nil when there is none."
+  (require 'json)
+  (let ((json-object-type 'plist) (json-false :json-false) (json-null nil))
+    (ignore-errors
+      (let ((value (json-read-from-string text)))
+        (and (consp value) value)))))
+
+(defun glm-gptel-auth--parse-file (file)
+  "Return the JSON object in FILE as a plist, or nil when there is none."
+  (when (file-readable-p file)
+    (with-temp-buffer
+      (insert-file-contents file)
+      (glm-gptel-auth--parse-json (buffer-string)))))
+
+(defun glm-gptel-auth--executable-in (name directory)
+  "Return the absolute name of the program NAME in DIRECTORY, or nil."
+  (locate-file name (list directory) exec-suffixes #'file-executable-p))
+
+(defun glm-gptel-auth--node-version (node)
+  "Return the version of NODE, a file name, as a string such as \"22.1.0\"."
+  (with-temp-buffer
+    (ignore-errors (call-process node nil t nil "--version"))
+    (goto-char (point-min))
+    (if (looking-at "v\\([0-9.]+\\)") (match-string 1) "0")))
+
+(defun glm-gptel-auth--with-node (script &optional beside)
+  "Return the command line of node and SCRIPT, a file name.
+That is the node in directory BESIDE; else the first on variable
+`exec-path' that is new enough for SCRIPT, by its package.json."
+  (let* ((manifest (glm-gptel-auth--parse-file
+                    (expand-file-name "../package.json"
+                                      (file-name-directory script))))
+         (engine (or (plist-get (plist-get manifest :engines) :node) ""))
+         (oldest (if (string-match "[0-9.]+" engine) (match-string 0 engine)
+                   "0"))
+         (nodes (cl-loop for directory in exec-path
+                         for node = (glm-gptel-auth--executable-in "node"
+                                                                   directory)
+                         when node collect node))
+         (cure (glm-gptel-auth--text
+                "set `glm-gptel-auth-command' as glm-token setup prints it")))
+    (list
+     (or (and beside (glm-gptel-auth--executable-in "node" beside))
+         (cl-loop for node in nodes
+                  when (version<= oldest (glm-gptel-auth--node-version node))
+                  return node)
+         (glm-gptel-auth--fail
+          nil
+          (if nodes
+              (glm-gptel-auth--text
+               "%s needs Node %s or later, and %s is version %s"
+               script oldest (car nodes)
+               (glm-gptel-auth--node-version (car nodes)))
+            (glm-gptel-auth--text "cannot find node, which runs glm-token"))
+          cure))
+     script)))
+
+(defun glm-gptel-auth--script-p (file)
+  "Return non-nil when FILE is a script for node, by its name or first line.
+What a package manager puts in its place (pnpm, Volta, asdf, mise) is a
+program or a shell script, which finds node and the script by itself."
+  (and (file-exists-p file)
+       (or (string-match-p "\\.[cm]?js\\'" file)
+           (with-temp-buffer
+             (ignore-errors (insert-file-contents-literally file nil 0 200))
+             (looking-at-p "#!.*[/ \t]node\\(?:[ \t\r]\\|$\\)")))))
+
+(defun glm-gptel-auth--install-directory ()
+  "Return the directory that `glm-gptel-auth-install' has npm install into."
+  (file-name-as-directory (expand-file-name "glm-token" user-emacs-directory)))
+
+(defun glm-gptel-auth--installed-script ()
+  "Return where the script of `glm-gptel-auth-install' is, a file name."
+  (expand-file-name "node_modules/glm-token/dist/cli.cjs"
+                    (glm-gptel-auth--install-directory)))
+
+(defun glm-gptel-auth--configured-program ()
+  "Return the value of `glm-gptel-auth-command' as a list of strings.
+Expand a leading \"~\" in each, which Emacs does for the program alone."
+  (let* ((command (mapcar (lambda (word)
+                            (if (string-prefix-p "~" word)
+                                (expand-file-name word)
+                              word))
+                          (ensure-list glm-gptel-auth-command)))
+         (script (or (cadr command) ""))
+         (missing (cond ((not (executable-find (car command))) (car command))
+                        ((and (string-match-p "\\.[cm]?js\\'" script)
+                              (file-name-absolute-p script)
+                              (not (file-exists-p script)))
+                         script))))
+    (when missing
+      (glm-gptel-auth--fail
+       nil (glm-gptel-auth--text "cannot find %s" missing)
+       (glm-gptel-auth--text "check `glm-gptel-auth-command', or set it to nil \
+to have glm-token searched for")))
+    command))
+
+(defun glm-gptel-auth--program-on-path ()
+  "Return the command line of the glm-token on variable `exec-path', or nil.
+For the script that npm links to, that is the node beside the link."
+  (when-let* ((command (executable-find "glm-token"))
+              (directory (file-name-directory command)))
+    ;; On Windows, npm makes a .cmd file beside node_modules.
+    (let ((script (if (string-suffix-p ".cmd" command t)
+                      (expand-file-name "node_modules/glm-token/dist/cli.cjs"
+                                        directory)
+                    (file-truename command))))
+      (if (glm-gptel-auth--script-p script)
+          (glm-gptel-auth--with-node script directory)
+        (list command)))))
+
+(defun glm-gptel-auth--program ()
+  "Return the command line of glm-token, a list of strings.
+The order is that of `glm-gptel-auth-command'."
+  (glm-gptel-auth--globally
+    (let ((beside (expand-file-name "../dist/cli.cjs"
+                                    glm-gptel-auth--directory))
+          (installed (glm-gptel-auth--installed-script)))
+      (cond (glm-gptel-auth-command (glm-gptel-auth--configured-program))
+            ((file-exists-p beside) (glm-gptel-auth--with-node beside))
+            ((file-exists-p installed) (glm-gptel-auth--with-node installed))
+            ((glm-gptel-auth--program-on-path))
+            (t (glm-gptel-auth--fail
+                nil (glm-gptel-auth--text "cannot find the program glm-token")
+                (glm-gptel-auth--text "run M-x %s"
+                                      'glm-gptel-auth-install)))))))
+
+(defun glm-gptel-auth--uses-installed-p ()
+  "Return non-nil when what `glm-gptel-auth-install' installed is in use."
+  (member (glm-gptel-auth--installed-script)
+          (condition-case nil (glm-gptel-auth--program)
+            (glm-gptel-auth-error nil))))
+
+;;;; The helper
+
+(defvar glm-gptel-auth--helper nil
+  "The helper's process, or nil when there is none.")
+
+(defun glm-gptel-auth--socket ()
+  "Return the file name of the socket to ask, or nil for a helper of our own."
+  (when-let* ((socket (or glm-gptel-auth-socket
+                          (glm-gptel-auth--getenv "GLM_TOKEN_SOCKET"))))
+    (expand-file-name socket "/")))
+
+(defun glm-gptel-auth--open-socket (socket)
+  "Return a process that is connected to the helper at SOCKET, a file name.
+As the program does, refuse what belongs to another user, who would be
+sent passphrases and keys."
+  (let ((cure (glm-gptel-auth--text "start the helper (glm-token daemon \
+--socket), or log in again with the ssh -R that forwards it"))
+        (owner (file-attribute-user-id (file-attributes socket 'integer))))
+    (unless (member owner (list nil 0 (user-uid)))
+      (glm-gptel-auth--fail
+       nil (glm-gptel-auth--text
+            "the socket %s belongs to another user and is not trusted" socket)
+       cure))
+    (condition-case err
+        (make-network-process :name "glm-token" :family 'local :service socket
+                              :noquery t :coding 'utf-8-emacs-unix)
+      (file-error
+       (glm-gptel-auth--fail
+        nil (glm-gptel-auth--text "nothing answers at %s (%s)" socket
+                                  (nth 2 err))
+        cure)))))
+
+(defmacro glm-gptel-auth--starting (&rest body)
+  "Evaluate BODY to start glm-token; signal a failure when that fails."
+  (declare (indent 0) (debug t))
+  `(condition-case err
+       (progn ,@body)
+     (file-error
+      (glm-gptel-auth--fail "ERR_DAEMON"
+                            (glm-gptel-auth--text "cannot start glm-token: %s"
+                                                  (error-message-string err))))))
+
+(defun glm-gptel-auth--start-process ()
+  "Start a helper of our own, and return its process."
+  (glm-gptel-auth--globally
+    (let ((command (append (glm-gptel-auth--program) '("daemon" "--stdio")
+                           (when glm-gptel-auth-lock-after
+                             (list (concat "--lock-after="
+                                           glm-gptel-auth-lock-after)))))
+          (errors (make-pipe-process
+                   :name "glm-token errors" :noquery t :sentinel #'ignore
+                   :buffer (generate-new-buffer " *glm-token errors*" t)))
+          ;; With adaptive buffering a call takes 21 ms instead of 0.3.
+          (process-adaptive-read-buffering nil)
+          process)
+      (unwind-protect
+          (setq process
+                (glm-gptel-auth--starting
+                  (make-process :name "glm-token" :command command
+                                :connection-type 'pipe :noquery t
+                                :stderr errors :coding 'utf-8-emacs-unix)))
+        (unless process (glm-gptel-auth--discard errors)))
+      (process-put process 'glm-gptel-auth-errors errors)
+      process)))
+
+(defun glm-gptel-auth--framed-p (process string)
+  "Return non-nil when STRING, just come from PROCESS, can be JSON-RPC.
+Otherwise end PROCESS.  The regexp by which jsonrpc.el searches for a
+header can take minutes on noise, and nothing can interrupt it."
+  (let* ((header "Content-Length: ")
+         (length (min (length header) (length string))))
+    (or (> (buffer-size (process-buffer process)) 0) ; In the middle of one.
+        (eq t (compare-strings header 0 length string 0 length))
+        (progn (process-put process 'glm-gptel-auth-last-words string)
+               (delete-process process)
+               nil))))
+
+(defun glm-gptel-auth--connect (process)
+  "Speak JSON-RPC with PROCESS, a helper, and greet it."
+  (apply #'make-instance 'jsonrpc-process-connection
+         :name "glm-token" :process process
+         :notification-dispatcher
+         (lambda (_connection method params)
+           (when (eq method 'waiting)
+             (glm-gptel-auth--note-waiting process params)))
+         ;; Otherwise every reply, tokens included, goes into a buffer.
+         (if (slot-exists-p 'jsonrpc-process-connection '-events-buffer-config)
+             '(:events-buffer-config (:size 0))
+           '(:events-buffer-scrollback-size 0)))
+  ;; That of jsonrpc.el speaks in the echo area; who waits sees the end.
+  (set-process-sentinel process #'ignore)
+  (add-function :before-while (process-filter process)
+                #'glm-gptel-auth--framed-p)
+  (glm-gptel-auth--send process 'initialize
+                        (list :protocol 1 :locale (glm-gptel-auth--language))
+                        #'ignore
+                        (lambda (err)
+                          (process-put process 'glm-gptel-auth-last-words
+                                       (plist-get err :message))
+                          (delete-process process))))
+
+(defun glm-gptel-auth--live-helper ()
+  "Return the helper's process; start or reach it when there is none."
+  (let ((socket (glm-gptel-auth--socket)))
+    (unless (and (process-live-p glm-gptel-auth--helper)
+                 (equal socket (process-get glm-gptel-auth--helper
+                                            'glm-gptel-auth-socket)))
+      (require 'jsonrpc)
+      (glm-gptel-auth--stop-helper)
+      (setq glm-gptel-auth--helper
+            (if socket (glm-gptel-auth--open-socket socket)
+              (glm-gptel-auth--start-process)))
+      (process-put glm-gptel-auth--helper 'glm-gptel-auth-socket socket)
+      (glm-gptel-auth--connect glm-gptel-auth--helper))
+    glm-gptel-auth--helper))
+
+(defun glm-gptel-auth--discard (process)
+  "End PROCESS, or nothing when it is nil, and kill its buffer."
+  (when process
+    (let ((buffer (process-buffer process))
+          (kill-buffer-query-functions nil))
+      (set-process-sentinel process #'ignore)
+      (delete-process process)
+      (when (buffer-live-p buffer) (kill-buffer buffer)))))
+
+(defun glm-gptel-auth--stop-helper ()
+  "End the helper, if there is one, and kill its buffers."
+  (when-let* ((process glm-gptel-auth--helper))
+    (setq glm-gptel-auth--helper nil)
+    (glm-gptel-auth--discard process)
+    (glm-gptel-auth--discard (process-get process 'glm-gptel-auth-errors))
+    ;; Those of jsonrpc.el.
+    (dolist (name '(" *glm-token stderr*" "*glm-token events*"))
+      (when (get-buffer name) (kill-buffer name)))))
+
+(defun glm-gptel-auth-unload-function ()
+  "Stop the helper before `unload-feature' forgets it."
+  (glm-gptel-auth--stop-helper)
+  nil)
+
+;;;; Asking the helper
+
+(defvar glm-gptel-auth--seconds 5
+  "How long to wait for an answer, in seconds.")
+
+(defconst glm-gptel-auth--network-seconds 50
+  "How long to wait for what asks the service, in seconds.")
+
+(defconst glm-gptel-auth--person-seconds 65
+  "How long to wait for a person whom the keychain asks, in seconds.
+The program gives up after 60, and says so.")
+
+(defun glm-gptel-auth--note-waiting (process report)
+  "Note that PROCESS, a helper, waits for a person, and say so.
+REPORT is a plist that names the program of a command, or none, and then it
+is the keychain."
+  (process-put process 'glm-gptel-auth-waits-until
+               (+ (float-time) glm-gptel-auth--person-seconds))
+  ;; gptel inhibits messages when it asks for headers without curl.
+  (let ((inhibit-message nil)
+        (program (plist-get report :program)))
+    (if program
+        (glm-gptel-auth--say
+         "waiting for %s; answer it if it prompts you (C-g to give up)" program)
+      (glm-gptel-auth--say "waiting for the keychain; unlock it if it prompts \
+you (C-g to give up)"))))
+
+(defun glm-gptel-auth--send (process method params on-result on-error)
+  "Send METHOD with PARAMS to PROCESS, a helper, without waiting.
+Function ON-RESULT or ON-ERROR is called with the answer."
+  ;; Its own time limit is out of the way, beyond all of ours; without any,
+  ;; its versions 1.0.22 and 1.0.23 take 10 s for each answer.
+  (condition-case nil
+      (jsonrpc-async-request (process-get process 'jsonrpc-connection)
+                             method (or params (make-hash-table))
+                             :timeout 300 :timeout-fn #'ignore
+                             :success-fn on-result :error-fn on-error)
+    (error (delete-process process))))  ; It has just ended.
+
+(defun glm-gptel-auth--ask (process method params)
+  "Return the answer of PROCESS, a helper, to METHOD with PARAMS.
+It is a list of `result' or `error' and a plist, or nil when PROCESS ended
+or did not answer in time."
+  (let* ((inhibit-quit nil)
+         (answer nil)
+         (late nil)
+         (deadline (+ (float-time) (if (memq method '(doctor verify))
+                                       glm-gptel-auth--network-seconds
+                                     glm-gptel-auth--seconds))))
+    (glm-gptel-auth--send process method params
+                          (lambda (it) (setq answer (list 'result it)))
+                          (lambda (it) (setq answer (list 'error it))))
+    (while (not (or answer late))
+      ;; Judged before the read, so that an answer which came while Emacs was
+      ;; busy or stopped still counts.
+      (setq late (or (not (process-live-p process))
+                     (> (float-time)
+                        (max deadline
+                             (or (process-get process
+                                              'glm-gptel-auth-waits-until)
+                                 0)))))
+      ;; With any other time or process this can take forever when PROCESS
+      ;; closed its output and lives on (Emacs 28, 30).
+      (accept-process-output process 0.05 nil t)
+      ;; Runs the timer by which jsonrpc.el (Emacs 30) hands on what came.
+      (input-pending-p t))
+    answer))
+
+(defun glm-gptel-auth--last-words (process)
+  "Return what PROCESS, a helper that ended, said of it, a string, or nil.
+When node itself fails, one line says why, among others that repeat code."
+  (let* ((errors (process-get process 'glm-gptel-auth-errors))
+         (buffer (and errors (process-buffer errors)))
+         lines)
+    (while (and errors (accept-process-output errors 0.02 nil t)))
+    (when (buffer-live-p buffer)
+      (setq lines (split-string (with-current-buffer buffer (buffer-string))
+                                "\n" t "[ \t\r]+")))
+    (or (process-get process 'glm-gptel-auth-last-words)
+        (cl-loop for line in lines
+                 when (string-match-p "\\`[A-Za-z]*Error\\b" line) return line)
+        (and lines (string-join lines "; ")))))
+
+(defun glm-gptel-auth--fail-without-answer (process)
+  "Signal that PROCESS, a helper, ended or did not answer in time; stop it."
+  (let* ((late (process-live-p process))
+         (words (and (not late) (glm-gptel-auth--last-words process)))
+         (socket (process-get process 'glm-gptel-auth-socket))
+         (status (process-exit-status process)))
+    (when (eq process glm-gptel-auth--helper) (glm-gptel-auth--stop-helper))
+    (glm-gptel-auth--fail
+     "ERR_DAEMON"
+     (cond (late (glm-gptel-auth--text "the helper did not answer in time"))
+           (words (glm-gptel-auth--text
+                   "the helper ended with status %s (%s)" status
+                   (truncate-string-to-width words 200 nil nil "...")))
+           (socket (glm-gptel-auth--text "%s was closed without an answer"
+                                         socket))
+           (t (glm-gptel-auth--text "the helper ended with status %s"
+                                    status))))))
+
+(defun glm-gptel-auth--call (method params)
+  "Have the helper do METHOD with PARAMS, and return its result, a plist.
+One that died is started once more, unless METHOD may have been done."
+  (let* ((process (glm-gptel-auth--live-helper))
+         (answer (glm-gptel-auth--ask process method params)))
+    (unless (or answer (process-live-p process) (memq method '(store delete)))
+      (setq process (glm-gptel-auth--live-helper)
+            answer (glm-gptel-auth--ask process method params)))
+    (pcase answer
+      (`(result ,result) result)
+      (`(error ,err)
+       (let ((data (plist-get err :data)))
+         (glm-gptel-auth--fail (plist-get data :code) (plist-get err :message)
+                               (plist-get data :hint))))
+      (_ (glm-gptel-auth--fail-without-answer process)))))
+
+;;;; Requests, and the passphrase that they may need
+
+(defvar glm-gptel-auth--may-ask nil
+  "Non-nil when a command of the user's asked for what is done now.")
+
+(defmacro glm-gptel-auth--interactive (&rest body)
+  "Evaluate BODY, and ask for the passphrase of the key file if it is needed.
+For commands of the user's."
+  (declare (indent 0) (debug t))
+  `(let ((glm-gptel-auth--may-ask t)) ,@body))
+
+(defun glm-gptel-auth--may-ask-p ()
+  "Return non-nil when a prompt is expected, and a frame can show it.
+In a timer, a filter or a sentinel, it would take what the user is typing;
+in a daemon without a frame, it would wait forever."
+  (and glm-gptel-auth--may-ask
+       (not inhibit-quit)
+       (or noninteractive (not (equal (terminal-name) "initial_terminal")))))
+
+(defun glm-gptel-auth--read-secret (prompt)
+  "Read a secret with PROMPT; the caller clears it.
+Emacs 28 goes on to show the keys typed in \\[view-lossage]."
+  (unwind-protect (read-passwd prompt) (clear-this-command-keys)))
+
+(defun glm-gptel-auth--read-new-passphrase (prompt)
+  "Read a passphrase with PROMPT, and again, until both are the same.
+`read-passwd' by itself would ask for the second in English."
+  (let ((first (glm-gptel-auth--read-secret prompt))
+        (second (glm-gptel-auth--read-secret
+                 (glm-gptel-auth--text "Repeat passphrase: "))))
+    (unwind-protect
+        (if (equal first second) (copy-sequence first)
+          (glm-gptel-auth--read-new-passphrase
+           (concat (glm-gptel-auth--text "The passphrases do not match. ")
+                   prompt)))
+      (clear-string first)
+      (clear-string second))))
+
+(defun glm-gptel-auth--try-passphrase (prompt new store)
+  "Read a passphrase with PROMPT, and have the helper unlock the key file.
+NEW non-nil means to ask for it twice.  STORE is \"file\" when the key file
+is not the store in use yet, else nil."
+  (let ((passphrase (if new (glm-gptel-auth--read-new-passphrase prompt)
+                      (glm-gptel-auth--read-secret prompt))))
+    (unwind-protect
+        (glm-gptel-auth--call 'unlock (append (list :passphrase passphrase)
+                                              (when store (list :store store))))
+      (clear-string passphrase))))
+
+(defun glm-gptel-auth--ask-passphrase (store)
+  "Ask for the passphrase of the key file until the helper accepts it.
+STORE is the store that the request names, a string, or nil."
+  (let* ((status (glm-gptel-auth--call 'status nil))
+         (new (or (equal "new" (plist-get status :lock))
+                  ;; A key file that exists is the store in use.
+                  (and store (not (equal store (plist-get status :store))))))
+         (question (if new
+                       (glm-gptel-auth--text
+                        "New passphrase for the GLM encrypted file: ")
+                     (glm-gptel-auth--text
+                      "Passphrase of the GLM encrypted file: ")))
+         (prompt question)
+         (tries 3))
+    (while (> tries 0)
+      (condition-case failure
+          (progn (glm-gptel-auth--try-passphrase prompt new store)
+                 (setq tries 0))
+        (glm-gptel-auth-error
+         (setq tries (1- tries)
+               prompt (if new (concat (glm-gptel-auth--sentence
+                                       (nth 2 failure))
+                                      question)
+                        (glm-gptel-auth--text
+                         "Wrong passphrase. Try again: ")))
+         (unless (and (> tries 0) (equal "ERR_PASSPHRASE" (nth 1 failure)))
+           (signal (car failure) (cdr failure))))))))
+
+(defun glm-gptel-auth--request (method &optional params)
+  "Have glm-token do METHOD, a symbol, with PARAMS, a plist.
+Return its result, a plist.  In a command of the user's, ask for the
+passphrase of the key file when it is needed.  Signal a failure as
+`glm-gptel-auth-error'."
+  (unwind-protect
+      (condition-case failure
+          (glm-gptel-auth--call method params)
+        (glm-gptel-auth-error
+         (unless (and (equal "ERR_PASSPHRASE" (nth 1 failure))
+                      (glm-gptel-auth--may-ask-p))
+           (signal (car failure) (cdr failure)))
+         (glm-gptel-auth--ask-passphrase (plist-get params :store))
+         (glm-gptel-auth--call method params)))
+    ;; What a process sent or received last stays in the buffer that Emacs
+    ;; converts text in, until the next conversion that is not trivial.
+    (decode-coding-string "\xc3\xa4" 'utf-8)))
+
+;;;; Tokens
 
 (defun glm-gptel-auth--account (&optional host profile)
-  "Return a plist of HOST and PROFILE, or else of what the options say.
-A property that is set nowhere is absent, so that glm-token decides."
-  (let ((host (or host glm-gptel-auth-host))
-        (profile (or profile glm-gptel-auth-profile)))
+  "Return a plist of HOST and PROFILE, strings or nil.
+PROFILE is `glm-gptel-auth-profile' by default.  What is set nowhere is
+absent, so that glm-token decides."
+  (let ((profile (or profile glm-gptel-auth-profile)))
     (append (when host (list :host host))
             (when profile (list :profile profile)))))
 
+(defun glm-gptel-auth--print (params)
+  "Return what `glm-token print' prints for PARAMS, a plist with a token."
+  (glm-gptel-auth--globally
+    (let* ((inhibit-quit nil)
+           (program (glm-gptel-auth--program))
+           (options (cl-loop for (key value) on params by #'cddr
+                             collect (format "--%s=%s"
+                                             (substring (symbol-name key) 1)
+                                             value)))
+           (coding-system-for-read 'utf-8-unix)
+           status reports)
+      (with-temp-buffer
+        (setq status (glm-gptel-auth--starting
+                       (apply #'call-process (car program) nil t nil
+                              (append (cdr program) '("print" "--format=json")
+                                      options)))
+              ;; Node can put warnings between the lines.
+              reports (mapcar #'glm-gptel-auth--parse-json
+                              (split-string (buffer-string) "\n" t))))
+      (or (cl-loop for report in reports
+                   when (plist-get report :token) return report)
+          (cl-loop for report in reports for failure = (plist-get report :error)
+                   when failure
+                   do (glm-gptel-auth--fail (plist-get failure :code)
+                                            (plist-get failure :message)
+                                            (plist-get failure :hint)))
+          (glm-gptel-auth--fail "ERR_DAEMON"
+                                (glm-gptel-auth--text
+                                 "glm-token ended with status %s" status))))))
+
+(defvar glm-gptel-auth--look nil
+  "Non-nil if tokens are only looked for, so that nobody is asked for anything.
+It is a function that is called with each account, a plist, and its token
+or what was caught in its place.")
+
+(defun glm-gptel-auth--token (params)
+  "Return a fresh token, a string of bytes, for PARAMS, a plist.
+These are an account, and perhaps a lifetime, `:ttl'."
+  (let* ((glm-gptel-auth--may-ask (or glm-gptel-auth--may-ask this-command))
+         (answer (cond (glm-gptel-auth--look
+                        (glm-gptel-auth--look-for-token params))
+                       ((and glm-gptel-auth-plain (not (glm-gptel-auth--socket)))
+                        (glm-gptel-auth--print params))
+                       (t (glm-gptel-auth--request 'token params))))
+         (token (plist-get answer :token)))
+    (unless (and (stringp token)
+                 (string-match-p
+                  "\\`[-A-Za-z0-9_]+\\(?:\\.[-A-Za-z0-9_]+\\)\\{2\\}\\'" token))
+      (glm-gptel-auth--fail "ERR_DAEMON"
+                            (glm-gptel-auth--text "glm-token gave no token")))
+    ;; In a header, a multibyte string makes url.el refuse a body that is not
+    ;; ASCII, and show the token with it.
+    (string-to-unibyte token)))
+
+(defun glm-gptel-auth--look-for-token (account)
+  "Return the answer about a token for ACCOUNT if it needs nobody's answer.
+Tell `glm-gptel-auth--look' what came of it."
+  (condition-case failure
+      (let ((answer (glm-gptel-auth--call
+                     'token (append account '(:ask :json-false)))))
+        (funcall glm-gptel-auth--look account (plist-get answer :token))
+        answer)
+    (glm-gptel-auth-error
+     (funcall glm-gptel-auth--look account failure)
+     (signal (car failure) (cdr failure)))))
+
 ;;;###autoload
-(defun glm-gptel-auth-token (&optional host profile)
+(defun glm-gptel-auth-token (&optional host profile lifetime)
   "Return a fresh token, a string, for HOST and PROFILE, strings.
-They default to `glm-gptel-auth-host' and `glm-gptel-auth-profile', and
-else to the defaults of glm-token.  Signal a `user-error' that says what
-to do when there is no token."
+PROFILE is `glm-gptel-auth-profile' by default; what is set nowhere, the
+default of glm-token.  LIFETIME is a string such as \"1h\", by default 3
+minutes: enough for a request at once, not for a package that keeps the
+token.  If no token is available, signal a `user-error' naming the fix."
   (glm-gptel-auth--with-user-errors
-    (glm-gptel-auth--token (glm-gptel-auth--account host profile))))
+    (glm-gptel-auth--token (append (glm-gptel-auth--account host profile)
+                                   (when lifetime (list :ttl lifetime))))))
 
 ;;;; gptel's header
 
-(defvar gptel-backend)
-(defvar gptel--fsm-last)
-(defvar gptel--request-alist)
-
-(defun glm-gptel-auth--drop-parked-request ()
-  "Remove the curl process that gptel started before it asked for headers.
-Since gptel 0.9.9.5 that process waits for them in the current buffer,
-and would wait forever."
+(defun glm-gptel-auth--abandon (info)
+  "Remove the request that gptel has begun, and leave gptel ready.
+INFO is its plist, or nil.  Since gptel 0.9.9.5, a curl process waits for
+headers in the current buffer, and would wait forever.  In a tool loop,
+the request before it is still listed, unless the tool is asynchronous."
   (when-let* ((process (get-buffer-process (current-buffer)))
               ((string-prefix-p "gptel-curl" (process-name process))))
-    (set-process-sentinel process #'ignore)
     (set-process-filter process #'ignore)
-    (delete-process process)
-    (let ((kill-buffer-query-functions nil))
-      (kill-buffer (current-buffer)))))
-
-(defun glm-gptel-auth--abort-tool-loop (info)
-  "Abort the tool loop that INFO, gptel's plist or nil, belongs to.
-Otherwise, when a later request of a loop fails, the header line goes on
-saying that a tool is called, and the loop counts as running.  gptel
-still lists the request before it, unless the tool is asynchronous."
-  (when-let* ((buffer (plist-get info :buffer))
-              ((buffer-live-p buffer)))
-    (let ((fsm (buffer-local-value 'gptel--fsm-last buffer))
-          (entries gptel--request-alist))
-      (while (and entries
-                  (not (eq info (gptel-fsm-info (cadr (car entries))))))
-        (pop entries))
-      (cond (entries (gptel-abort buffer))
-            ((and fsm (eq info (gptel-fsm-info fsm)))
-             (gptel--fsm-transition fsm 'ABRT))))))
+    (glm-gptel-auth--discard process))
+  ;; Other versions of gptel may keep their requests in another way.
+  (ignore-errors
+    (when-let* ((buffer (plist-get info :buffer))
+                (ours-p (lambda (fsm) (eq info (gptel-fsm-info fsm)))))
+      (let ((entry (cl-loop for entry in gptel--request-alist
+                            when (funcall ours-p (cadr entry)) return entry))
+            (last (buffer-local-value 'gptel--fsm-last buffer)))
+        (cond (entry
+               (setq gptel--request-alist (delq entry gptel--request-alist))
+               ;; It aborts the newest of the buffer.
+               (let ((gptel--request-alist (list entry))) (gptel-abort buffer)))
+              ((and last (funcall ours-p last))
+               (gptel--fsm-transition last 'ABRT)))))))
 
 (defun glm-gptel-auth--token-for-request (host profile &optional info)
   "Return a fresh token for a request to HOST with PROFILE, strings or nil.
 When there is none, remove the request that gptel has begun; INFO is its
 plist, or nil when it is not known."
-  (condition-case err
-      (glm-gptel-auth-token host profile)
-    ((error quit)
-     (glm-gptel-auth--drop-parked-request)
-     ;; Other versions of gptel may keep their requests in another way.
-     (ignore-errors (glm-gptel-auth--abort-tool-loop info))
-     (signal (car err) (cdr err)))))
+  (let (token)
+    (unwind-protect
+        (setq token (glm-gptel-auth-token host profile))
+      (unless token (glm-gptel-auth--abandon info)))))
 
-(defun glm-gptel-auth--backend (info)
-  "Return the backend of the request of INFO, gptel's plist or nil, or nil."
-  (or (plist-get info :backend) (bound-and-true-p gptel-backend)))
-
-(defun glm-gptel-auth--option (name info)
-  "Return the value of option NAME for the request of INFO, gptel's plist or nil.
-gptel asks for headers in a buffer of curl's; what the user has set for a
-buffer is in that of the request."
-  (let ((buffer (plist-get info :buffer)))
-    (if (buffer-live-p buffer) (buffer-local-value name buffer)
-      (symbol-value name))))
-
-(defun glm-gptel-auth--header (info profile)
+(defun glm-gptel-auth--header (info &optional key-host profile)
   "Return the header for the request of INFO, gptel's plist or nil.
-PROFILE is a string, or nil for `glm-gptel-auth-profile'."
-  (let* ((backend (glm-gptel-auth--backend info))
-         (host (or (glm-gptel-auth--option 'glm-gptel-auth-host info)
-                   (and backend (gptel-backend-host backend))))
-         (profile (or profile
-                      (glm-gptel-auth--option 'glm-gptel-auth-profile info)))
-         (token (glm-gptel-auth--token-for-request host profile info)))
-    (when info (glm-gptel-auth--explain-errors-in info))
+KEY-HOST and PROFILE, strings or nil, are of the backend."
+  (let* ((backend (or (plist-get info :backend) (bound-and-true-p gptel-backend)))
+         (buffer (plist-get info :buffer))
+         ;; gptel asks for headers in a buffer of curl's.
+         (account (with-current-buffer (if (buffer-live-p buffer) buffer
+                                         (current-buffer))
+                    (glm-gptel-auth--account
+                     (or key-host (and backend (gptel-backend-host backend)))
+                     profile)))
+         (token nil))
+    (unwind-protect
+        (setq token (glm-gptel-auth--with-user-errors
+                      (glm-gptel-auth--token account)))
+      (unless token (glm-gptel-auth--abandon info)))
+    (when info
+      (plist-put info :glm-gptel-auth account)
+      (unless (memq #'glm-gptel-auth--explain-error (plist-get info :post))
+        (plist-put info :post (cons #'glm-gptel-auth--explain-error
+                                    (plist-get info :post)))))
     `(("Authorization" . ,(concat "Bearer " token)))))
 
 ;;;###autoload
 (defun glm-gptel-auth-header (&optional info)
   "Return the header of a GLM request, an alist, with a token signed for it.
 For gptel's `:header'.  INFO is gptel's plist about the request, or nil
-as before gptel 0.9.9.5.  The key is that of the backend's host, or of
-`glm-gptel-auth-host', and of `glm-gptel-auth-profile'.
+as before gptel 0.9.9.5.  The key is that of the backend's host and of
+`glm-gptel-auth-profile'.
 
 When there is no token, remove the request that gptel has begun and
 signal a `user-error' that says what to do."
-  (glm-gptel-auth--header info nil))
+  (glm-gptel-auth--header info))
+
+(defun glm-gptel-auth--explain-error (&rest args)
+  "Explain the service error that a gptel request met, and name its cure.
+For `:post' of a gptel request.  ARGS is gptel's plist about the request;
+gptel 0.9.9.3 passes two positions, and then nothing is said."
+  (when-let* ((info (car args))
+              ((consp info))
+              (account (plist-get info :glm-gptel-auth))
+              (err (plist-get info :error))
+              (code (or (and (consp err) (plist-get err :code))
+                        (plist-get info :http-status)))
+              ((not glm-gptel-auth-plain)))
+    ;; Not here, where \\[keyboard-quit] would skip the rest of gptel's
+    ;; sentinel.
+    (run-at-time 0 nil #'glm-gptel-auth--explain account (format "%s" code)
+                 (if (consp err) (plist-get err :message) err))))
+
+(defun glm-gptel-auth--explain (account code said)
+  "Explain CODE, a string that the service answered for ACCOUNT, a plist.
+SAID is its own sentence, which is repeated.  Say nothing when glm-token
+does not know the code, or cannot be asked."
+  (when-let* ((answer (condition-case nil
+                          (glm-gptel-auth--request
+                           'explain (append account (list :code code)))
+                        (glm-gptel-auth-error nil)))
+              (message (plist-get answer :message)))
+    (message "%s" (glm-gptel-auth--text
+                   "GLM %s (%s): %s" code said
+                   (glm-gptel-auth--with-cure
+                    message (plist-get answer :action)
+                    (plist-get answer :hint))))))
 
 ;;;; gptel's backend
 
-(defconst glm-gptel-auth-models
+(defcustom glm-gptel-auth-models
   (let ((text '(:capabilities (tool-use json reasoning)))
         (media '("image/jpeg" "image/png")))
     `((glm-5.3 :description "Flagship" :context-window 1000 ,@text)
@@ -350,7 +985,8 @@ glm-5.3 and glm-5.3-flash of https://docs.z.ai/guides/llm/glm-5.3 as
 https://vercel.com/ai-gateway/models repeats it, for glm-4.7-flashx of
 https://docs.z.ai/guides/llm/glm-4.7 and for glm-4.6v of
 https://docs.z.ai/guides/vlm/glm-4.6v.  Prices are left out: they differ
-by host and change.")
+by host and change."
+  :type '(repeat (cons symbol plist)))
 
 (defconst glm-gptel-auth-coding-models
   `((glm-5.4 :description "Flagship; reads images" :context-window 1000
@@ -368,83 +1004,13 @@ page (November 2026).  Name others, which your plan may have, in `:models'.")
 
 (defvar glm-gptel-auth--backends nil
   "Backends that `glm-gptel-auth-make-backend' made, an alist.
-Each element is (NAME HOST PROFILE), strings; PROFILE may be nil.")
+Each element is (NAME HOST PROFILE BACKEND): strings, of which PROFILE may
+be nil, and the backend.")
 
 (defun glm-gptel-auth--our-host-p (host)
-  "Return non-nil when HOST, a string, is one that glm-token is for.
+  "Return non-nil when HOST, a string, is one of `glm-gptel-auth-hosts'.
 Upper and lower case are the same."
-  (or (assoc-string host glm-gptel-auth-hosts t)
-      (assoc-string host (mapcar #'cadr glm-gptel-auth--backends) t)))
-
-(defun glm-gptel-auth--account-of-backend (backend)
-  "Return the account, a plist, whose key signs the requests of BACKEND."
-  (let ((host (gptel-backend-host backend))
-        (ours (cdr (assoc (gptel-backend-name backend)
-                          glm-gptel-auth--backends))))
-    (glm-gptel-auth--account (or glm-gptel-auth-host host)
-                             (and (equal host (car ours)) (cadr ours)))))
-
-(defvar glm-gptel-auth--failed-account nil
-  "Account that failed last, a plist of `:host' and `:profile', or nil.")
-
-(defun glm-gptel-auth--explain-code (code backend)
-  "Explain CODE, a string that the service answered to BACKEND.
-Say nothing when glm-token does not know the code, or cannot be asked."
-  (when-let* ((answer (condition-case nil
-                          (glm-gptel-auth--request 'explain (list :code code))
-                        (glm-gptel-auth-error nil)))
-              (meaning (plist-get answer :message)))
-    (let ((action (plist-get answer :action)))
-      (when action
-        (setq glm-gptel-auth--failed-account
-              (glm-gptel-auth--account-of-backend backend)))
-      (message "%s" (glm-gptel-auth--text
-                     'glm-code code
-                     (glm-gptel-auth--with-cure meaning action
-                                                (plist-get answer :hint)))))))
-
-(defun glm-gptel-auth--explain-error (&rest args)
-  "Explain the service error that a gptel request met, and name its cure.
-For `:post' of a gptel request.  ARGS is gptel's plist about the request;
-gptel 0.9.9.3 passes two positions, and then nothing is said."
-  (when-let* ((info (car args))
-              ((consp info))
-              (err (plist-get info :error))
-              (code (or (and (consp err) (plist-get err :code))
-                        (plist-get info :http-status))))
-    (glm-gptel-auth--explain-code (format "%s" code)
-                                  (glm-gptel-auth--backend info))))
-
-(defun glm-gptel-auth--explain-errors-in (info)
-  "Arrange for errors of the request of INFO, gptel's plist, to be explained.
-Do nothing when its state machine does that, or when it was arranged before."
-  (let ((post (plist-get info :post)))
-    (unless (or (plist-get info :glm-gptel-auth)
-                (memq #'glm-gptel-auth--explain-error post))
-      (plist-put info :post (cons #'glm-gptel-auth--explain-error post)))))
-
-(defun glm-gptel-auth--explain-errors-of (fsm)
-  "Arrange for errors of FSM, a gptel request to a host of ours, to be explained.
-For `gptel-prompt-transform-functions', the hook that sees requests before
-they are sent.  It does not see those of packages that call `gptel-request'
-without `:transforms'; those have errors explained from their header on,
-which gptel 0.9.9.5 and later tell of the request.
-
-A handler of the state machine is used, since chats before gptel 0.9.9.4
-and `gptel-rewrite' run no `:post' functions."
-  (let* ((info (gptel-fsm-info fsm))
-         (backend (glm-gptel-auth--backend info))
-         (handlers (gptel-fsm-handlers fsm)))
-    (when (and backend
-               (glm-gptel-auth--our-host-p (gptel-backend-host backend))
-               (not (plist-get info :glm-gptel-auth)))
-      (plist-put info :glm-gptel-auth t)
-      (aset fsm (cl-struct-slot-offset 'gptel-fsm 'handlers)
-            (cons (append (or (assq 'ERRS handlers) '(ERRS))
-                          (list (lambda (fsm)
-                                  (glm-gptel-auth--explain-error
-                                   (gptel-fsm-info fsm)))))
-                  handlers)))))
+  (assoc-string host glm-gptel-auth-hosts t))
 
 (defconst glm-gptel-auth--efforts '(low high max)
   "Values of `:effort', symbols.")
@@ -470,10 +1036,10 @@ ARGS are the keywords of `glm-gptel-auth-make-backend'; its
          (params (plist-get args :request-params)))
     (unless (memq effort (cons nil glm-gptel-auth--efforts))
       (user-error "%s" (glm-gptel-auth--text
-                        'glm (glm-gptel-auth--text
-                              'no-such-effort
-                              (mapconcat #'symbol-name glm-gptel-auth--efforts
-                                         ", ")))))
+                        "GLM: %s" (glm-gptel-auth--text
+                                   ":effort is one of %s"
+                                   (mapconcat #'symbol-name
+                                              glm-gptel-auth--efforts ", ")))))
     (append params
             (cl-loop for (key value) on
                      (append (when effort
@@ -491,19 +1057,35 @@ ARGS are the keywords of `glm-gptel-auth-make-backend'; its
   "Signal a `user-error' unless HOST is what `:host' can be."
   (unless (and (stringp host) (string-match-p "\\`[^/ \t\n]+\\'" host))
     (user-error "%s" (glm-gptel-auth--text
-                      'glm (glm-gptel-auth--text 'no-such-host)))))
+                      "GLM: %s" (glm-gptel-auth--text
+                                 ":host is a string such as \"api.z.ai\", \
+without https:// and path")))))
+
+(defun glm-gptel-auth--curl-args (args)
+  "Return arguments for curl, ARGS of the user's among them.
+ARGS is a list of strings, or a function that returns one.  Behind a proxy,
+gptel reads the proxy's own 200 as the service's, and shows each error as
+an empty answer.  It counts the proxy's headers, so that an answer which is
+not streamed could not be read without them."
+  (if (not (fboundp 'gptel--maybe-funcall)) ; Before gptel 0.9.9.5.
+      args
+    (lambda ()
+      (append (when gptel-stream '("--suppress-connect-headers"))
+              (if (functionp args) (funcall args) args)))))
 
 ;;;###autoload
 (cl-defun glm-gptel-auth-make-backend
-    (name &rest args &key profile (host (car glm-gptel-auth-hosts))
-          coding-plan (stream t) effort thinking request-params
+    (name &rest args &key (host (car glm-gptel-auth-hosts)) key-host profile
+          coding-plan (stream t) effort thinking request-params curl-args
           &allow-other-keys)
   "Register a GLM backend for gptel with NAME, a string, and return it.
 
 HOST, a string, is the first of `glm-gptel-auth-hosts' by default;
-\"api.z.ai\" is the international endpoint.  PROFILE, a string, fixes the
-profile whose key signs for this backend; by default it is
-`glm-gptel-auth-profile' at the time of the request.
+\"api.z.ai\" is the international endpoint.  KEY-HOST, a string, is the host
+whose key signs, by default HOST; for requests through a proxy or gateway of
+your own, which is sent the token.  PROFILE, a string, fixes the profile
+whose key signs for this backend; by default it is `glm-gptel-auth-profile'
+at the time of the request.
 
 CODING-PLAN non-nil selects the endpoint of the GLM Coding Plan and
 `glm-gptel-auth-coding-models'.  Beware: the plan's terms name the tools
@@ -522,7 +1104,7 @@ and the model keeps what it thought before earlier calls (`clear_thinking'
 false, which is the Coding Plan's default).
 
 REQUEST-PARAMS, a plist, is sent with each request, and takes precedence
-over all of that.
+over all of that.  CURL-ARGS are further arguments for curl.
 
 ARGS are any other keywords of `gptel-make-openai', such as `:models' and
 `:endpoint'.  They take precedence over the defaults:
@@ -537,16 +1119,17 @@ https://docs.bigmodel.cn/cn/guide/capabilities/stream-tool."
   (ignore effort thinking request-params) ; Looked up in ARGS.
   (unless (require 'gptel nil t)
     (user-error "%s" (glm-gptel-auth--text
-                      'glm (glm-gptel-auth--with-cure
-                            (glm-gptel-auth--text 'no-gptel) nil
-                            (glm-gptel-auth--text 'install-gptel)))))
+                      "GLM: %s" (glm-gptel-auth--text
+                                 "gptel is not installed; \
+run M-x package-install RET gptel"))))
   (require 'gptel-openai-extras nil t)
   (glm-gptel-auth--check-host host)
   (let* ((params (glm-gptel-auth--request-params
                   (append (list :stream stream) args)))
          (options (cl-loop for (key value) on args by #'cddr
-                           unless (memq key '(:profile :host :coding-plan
-                                              :effort :thinking :request-params))
+                           unless (memq key '(:profile :host :key-host
+                                              :coding-plan :effort :thinking
+                                              :request-params :curl-args))
                            append (list key value)))
          (backend
           (apply (if (fboundp 'gptel-make-deepseek)
@@ -554,7 +1137,8 @@ https://docs.bigmodel.cn/cn/guide/capabilities/stream-tool."
                    #'gptel-make-openai)
                  name
                  (append options
-                         (list :host host
+                         ;; Of bytes, as the token is; it can be from JSON.
+                         (list :host (encode-coding-string host 'utf-8)
                                :endpoint (if coding-plan
                                              "/api/coding/paas/v4/chat/completions"
                                            "/api/paas/v4/chat/completions")
@@ -563,13 +1147,333 @@ https://docs.bigmodel.cn/cn/guide/capabilities/stream-tool."
                                            glm-gptel-auth-coding-models
                                          glm-gptel-auth-models)
                                :request-params params
+                               :curl-args (glm-gptel-auth--curl-args curl-args)
                                :header (lambda (&optional info)
-                                         (glm-gptel-auth--header info profile)))))))
+                                         (glm-gptel-auth--header
+                                          info key-host profile)))))))
     (setf (alist-get name glm-gptel-auth--backends nil nil #'equal)
-          (list host profile))
-    (add-hook 'gptel-prompt-transform-functions
-              #'glm-gptel-auth--explain-errors-of)
+          (list (or key-host host) profile backend))
     backend))
+
+;;;; Which account a command is for
+
+(defun glm-gptel-auth--account-of-backend (backend)
+  "Return the account, a plist, whose key signs the requests of BACKEND."
+  (pcase (assoc (gptel-backend-name backend) glm-gptel-auth--backends)
+    (`(,_ ,host ,profile ,(pred (eq backend)))
+     (glm-gptel-auth--account host profile))
+    (_ (glm-gptel-auth--account (gptel-backend-host backend)))))
+
+(defun glm-gptel-auth--likely-account ()
+  "Return the account, a plist, that a command is most likely meant for.
+It is that of the current gptel backend if its host is ours, else the default."
+  (let ((backend (bound-and-true-p gptel-backend)))
+    (if (and backend
+             (or (assoc (gptel-backend-name backend) glm-gptel-auth--backends)
+                 (glm-gptel-auth--our-host-p (gptel-backend-host backend))))
+        (glm-gptel-auth--account-of-backend backend)
+      (glm-gptel-auth--account))))
+
+(defun glm-gptel-auth--try (method)
+  "Return the result of METHOD, or the message of its failure."
+  (condition-case failure (glm-gptel-auth--request method)
+    (glm-gptel-auth-error (glm-gptel-auth--failure-text failure))))
+
+(defun glm-gptel-auth--complete-account (account)
+  "Return ACCOUNT, a plist, with glm-token's defaults for what it lacks.
+What glm-token cannot say now is absent."
+  (if (and (plist-get account :host) (plist-get account :profile))
+      account
+    (let ((answer (glm-gptel-auth--try 'accounts)))
+      (append account (and (consp answer) (plist-get answer :default))))))
+
+(defun glm-gptel-auth--prompt (what default)
+  "Return a prompt for WHAT, a string; DEFAULT is a string or nil."
+  (if default (glm-gptel-auth--text "%s (default %s): " what default)
+    (glm-gptel-auth--text "%s: " what)))
+
+(defun glm-gptel-auth--read-account ()
+  "Return a list of the host and the profile that a command is for.
+With a prefix argument, ask for them.  Each is a string, or nil for the
+default of glm-token."
+  (let* ((account (glm-gptel-auth--likely-account))
+         (account (if current-prefix-arg
+                      (glm-gptel-auth--complete-account account)
+                    account))
+         (host (plist-get account :host))
+         (profile (plist-get account :profile)))
+    (when current-prefix-arg
+      (setq host (completing-read
+                  (glm-gptel-auth--prompt (glm-gptel-auth--text "Host") host)
+                  glm-gptel-auth-hosts nil nil nil nil host)
+            profile (read-string
+                     (glm-gptel-auth--prompt (glm-gptel-auth--text "Profile")
+                                             profile)
+                     nil nil profile)))
+    (mapcar (lambda (answer) (unless (equal answer "") answer))
+            (list host profile))))
+
+(defun glm-gptel-auth--describe (account)
+  "Return a description of ACCOUNT, a plist, to use in a sentence."
+  (let ((host (or (plist-get account :host)
+                  (glm-gptel-auth--text "the default host")))
+        (profile (plist-get account :profile)))
+    (if (member profile '(nil "default")) host
+      (glm-gptel-auth--text "%s (profile %s)" host profile))))
+
+;;;; Storing and deleting
+
+(defun glm-gptel-auth--forget ()
+  "Make auth-source forget what it found, and what it did not find."
+  (when (featurep 'auth-source) (auth-source-forget-all-cached)))
+
+(defun glm-gptel-auth--store-or-offer-file (params)
+  "Have glm-token store as PARAMS say, and return its answer.
+When there is no keychain, store a key in the encrypted file if the user
+agrees and PARAMS name no store."
+  (condition-case failure
+      (glm-gptel-auth--request 'store params)
+    (glm-gptel-auth-error
+     (if (and (equal "ERR_STORE_UNAVAILABLE" (nth 1 failure))
+              (plist-get params :key)
+              (not (plist-get params :store))
+              (equal "keychain" (plist-get (glm-gptel-auth--request 'status)
+                                           :store))
+              (y-or-n-p (concat (glm-gptel-auth--sentence (nth 2 failure))
+                                (glm-gptel-auth--text
+                                 "Keep keys in an encrypted file instead? "))))
+         (glm-gptel-auth--request 'store (append params '(:store "file")))
+       (signal (car failure) (cdr failure))))))
+
+(defun glm-gptel-auth--store (params)
+  "Store as PARAMS say, a plist; ask before another key is replaced.
+Return what glm-token answers, a plist."
+  (let ((answer (glm-gptel-auth--interactive
+                  (glm-gptel-auth--store-or-offer-file params))))
+    (unless (or (eq t (plist-get answer :stored))
+                (not (y-or-n-p
+                      (glm-gptel-auth--text
+                       "A different key (%s) is stored for %s; replace it? "
+                       (or (plist-get answer :existing)
+                           (glm-gptel-auth--text "not well-formed"))
+                       (glm-gptel-auth--describe answer)))))
+      (setq answer (glm-gptel-auth--interactive
+                     (glm-gptel-auth--request
+                      'store (append (list :store (plist-get answer :store))
+                                     params '(:replace t))))))
+    (glm-gptel-auth--forget)
+    answer))
+
+(defun glm-gptel-auth--read-and-store (account prompt store)
+  "Read a key for ACCOUNT, a plist, with PROMPT, store it, and clear it.
+STORE is where to, a string, or nil for the store in use.  Ask before
+another key is replaced.  Return what glm-token answers, a plist."
+  (let ((key (glm-gptel-auth--read-secret prompt)))
+    (unwind-protect
+        (glm-gptel-auth--store (append account (list :key key)
+                                       (when store (list :store store))))
+      (clear-string key))))
+
+(defun glm-gptel-auth--read-command ()
+  "With a prefix argument, ask for a command; return a list of its words.
+Return nil when none prints the key.  The history does not keep the answer,
+which may be a key that was pasted by mistake; that is refused."
+  (when (and current-prefix-arg
+             (y-or-n-p (glm-gptel-auth--text "Does a command print the key, \
+as of a password manager? ")))
+    (let ((command (read-shell-command
+                    (glm-gptel-auth--text "Command that prints the key: ")
+                    nil t)))
+      (when (string-match-p "\\`[^./ ]+\\.[^./ ]\\{12,\\}\\'" command)
+        (user-error "%s" (glm-gptel-auth--text
+                          "GLM: %s" (glm-gptel-auth--text
+                                     "this is a key, not a command; answer no \
+to be asked for the key itself"))))
+      (split-string-shell-command command))))
+
+;;;###autoload
+(defun glm-gptel-auth-store (&optional host profile command)
+  "Ask for an API key and store it for HOST and PROFILE, strings or nil.
+They default to those of the current gptel backend, else to the default of
+glm-token.
+
+COMMAND, a list of strings, is a program with its arguments that prints the
+key, such as that of a password manager.  It is kept in place of the key, and
+run without a shell when the key is needed; it must hold no secret.
+
+With a prefix argument, ask for all of them, and whether there is a COMMAND."
+  (interactive (append (glm-gptel-auth--read-account)
+                       (list (glm-gptel-auth--read-command))))
+  (glm-gptel-auth--with-user-errors
+    (let* ((account (glm-gptel-auth--account host profile))
+           (answer (if command
+                       (glm-gptel-auth--store
+                        (append account (list :command (vconcat command))))
+                     (glm-gptel-auth--read-and-store
+                      account
+                      (glm-gptel-auth--text
+                       "API key (ID.SECRET) for %s: "
+                       (glm-gptel-auth--describe
+                        (glm-gptel-auth--complete-account account)))
+                      nil)))
+           (title (glm-gptel-auth--describe answer)))
+      (cond ((not (eq t (plist-get answer :stored)))
+             (glm-gptel-auth--say "kept the key for %s" title))
+            (command
+             (glm-gptel-auth--say "the key for %s comes from %s from now on"
+                                  title (file-name-nondirectory (car command))))
+            (t (glm-gptel-auth--say "stored the key for %s in %s" title
+                                    (plist-get answer :title)))))))
+
+;;;###autoload
+(defun glm-gptel-auth-delete (&optional host profile)
+  "Delete the key stored for HOST and PROFILE, strings or nil, after asking.
+They default to those of the current gptel backend, else to the default of
+glm-token.  With a prefix argument, ask for them too."
+  (interactive (glm-gptel-auth--read-account))
+  (glm-gptel-auth--with-user-errors
+    (let ((account (glm-gptel-auth--account host profile)))
+      (when (y-or-n-p (glm-gptel-auth--text
+                       "Delete the key stored for %s? "
+                       (glm-gptel-auth--describe
+                        (glm-gptel-auth--complete-account account))))
+        (let* ((answer (glm-gptel-auth--interactive
+                         (glm-gptel-auth--request 'delete account)))
+               (title (glm-gptel-auth--describe answer)))
+          (glm-gptel-auth--forget)
+          (if (eq t (plist-get answer :deleted))
+              (glm-gptel-auth--say "deleted the key for %s" title)
+            (glm-gptel-auth--say "no key is stored for %s" title)))))))
+
+;;;; Looking after the helper
+
+;;;###autoload
+(defun glm-gptel-auth-restart ()
+  "Restart the helper, or connect again to the one on a socket."
+  (interactive)
+  (glm-gptel-auth--stop-helper)
+  (glm-gptel-auth--with-user-errors
+    (let* ((status (glm-gptel-auth--request 'status))
+           (version (plist-get status :version))
+           (pid (plist-get status :pid)))
+      (if (glm-gptel-auth--socket)
+          (glm-gptel-auth--say
+           "connected to the helper again (glm-token %s, process %s)"
+           version pid)
+        (glm-gptel-auth--say "helper restarted (glm-token %s, process %s)"
+                             version pid)))))
+
+;;;###autoload
+(defun glm-gptel-auth-unlock ()
+  "Unlock the encrypted file: ask for its passphrase, for the helper to keep.
+The OS keychain asks by itself."
+  (interactive)
+  (glm-gptel-auth--with-user-errors
+    (when (equal "locked" (plist-get (glm-gptel-auth--request 'status) :lock))
+      (glm-gptel-auth--ask-passphrase nil))
+    (glm-gptel-auth--say "no encrypted file is locked now")))
+
+;;;###autoload
+(defun glm-gptel-auth-lock ()
+  "Lock the encrypted file: make the helper forget its passphrase and keys.
+These are the keys that commands printed.  A helper on a socket forgets
+all that for everyone whom it serves.  The OS keychain is not changed:
+lock it with its own program."
+  (interactive)
+  ;; A helper on a socket outlives the connection, so it has to be told.  One
+  ;; of our own ends, since one that hangs could not be told.
+  (when (glm-gptel-auth--socket)
+    (glm-gptel-auth--with-user-errors (glm-gptel-auth--request 'lock)))
+  (glm-gptel-auth--stop-helper)
+  (glm-gptel-auth--say "the helper holds no passphrase and no key now; a \
+keychain has a lock of its own"))
+
+;;;; Status
+
+(defun glm-gptel-auth--show (buffer title rows refresh)
+  "Show TITLE and ROWS in the buffer named BUFFER, and go there.
+Each row is a pair of a name and a text.  REFRESH is a function that
+`revert-buffer' calls there."
+  (with-current-buffer (get-buffer-create buffer)
+    (special-mode)
+    (setq-local revert-buffer-function (lambda (&rest _) (funcall refresh)))
+    (let ((inhibit-read-only t)
+          (margin (concat "\n" (make-string 12 ?\s))))
+      (erase-buffer)
+      (insert (propertize title 'face 'bold) "\n\n")
+      (pcase-dolist (`(,name . ,text) rows)
+        (insert (propertize (format "%-12s" name) 'face 'shadow)
+                (string-replace "\n" margin text) "\n"))
+      (goto-char (point-min)))
+    (pop-to-buffer (current-buffer))))
+
+(defun glm-gptel-auth--describe-helper (status)
+  "Return a description, a string, of the helper that answered STATUS."
+  (glm-gptel-auth--text
+   "process %d, glm-token %s, %d tokens" (plist-get status :pid)
+   (plist-get status :version) (plist-get status :tokens)))
+
+(defun glm-gptel-auth--describe-store (status accounts)
+  "Return a description, a string, of the store in STATUS, the helper's plist.
+ACCOUNTS is a plist too, or a string that says why it cannot be listed."
+  (let* ((title (plist-get status :title))
+         (store (pcase (plist-get status :lock)
+                  ("locked" (glm-gptel-auth--text "%s, locked" title))
+                  ("unlocked" (glm-gptel-auth--text "%s, unlocked" title))
+                  ("new" (glm-gptel-auth--text "%s, not created yet" title))
+                  ((guard (stringp accounts))
+                   (glm-gptel-auth--text "%s, not available now" title))
+                  (_ title))))
+    (if (eq t (plist-get status :environment))
+        (glm-gptel-auth--text "%s; GLM_API_KEY is set and takes precedence"
+                              store)
+      store)))
+
+(defun glm-gptel-auth--describe-accounts (answer)
+  "Return a description, a string, of the accounts in ANSWER, a plist."
+  (if (zerop (length (plist-get answer :accounts)))
+      (glm-gptel-auth--text "none")
+    (mapconcat (lambda (account)
+                 (glm-gptel-auth--text
+                  "%s: %s (%s)"
+                  (glm-gptel-auth--describe account)
+                  (or (plist-get account :id) (plist-get account :program)
+                      (glm-gptel-auth--text "not an API key"))
+                  (plist-get account :store)))
+               (plist-get answer :accounts) "\n")))
+
+(defun glm-gptel-auth--status-rows ()
+  "Return the rows of the status buffer, a list of pairs."
+  (let* ((status (glm-gptel-auth--try 'status))
+         (accounts (glm-gptel-auth--try 'accounts))
+         (socket (glm-gptel-auth--socket)))
+    `((,(glm-gptel-auth--text "Tokens")
+       . ,(cond (socket (glm-gptel-auth--text "from the helper at %s" socket))
+                (glm-gptel-auth-plain
+                 (glm-gptel-auth--text "from a process for each of them"))
+                (t (glm-gptel-auth--text "from a helper that stays"))))
+      (,(glm-gptel-auth--text "Helper")
+       . ,(if (stringp status) status (glm-gptel-auth--describe-helper status)))
+      (,(glm-gptel-auth--text "Store")
+       . ,(if (stringp status) (glm-gptel-auth--text "unknown")
+            (glm-gptel-auth--describe-store status accounts)))
+      (,(glm-gptel-auth--text "Accounts")
+       . ,(if (stringp accounts) accounts
+            (glm-gptel-auth--describe-accounts accounts)))
+      (,(glm-gptel-auth--text "Program")
+       . ,(condition-case failure (string-join (glm-gptel-auth--program) " ")
+            (glm-gptel-auth-error (glm-gptel-auth--failure-text failure))))
+      (,(glm-gptel-auth--text "Versions")
+       . ,(glm-gptel-auth--text "glm-gptel-auth %s, Emacs %s"
+                                glm-gptel-auth-version emacs-version)))))
+
+;;;###autoload
+(defun glm-gptel-auth-status ()
+  "Show a summary of the helper and what it serves; no secret."
+  (interactive)
+  (glm-gptel-auth--show "*glm-token status*"
+                        (glm-gptel-auth--text "GLM token status")
+                        (glm-gptel-auth--status-rows) #'glm-gptel-auth-status))
 
 (provide 'glm-gptel-auth)
 ;;; glm-gptel-auth.el ends here

@@ -343,7 +343,7 @@ test('docs/emacs.md has each option, command and model of the Emacs package', as
   const emacs = found.emacs[0] ?? '';
   const command = [...emacsCommand(emacs), '-l', 'glm-gptel-auth', '--eval', LISP_NAMES];
   const names = (await run(command)).stdout.trim().split('\n');
-  assert.ok(names.includes('glm-gptel-auth-host') && names.includes('glm-5.3'), names.join(' '));
+  assert.ok(names.includes('glm-gptel-auth-hosts') && names.includes('glm-5.3'), names.join(' '));
   for (const page of ['docs/emacs.md', inChinese('docs/emacs.md')]) {
     const cells = read(page)
       .tables.flat()

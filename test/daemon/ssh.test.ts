@@ -133,7 +133,7 @@ describe('over ssh', { skip: unavailable ?? false }, () => {
     assert.equal(refused.status, 2);
     assert.match(refused.stderr, /gives no tokens for api\.z\.ai/);
     assert.equal((await onRemote(`${glm} print --host ${host} --ttl 2h`)).status, 2);
-    const form = `(progn (require 'glm-gptel-auth-helper)
+    const form = `(progn (require 'glm-gptel-auth)
       (condition-case err (glm-gptel-auth--request 'store '(:key "a.b"))
         (glm-gptel-auth-error (princ (cdr err)))))`;
     writeFileSync(join(remote.home, 'store.el'), form);

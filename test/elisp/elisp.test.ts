@@ -36,13 +36,18 @@ for (const { emacs, version } of await emacsen()) {
       });
     }
 
+    test('ERT: how Emacs waits for an answer', async () => {
+      const count = await runErt(emacs, 'glm-gptel-auth-wait-test.el', { gptel: false, env });
+      assert.ok(count > 10);
+    });
+
     test('unloading ends the helper, and leaves auth-source working', async () => {
       const form = `(progn
         (setq glm-gptel-auth-command '("${process.execPath}" "${PROGRAM}"))
         (glm-gptel-auth-source-enable)
         (glm-gptel-auth-token)
-        (dolist (file '(source request helper))
-          (unload-feature (intern (format "glm-gptel-auth-%s" file))))
+        (unload-feature 'glm-gptel-auth-source)
+        (unload-feature 'glm-gptel-auth)
         (princ (format "%S" (list (process-list) (memq 'glm-token auth-sources)
                                   (auth-source-search :host "nowhere.invalid")))))`;
       const { stdout, stderr } = await evaluate(emacs, form, { env });

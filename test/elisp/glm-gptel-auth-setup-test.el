@@ -20,11 +20,20 @@
 (require 'gptel-openai)
 
 ;; A machine that runs tests is busy; limits are tested with limits of their own.
-(when (boundp 'glm-gptel-auth-timeout) (setq glm-gptel-auth-timeout 30))
+(setq glm-gptel-auth--seconds 30)
 (setq glm-gptel-auth-command
       (list (getenv "GLM_TEST_NODE") (getenv "GLM_TEST_SCRIPT"))
       gptel-backend nil
       auth-sources nil)
+
+(defmacro glm-test--with-environment (variables &rest body)
+  "Evaluate BODY with VARIABLES, a list of strings, in Emacs' own environment."
+  (declare (indent 1) (debug t))
+  `(let* ((before (default-toplevel-value 'process-environment))
+          (process-environment (append ,variables process-environment)))
+     (set-default-toplevel-value 'process-environment process-environment)
+     (unwind-protect (progn ,@body)
+       (set-default-toplevel-value 'process-environment before))))
 
 (defun glm-test--doctor (&rest backends)
   "Return what the doctor shows of a gptel that has BACKENDS.
@@ -157,13 +166,11 @@ nil; for a key a string; and `quit' gives up."
 
 (ert-deftest glm-test-setup-begins-an-encrypted-file-without-a-keychain ()
   "If the user agrees; a no ends it."
-  (let* ((home (make-temp-file "glm-home" t))
-         (process-environment
-          (append (list (concat "HOME=" home) "XDG_DATA_HOME" "XDG_RUNTIME_DIR"
-                        "DBUS_SESSION_BUS_ADDRESS")
-                  process-environment)))
+  (let ((home (make-temp-file "glm-home" t)))
     (unwind-protect
-        (progn
+        (glm-test--with-environment
+            (list (concat "HOME=" home) "XDG_DATA_HOME" "XDG_RUNTIME_DIR"
+                  "DBUS_SESSION_BUS_ADDRESS")
           (glm-test--with-setup '("China" nil nil)
             (should (string-match-p "GLM: nothing was stored; "
                                     (cadr (should-error (glm-gptel-auth-setup)
@@ -177,7 +184,7 @@ nil; for a key a string; and `quit' gives up."
       (delete-directory home t))))
 
 (ert-deftest glm-test-setup-in-chinese ()
-  (let ((process-environment (cons "GLM_TOKEN_LANG=zh" process-environment)))
+  (glm-test--with-environment '("GLM_TOKEN_LANG=zh")
     (glm-test--with-setup '(nil nil t nil)
       (glm-gptel-auth-setup)
       (dolist (said glm-test--said)
@@ -413,12 +420,10 @@ line that sets `auth-sources'")
   "Evaluate BODY with a key in an encrypted file that is locked."
   (declare (indent 0) (debug t))
   `(let* ((home (make-temp-file "glm-home" t))
-          (passphrase (expand-file-name "passphrase" home))
-          (process-environment (append (list (concat "HOME=" home)
-                                             "GLM_TOKEN_STORE=file")
-                                       process-environment)))
+          (passphrase (expand-file-name "passphrase" home)))
      (unwind-protect
-         (progn
+         (glm-test--with-environment (list (concat "HOME=" home)
+                                           "GLM_TOKEN_STORE=file")
            (with-temp-file passphrase (insert "correct horse"))
            (with-temp-buffer
              (insert "id.secretsecret")
@@ -434,7 +439,7 @@ line that sets `auth-sources'")
 (ert-deftest glm-test-doctor-asks-for-no-passphrase ()
   (glm-test--with-key-file
     (should (string-match-p
-             "^backend +unchecked +GLM: .*locked"
+             "^backend +unchecked +GLM: .*; run M-x glm-gptel-auth-unlock$"
              (glm-test--doctor (glm-gptel-auth-make-backend "GLM"))))))
 
 ;;;; gptel
@@ -516,8 +521,7 @@ glm-gptel-auth is 0\\.0\\.1; update both, then M-x glm-gptel-auth-restart$"
                             (glm-test--doctor)))))
 
 (ert-deftest glm-test-doctor-sees-GLM-API-KEY ()
-  (let ((process-environment (cons "GLM_API_KEY=envid.envsecret"
-                                   process-environment)))
+  (glm-test--with-environment '("GLM_API_KEY=envid.envsecret")
     (should (string-match-p "^environment +warning +GLM_API_KEY is set"
                             (glm-test--doctor)))))
 
@@ -537,7 +541,7 @@ glm-gptel-auth is 0\\.0\\.1; update both, then M-x glm-gptel-auth-restart$"
   (glm-gptel-auth--stop-helper))
 
 (ert-deftest glm-test-doctor-in-chinese ()
-  (let ((process-environment (cons "GLM_TOKEN_LANG=zh" process-environment)))
+  (glm-test--with-environment '("GLM_TOKEN_LANG=zh")
     (glm-test--should-say
         (glm-test--doctor
          (glm-gptel-auth-make-backend "GLM")

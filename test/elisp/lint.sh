@@ -41,15 +41,21 @@ check_file() { # EMACS VERSION FILE
 }
 
 check_package() { # EMACS VERSION
-  local allow=()
-  # The project has no address yet; test/repository.test.ts sees to it that the header comes with one.
-  grep -q '^;; URL:' "$main" ||
-    allow=(--eval "(advice-add 'package-lint--check-url-header :override #'ignore)")
-  "$1" -Q --batch -L elisp "${load_path[@]}" --eval "(require 'package-lint)" \
+  local found
+  found=$("$1" -Q --batch -L elisp "${load_path[@]}" --eval "(require 'package-lint)" \
     --eval '(setq native-comp-enable-subr-trampolines nil)' \
-    "${allow[@]}" --eval "(setq package-lint-main-file \"$main\")" \
+    --eval "(setq package-lint-main-file \"$main\")" \
     --eval "(setq package-lint-batch-fail-on-warnings t)" \
-    -f package-lint-batch-and-exit "${files[@]}" || fail "package-lint in Emacs $2"
+    -f package-lint-batch-and-exit "${files[@]}" 2>&1 | grep -v '^Entering directory' || true)
+  # The project has no address yet: that one finding stands, and is said. test/repository.test.ts
+  # sees to it that the header comes with the address.
+  if ! grep -q '^;; URL:' "$main"; then
+    echo "lint: package-lint in Emacs $2 finds ${found:-nothing}"
+    [ "$found" = "${main##*/}:1:0: error: Package should have a Homepage or URL header." ] ||
+      fail "package-lint in Emacs $2: another finding than the missing URL"
+  else
+    must_be_silent "package-lint in Emacs $2" "$found"
+  fi
 }
 
 check_native() { # EMACS VERSION

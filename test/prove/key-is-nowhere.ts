@@ -164,7 +164,7 @@ async function* typed(emacs: string, version: string): AsyncGenerator<Row> {
     home: session.home,
     env: { ...env, GLM_TEST_HOST: 'localhost:1', GLM_TOKEN_STORE: 'file' },
     types: [
-      ['API key for', `${ID}.${key.text}`],
+      ['API key (ID.SECRET) for', `${ID}.${key.text}`],
       ['New passphrase', passphrase.text],
       ['Repeat passphrase', passphrase.text],
     ],

@@ -11,7 +11,6 @@
 
 (require 'cl-lib)
 (require 'glm-gptel-auth)
-(require 'glm-gptel-auth-commands)
 
 (defvar auth-sources)
 (defvar gptel-backend)
@@ -94,7 +93,7 @@
 (defun glm-prove--fail-often ()
   "Have requests fail in every way: no key, no program, the service's errors."
   (dolist (gptel-use-curl '(t nil))
-    (dolist (glm-gptel-auth-transport '(helper process))
+    (dolist (glm-gptel-auth-plain '(nil t))
       (glm-prove--failing (glm-prove--send (glm-prove--backend :profile "none")))
       (let ((glm-gptel-auth-command '("/nowhere/glm-token")))
         (glm-gptel-auth--stop-helper)
@@ -135,14 +134,14 @@
         (glm-gptel-auth-hosts (cons glm-prove--host glm-gptel-auth-hosts)))
     (glm-prove--send-many (string-to-number (getenv "GLM_PROVE_REQUESTS")))
     (glm-prove--pause "requests")
-    (let ((glm-gptel-auth-transport 'process))
+    (let ((glm-gptel-auth-plain t))
       (glm-prove--send-many 8))
     (glm-prove--fail-often)
     (glm-prove--send (glm-prove--backend))
     (glm-prove--pause "to be killed")
     (glm-prove--send (glm-prove--backend))
     (glm-prove--pause "to be stopped")
-    (let ((glm-gptel-auth-timeout 4))
+    (let ((glm-gptel-auth--seconds 4))
       (ignore-errors (glm-prove--send (glm-prove--backend)))
       (glm-prove--send (glm-prove--backend)))
     (glm-prove--use-commands)
@@ -163,7 +162,7 @@ The first request may fail, with a `user-error'; the second may not."
 (defun glm-prove-trouble ()
   "Have the helper get into trouble, and go on using GLM."
   (require 'gptel)
-  (let ((glm-gptel-auth-timeout 3)
+  (let ((glm-gptel-auth--seconds 3)
         (real glm-gptel-auth-command)
         (log-file (glm-prove--file "log")))
     (glm-prove--send (glm-prove--backend))

@@ -7,6 +7,18 @@ shift
 echo "$1" >>"$GLM_FAKE_LOG"
 
 frame() { printf 'Content-Length: %s\r\n\r\n%s' "${#1}" "$1"; }
+answer_two() {
+  first='{"jsonrpc":"2.0","id":2,"result":{"token":"a.b.first"}}'
+  second='{"jsonrpc":"2.0","id":3,"result":{"token":"a.b.second"}}'
+  frame '{"jsonrpc":"2.0","id":1,"result":{}}'
+  sleep 0.8
+  case $mode in
+    *-together) printf %s "$(frame "$first" && frame "$second")" ;;
+    *-first) frame "$first" && sleep 0.8 && frame "$second" ;;
+    *-second) frame "$second" && sleep 0.8 && frame "$first" ;;
+  esac
+  cat >/dev/null
+}
 case $mode in
   print-*)
     [ "$1" = print ] || exit 1
@@ -19,7 +31,7 @@ case $mode in
   dies) exit 1 ;;
   silent) cat >/dev/null ;;
   records) exec cat >>"$GLM_FAKE_LOG" ;;
-  closed) exec >&- && exec cat ;;
+  closed) exec >&- && exec sleep 60 ;;
   garbage)
     head -c 100000 /dev/urandom
     cat >/dev/null
@@ -39,13 +51,21 @@ case $mode in
     frame '{"jsonrpc":"2.0","id":2,"result":{"token":"a.b.c"}}'
     cat >/dev/null
     ;;
-  two-answers)
-    frame '{"jsonrpc":"2.0","id":1,"result":{}}'
+  # Two requests wait, whose answers come together, or the first or the second one first.
+  both-*) answer_two ;;
+  # And the keychain asks meanwhile.
+  waiting-*)
+    frame '{"jsonrpc":"2.0","method":"waiting"}'
+    answer_two
+    ;;
+  dies-late)
     sleep 0.6
-    printf %s "$(
-      frame '{"jsonrpc":"2.0","id":2,"result":{"token":"a.b.first"}}'
-      frame '{"jsonrpc":"2.0","id":3,"result":{"token":"a.b.second"}}'
-    )"
+    exit 1
+    ;;
+  answers-late)
+    sleep 0.4
+    frame '{"jsonrpc":"2.0","id":1,"result":{}}'
+    frame '{"jsonrpc":"2.0","id":2,"result":{"token":"a.b.c"}}'
     cat >/dev/null
     ;;
   no-token)
@@ -55,7 +75,6 @@ case $mode in
     ;;
   other-protocol)
     frame '{"jsonrpc":"2.0","id":1,"error":{"code":-32009,"message":"other","data":{"code":"ERR_DAEMON","hint":null}}}'
-    frame '{"jsonrpc":"2.0","id":2,"result":{"token":"a.b.c"}}'
     cat >/dev/null
     ;;
   print-waiting)
