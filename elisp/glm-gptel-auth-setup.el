@@ -150,7 +150,9 @@ Return what was done, a string."
 When lines about this package are there, go to them and copy the new ones,
 since of two such blocks the last one would win."
   (unless user-init-file
-    (user-error "%s" (glm-gptel-auth--text "this Emacs has no init file")))
+    (user-error "%s" (glm-gptel-auth--text
+                      "GLM: %s" (glm-gptel-auth--text
+                                 "this Emacs has no init file"))))
   (find-file-other-window user-init-file)
   (goto-char (point-min))
   (if (search-forward "glm-gptel-auth" nil t)
@@ -520,7 +522,8 @@ the `:account' whose token that is, the `:plan', and what was `:said'."
    (lambda (backend)
      (and backend
           (or (glm-gptel-auth--our-host-p (gptel-backend-host backend))
-              (assoc (gptel-backend-name backend) glm-gptel-auth--backends))))
+              (cl-find backend glm-gptel-auth--backends
+                       :key (lambda (made) (nth 3 made))))))
    (delete-dups
     (append (list (buffer-local-value 'gptel-backend buffer)
                   (default-value 'gptel-backend))

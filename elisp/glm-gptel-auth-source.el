@@ -27,11 +27,21 @@
 (defun glm-gptel-auth--may-be-stored-p (host profile)
   "Return nil if no key is stored for HOST and PROFILE, strings or nil.
 Nobody is asked for anything.  When the store is locked or broken, there
-may be one, and the token that is asked for later signals the cure."
-  (condition-case failure
-      (let ((glm-gptel-auth--look (or glm-gptel-auth--look #'ignore)))
-        (glm-gptel-auth--token (glm-gptel-auth--account host profile)))
-    (glm-gptel-auth-error (not (equal (nth 1 failure) "ERR_KEY_NOT_FOUND")))))
+may be one, and the token that is asked for later signals the cure.  That
+holds for `glm-gptel-auth-plain' too, since only a helper can look."
+  (or (and glm-gptel-auth-plain (not glm-gptel-auth--look))
+      (condition-case failure
+          (let ((glm-gptel-auth--look (or glm-gptel-auth--look #'ignore)))
+            (glm-gptel-auth--token (glm-gptel-auth--account host profile)))
+        (glm-gptel-auth-error
+         (not (equal (nth 1 failure) "ERR_KEY_NOT_FOUND"))))))
+
+(defun glm-gptel-auth--answered-p (host)
+  "Return non-nil if a search for HOST, a string, is to be answered.
+That is one of `glm-gptel-auth-hosts', or what a backend's `:key-host' names."
+  (assoc-string host (append glm-gptel-auth-hosts
+                             (mapcar #'cadr glm-gptel-auth--backends))
+                t))
 
 (defun glm-gptel-auth--entry (host user port)
   "Return an entry of auth-source for HOST, USER and PORT, or nil.
@@ -56,7 +66,7 @@ for any host, or for several, and look for passwords of others.  With DELETE
 non-nil, nothing is found and nothing deleted."
   (when (and (stringp host)
              (not delete)
-             (glm-gptel-auth--our-host-p host)
+             (glm-gptel-auth--answered-p host)
              (cl-subsetp require '(:host :user :port :secret)))
     (when-let* ((entry (seq-some (lambda (user)
                                    (glm-gptel-auth--entry host user port))

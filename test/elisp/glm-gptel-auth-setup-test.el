@@ -414,6 +414,21 @@ set after M-x glm-gptel-auth-source-enable; in init.el, enable it after the \
 line that sets `auth-sources'")
       (glm-gptel-auth-source-disable))))
 
+(ert-deftest glm-test-key-host-of-a-backend ()
+  "auth-source is answered for it, and the doctor names it for a gateway."
+  (let ((auth-sources nil)
+        (glm-gptel-auth-hosts '("api.z.ai"))
+        (backend (glm-gptel-auth-make-backend "Gateway"
+                   :host "gateway.example" :key-host "open.bigmodel.cn")))
+    (glm-gptel-auth-source-enable)
+    (unwind-protect
+        (progn
+          (should (auth-source-search :host "open.bigmodel.cn"))
+          (should-not (auth-source-search :host "gateway.example"))
+          (glm-test--should-say (glm-test--doctor backend)
+            "backend ok Gateway: sends a token for open.bigmodel.cn"))
+      (glm-gptel-auth-source-disable))))
+
 ;;;; Stores that are locked
 
 (defmacro glm-test--with-key-file (&rest body)

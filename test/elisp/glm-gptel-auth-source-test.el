@@ -19,6 +19,14 @@
 (defconst glm-test--command
   (list (getenv "GLM_TEST_NODE") (getenv "GLM_TEST_SCRIPT")))
 
+(defmacro glm-test--with-variables (variables &rest body)
+  "Evaluate BODY with VARIABLES in the environment of all of Emacs."
+  (declare (indent 1) (debug t))
+  `(let ((before (default-toplevel-value 'process-environment)))
+     (set-default-toplevel-value 'process-environment (append ,variables before))
+     (unwind-protect (progn ,@body)
+       (set-default-toplevel-value 'process-environment before))))
+
 (defmacro glm-test--with-source (&rest body)
   "Evaluate BODY with glm-token as the only source of auth-source.
 Nothing may be asked for meanwhile."
@@ -137,16 +145,47 @@ Nothing may be asked for meanwhile."
                  (cadr (should-error (funcall (plist-get entry :secret))
                                      :type 'user-error))))))))
 
+(ert-deftest glm-test-source-signals-the-cure-when-the-key-file-is-locked ()
+  "The search asks for nothing, and the secret names the command that unlocks."
+  (let* ((home (make-temp-file "glm-home" t))
+         (passphrase (expand-file-name "passphrase" home)))
+    (with-temp-file passphrase (insert "correct horse"))
+    (glm-test--with-variables (list (concat "HOME=" home)
+                                    "GLM_TOKEN_STORE=file")
+      (let ((process-environment
+             (cons (concat "GLM_TOKEN_PASSPHRASE_FILE=" passphrase)
+                   process-environment)))
+        (with-temp-buffer
+          (insert "id.secretsecret")
+          (should (eql 0 (call-process-region
+                          nil nil (car glm-test--command) t t nil
+                          (cadr glm-test--command) "store")))))
+      (glm-test--with-source
+        (let* ((entry (car (auth-source-search :host "open.bigmodel.cn")))
+               (secret (plist-get entry :secret)))
+          (should (functionp secret))
+          (should (string-match-p
+                   "; run M-x glm-gptel-auth-unlock\\'"
+                   (cadr (should-error (funcall secret) :type 'user-error))))))
+      (delete-directory home t))))
 
-(ert-deftest glm-test-source-gives-fresh-tokens ()
+(ert-deftest glm-test-source-gives-fresh-tokens-in-unibyte ()
   "auth-source remembers the entry, not the token."
   (glm-test--with-source
     (let* ((search (lambda () (glm-test--secret :host "open.bigmodel.cn"
                                                 :user "apikey" :max 1)))
            (first (funcall search)))
       (glm-test--should-be-token first)
+      (should-not (multibyte-string-p first))
       (sleep-for 0.003)
       (should-not (equal first (funcall search))))))
+
+(ert-deftest glm-test-source-starts-no-helper-for-plain ()
+  (glm-test--with-source
+    (let* ((glm-gptel-auth-plain t)
+           (entry (car (auth-source-search :host "open.bigmodel.cn"))))
+      (glm-test--should-be-token (funcall (plist-get entry :secret)))
+      (should-not (process-list)))))
 
 (ert-deftest glm-test-source-entries ()
   "What an entry says, by what was asked for."

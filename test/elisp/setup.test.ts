@@ -111,5 +111,18 @@ for (const { emacs, version } of await emacsen()) {
         /^gptel +warning +gptel is not installed; run M-x package-install RET gptel; /m,
       );
     });
+
+    test('the doctor has nobody unlock the keychain, and does not call it well', async () => {
+      await session.askNobody();
+      await session.lock();
+      const forms = `(require 'gptel)
+        (setq gptel-backend (glm-gptel-auth-make-backend "GLM"))`;
+      const startedAtMs = Date.now();
+      const { stdout, stderr } = await evaluate(emacs, doctor(forms), { gptel: true, env });
+      const elapsedMs = Date.now() - startedAtMs;
+      await session.unlock();
+      assert.match(stdout, /^backend +unchecked GLM: .*locked/m, stderr);
+      assert.ok(elapsedMs < 40_000, `${elapsedMs} ms`); // The prompt would wait for a minute.
+    });
   });
 }
