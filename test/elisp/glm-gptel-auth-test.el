@@ -1115,8 +1115,8 @@ New passphrase for the GLM encrypted file: "
                   (copy-sequence (pop answers)))))
        (unwind-protect
            (glm-test--with-environment
-               (list (concat "HOME=" home) "XDG_DATA_HOME"
-                     "DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere")
+               (list (concat "HOME=" home) "XDG_DATA_HOME" "XDG_RUNTIME_DIR"
+                     "DBUS_SESSION_BUS_ADDRESS")
              (glm-test--with nil ,@body))
          (delete-directory home t)))))
 
