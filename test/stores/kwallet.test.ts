@@ -131,7 +131,7 @@ describe('the program', () => {
     assert.equal(status, 5);
     assert.match(
       stdout,
-      /^failure store +the keychain service answers, but does not hand out keys/m,
+      /^failure +store +the keychain service answers, but does not hand out keys/m,
     );
   });
 });
