@@ -488,7 +488,7 @@ What fails is noted in `glm-test--failures'."
          (list (expand-file-name "../support/fake-glm-token.sh"
                                  (file-name-directory
                                   (locate-library "glm-gptel-auth-gptel-test")))
-               "waiting-together"))
+               "waiting-dies"))
         (gptel-use-curl nil)
         (buffer (glm-test--chat (glm-test--backend "GLM")))
         (message (symbol-function 'message))
@@ -502,8 +502,7 @@ What fails is noted in `glm-test--failures'."
                      (push (apply #'format format args) said))
                    (apply message format args))))
         (with-current-buffer buffer
-          (gptel-send)
-          (gptel-abort buffer))))
+          (should-error (gptel-send) :type 'user-error))))
     (glm-gptel-auth--stop-helper)
     (should (member "GLM: waiting for the keychain; unlock it if it prompts \
 you (C-g to give up)" said))))

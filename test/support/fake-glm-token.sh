@@ -51,6 +51,11 @@ case $mode in
     frame '{"jsonrpc":"2.0","id":2,"result":{"token":"a.b.c"}}'
     cat >/dev/null
     ;;
+  waiting-dies)
+    frame '{"jsonrpc":"2.0","method":"waiting"}'
+    sleep 0.8
+    exit 1
+    ;;
   # Two requests wait, whose answers come together, or the first or the second one first.
   both-*) answer_two ;;
   # And the keychain asks meanwhile.
