@@ -36,7 +36,7 @@ export const isFor = ({ title }: Installation, version: string): boolean =>
 /** Whether ours is loaded when it is used, and not before; from where, and what gptel uses then. */
 const PROOF = `
   (require 'gptel nil t)
-  (princ (format "command %s, " (autoloadp (symbol-function 'glm-gptel-auth-store))))
+  (princ (format "command %s, " (autoloadp (symbol-function 'glm-gptel-auth-setup))))
   (require 'glm-gptel-auth)
   (princ (format "backend %s, loaded from %s"
                  (and (bound-and-true-p gptel-backend) (gptel-backend-name gptel-backend))
