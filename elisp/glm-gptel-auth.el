@@ -184,9 +184,9 @@ language environment or the locale is."
         (locale (or (glm-gptel-auth--getenv "LC_ALL")
                     (glm-gptel-auth--getenv "LC_MESSAGES")
                     (glm-gptel-auth--getenv "LANG") "")))
-    (cond (chosen (if (string-prefix-p "zh" chosen) "zh" "en"))
+    (cond (chosen (if (string-prefix-p "zh" chosen t) "zh" "en"))
           ((or (string-prefix-p "Chinese" current-language-environment)
-               (string-prefix-p "zh" locale))
+               (string-prefix-p "zh" locale t))
            "zh")
           (t "en"))))
 

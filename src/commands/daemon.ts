@@ -1,5 +1,6 @@
 /** `glm-token daemon`: the helper that gives tokens to Emacs, or to whoever connects to its socket. */
 
+import { createServer } from 'node:net';
 import { parseTimeLimit } from '../core/duration.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { helperMethods } from '../daemon/methods.ts';
@@ -78,21 +79,20 @@ async function onSocket(context: Context, args: Args): Promise<undefined> {
     '../daemon/socket.ts'
   );
   const signaled = isSignaled();
-  const listener = isSocketPassed(env, process.pid)
-    ? await listenOnPassed(place)
-    : await listenAt(place);
+  const stores = context.helperStores({
+    accounts: policy.accounts,
+    lockAfterMs,
+    onWaiting: (program) => clients.noteWaiting(program),
+  });
+  const server = createServer();
+  const clients = serveClients(server, helperMethods(context, stores, policy), exitAfterMs);
+  const isPassed = isSocketPassed(env, process.pid);
+  const remove = isPassed ? await listenOnPassed(server, place) : await listenAt(server, place);
   try {
-    const stores = context.helperStores({
-      accounts: policy.accounts,
-      lockAfterMs,
-      onWaiting: (program) => clients.noteWaiting(program),
-    });
-    const helper = helperMethods(context, stores, policy);
-    const clients = serveClients(listener.server, helper, exitAfterMs);
     terminal.note(messages.daemon.listening(place.path, policy.accounts));
     await Promise.race([clients.idle, signaled]);
   } finally {
-    listener.remove();
+    remove?.();
   }
   return undefined;
 }

@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { lstatSync, mkdirSync, type Stats, statSync, unlinkSync } from 'node:fs';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { lock } from 'proper-lockfile';
 import { errnoOf, GlmTokenError } from '../core/errors.ts';
@@ -31,18 +31,14 @@ export interface Place {
   readonly uid: number | undefined;
 }
 
-export interface Listener {
-  readonly server: Server;
-  /** Removes the socket, if this process made it. */
-  remove(): void;
-}
-
 /**
- * Listens at a path, in place of a helper that has ended there.
+ * Has a server listen at a path, in place of a helper that has ended there. The server must know what
+ * to do with a client: one may connect at once.
  *
+ * @returns what removes the socket
  * @throws GlmTokenError `ERR_DAEMON` when that is not safe, or when a helper answers there already
  */
-export async function listenAt({ path, uid }: Place): Promise<Listener> {
+export async function listenAt(server: Server, { path, uid }: Place): Promise<() => void> {
   return attempt(path, async () => {
     const directory = dirname(path);
     mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
@@ -50,7 +46,6 @@ export async function listenAt({ path, uid }: Place): Promise<Listener> {
     const release = await lockStart(path);
     try {
       await clearStale(path);
-      const server = createServer();
       const umask = process.umask(SOCKET_UMASK);
       try {
         server.listen(path);
@@ -60,7 +55,9 @@ export async function listenAt({ path, uid }: Place): Promise<Listener> {
       await once(server, 'listening');
       const { ino } = lstatSync(path);
       const isOurs = () => lstatSync(path, { throwIfNoEntry: false })?.ino === ino;
-      return { server, remove: () => isOurs() && unlinkSync(path) };
+      return () => {
+        if (isOurs()) unlinkSync(path);
+      };
     } finally {
       await release();
     }
@@ -74,16 +71,15 @@ export const isSocketPassed = (
 ): boolean => LISTEN_PID === String(pid) && Number(LISTEN_FDS) >= 1;
 
 /**
- * Listens on the socket that systemd passed.
+ * Has a server listen on the socket that systemd passed, and that is not ours to remove.
  *
  * @param place where that socket is
  * @throws GlmTokenError `ERR_DAEMON` when it is not a Unix socket that is closed to others
  */
-export async function listenOnPassed({ path, uid }: Place): Promise<Listener> {
+export async function listenOnPassed(server: Server, { path, uid }: Place): Promise<void> {
   return attempt(path, async () => {
     checkDirectory(dirname(path), uid);
     const stats = statSync(path, { throwIfNoEntry: false });
-    const server = createServer();
     const listening = once(server, 'listening').catch(() => {});
     if (stats?.isSocket() && isClosed(stats, uid)) server.listen({ fd: FIRST_PASSED_FD });
     else throw new GlmTokenError('socketPassedInvalid');
@@ -92,7 +88,6 @@ export async function listenOnPassed({ path, uid }: Place): Promise<Listener> {
     if (!server.listening || (server.address() ?? '') !== '') {
       throw new GlmTokenError('socketPassedInvalid');
     }
-    return { server, remove: () => {} };
   });
 }
 

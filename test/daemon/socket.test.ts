@@ -79,12 +79,35 @@ const MAX_GROWTH_OF_ANSWERS_MB = 200;
 const residentMb = (pid: number): number =>
   Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 
+/** Connects without a pause, until that succeeds. */
+async function firstClient(path: string): Promise<SocketClient> {
+  for (const endsAt = Date.now() + 20_000; ; ) {
+    try {
+      return await SocketClient.connect(path);
+    } catch (error) {
+      if (Date.now() > endsAt) throw error;
+      await new Promise(setImmediate);
+    }
+  }
+}
+
 describe('where it listens', () => {
   test('in a directory of mode 0700, on a socket of mode 0600, whatever the umask', async () => {
     path = join(directory, 'new', 'agent.sock');
     await start([], ['sh', '-c', 'umask 0; exec "$0" "$@"']);
     assert.equal(statSync(join(directory, 'new')).mode & 0o777, 0o700);
     assert.equal(statSync(path).mode & 0o777, 0o600);
+  });
+
+  test('a client that connects as soon as there is a socket is answered', async () => {
+    for (let n = 0; n < 5; n += 1) {
+      path = join(directory, `early-${n}.sock`);
+      const starting = start();
+      const client = await firstClient(path);
+      assert.ok((await client.request('accounts')).result);
+      client.socket.destroy();
+      await starting;
+    }
   });
 
   test('by default below XDG_RUNTIME_DIR; without one it asks for a path', async () => {
