@@ -2,7 +2,7 @@
 
 import { GlmTokenError } from './errors.ts';
 import { holdsKey } from './key.ts';
-import { hasUnsafeCharacters } from './text.ts';
+import { HIDDEN, hasUnsafeCharacters, MIN_SECRET_CHARACTERS, mayBeKey } from './text.ts';
 
 /** A host and a profile together; each account has at most one key. */
 export interface Account {
@@ -78,3 +78,23 @@ export const sameAccount = (a: Account, b: Account): boolean =>
 
 export const includesAccount = (accounts: readonly Account[], account: Account): boolean =>
   accounts.some((one) => sameAccount(one, account));
+
+/**
+ * A host as a message may name it. Half a key may have been given in its place, and the secret is then
+ * where a host has a top-level domain.
+ */
+export function shownHost(host: string): string {
+  const topLevel =
+    host
+      .replace(/\.?(:\d+)?$/, '')
+      .split('.')
+      .at(-1) ?? '';
+  const isWord = topLevel.length < MIN_SECRET_CHARACTERS || topLevel.includes('-');
+  return host.startsWith('[') || (isWord && !mayBeKey(topLevel)) ? host : HIDDEN;
+}
+
+/** An account as a message may name it. */
+export const shownAccount = ({ host, profile }: Account): Account => ({
+  host: shownHost(host),
+  profile: mayBeKey(profile) ? HIDDEN : profile,
+});

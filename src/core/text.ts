@@ -32,7 +32,7 @@ const escapeAll = (characters: string): string =>
 const MAX_SHOWN_CHARACTERS = 40;
 
 /** The shortest word that may be a secret or an id, in characters. Real secrets have 16. */
-const MIN_SECRET_CHARACTERS = 12;
+export const MIN_SECRET_CHARACTERS = 12;
 
 /** Whether a text may be a key or a part of one: people paste keys into the wrong place. */
 export function mayBeKey(text: string): boolean {

@@ -1,9 +1,15 @@
 /** What the messages of every language have in common: their form, and words that are the same in all. */
 
-import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
+import {
+  type Account,
+  DEFAULT_HOST,
+  DEFAULT_PROFILE,
+  shownAccount,
+  shownHost,
+} from '../core/account.ts';
 import { type DurationPart, splitDuration } from '../core/duration.ts';
 import type { Params, Reason } from '../core/errors.ts';
-import { type System, shellQuote, shown } from '../core/text.ts';
+import { HIDDEN, type System, shellQuote, shown } from '../core/text.ts';
 
 /** What happened, in lower case and without a full stop, and the cure, in the imperative. */
 export interface Text {
@@ -35,13 +41,18 @@ export const shownIn = <P>(params: P): P =>
   Object.fromEntries(
     Object.entries(params ?? {}).map(([name, value]) => [
       name,
-      name === 'given' || name === 'value' ? shown(String(value)) : value,
+      name === 'given' || name === 'value'
+        ? shown(String(value))
+        : name === 'host'
+          ? shownHost(String(value))
+          : value,
     ]),
   ) as P;
 
 /** The options that name an account, ready to paste into a shell; empty for the default account. */
-export function accountFlags({ host, profile }: Account, system: System = 'posix'): string {
-  const quote = (word: string) => shellQuote(word, system);
+export function accountFlags(account: Account, system: System = 'posix'): string {
+  const { host, profile } = shownAccount(account);
+  const quote = (word: string) => (word === HIDDEN ? word : shellQuote(word, system));
   const flags = [];
   if (host !== DEFAULT_HOST) flags.push(` --host ${quote(host)}`);
   if (profile !== DEFAULT_PROFILE) flags.push(` --profile ${quote(profile)}`);

@@ -1,6 +1,6 @@
 /** Every text that people read, in English: by the error or the command that it belongs to. */
 
-import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
+import { type Account, DEFAULT_HOST, DEFAULT_PROFILE, shownAccount } from '../core/account.ts';
 import type { GlmTokenError, KeyFault, ServiceFault, SocketFault } from '../core/errors.ts';
 import type { Problem } from '../core/parsed-token.ts';
 import { HIDDEN, type System, shellQuote } from '../core/text.ts';
@@ -21,8 +21,10 @@ import {
 export const duration = durationIn({ day: 'd', hour: 'h', minute: 'min', second: 's' });
 
 /** `api.z.ai (profile work)` */
-const accountTitle = ({ host, profile }: Account): string =>
-  profile === DEFAULT_PROFILE ? host : `${host} (profile ${profile})`;
+const accountTitle = (account: Account): string => {
+  const { host, profile } = shownAccount(account);
+  return profile === DEFAULT_PROFILE ? host : `${host} (profile ${profile})`;
+};
 
 const storeTitle = ({ name, place }: StoreLabel): string =>
   ({

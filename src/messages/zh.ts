@@ -1,6 +1,6 @@
 /** Every text that people read, in Chinese; `en.ts` is its type, so the compiler finds what is missing. */
 
-import { type Account, DEFAULT_HOST, DEFAULT_PROFILE } from '../core/account.ts';
+import { type Account, DEFAULT_HOST, DEFAULT_PROFILE, shownAccount } from '../core/account.ts';
 import type {
   FileFault,
   GlmTokenError,
@@ -28,8 +28,10 @@ import type { Messages } from './en.ts';
 const duration = durationIn({ day: '天', hour: '小时', minute: '分', second: '秒' });
 
 /** `api.z.ai（profile work）` */
-const accountTitle = ({ host, profile }: Account): string =>
-  profile === DEFAULT_PROFILE ? host : `${host}（profile ${profile}）`;
+const accountTitle = (account: Account): string => {
+  const { host, profile } = shownAccount(account);
+  return profile === DEFAULT_PROFILE ? host : `${host}（profile ${profile}）`;
+};
 
 const storeTitle = ({ name, place }: StoreLabel): string =>
   ({
