@@ -1,9 +1,8 @@
 /** The terminal: what is written to it, and what a person is asked there. */
 
 import { openSync, writeSync } from 'node:fs';
-import { createInterface, type Interface } from 'node:readline';
-import { type Readable, Writable } from 'node:stream';
-import { ReadStream, WriteStream } from 'node:tty';
+import type { Interface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { styleText } from 'node:util';
 import type { Account } from '../core/account.ts';
 import { asGlmTokenError, GlmTokenError } from '../core/errors.ts';
@@ -188,6 +187,7 @@ export class Terminal {
     if (this.isInteractive) return this.#askPassphrase(question);
     // A program without windows of its own has a console there even where nobody sees it.
     if (isWindows && !process.stderr.isTTY) return undefined;
+    const { ReadStream, WriteStream } = await import('node:tty');
     let streams: Streams & { input: Readable };
     try {
       const input = new ReadStream(openSync(TERMINAL.input, 'r+'));
@@ -216,8 +216,15 @@ export class Terminal {
     });
   }
 
-  /** Asks on standard error. Where the answer is shown, the terminal itself does the editing. */
+  /**
+   * Asks on standard error. Where the answer is shown, the terminal itself does the editing. What it
+   * asks with is loaded here, since it would cost `print`, which asks nothing, 2 ms.
+   */
   async #question(question: string, isSecret: boolean): Promise<string> {
+    const [{ createInterface }, { Writable }] = await Promise.all([
+      import('node:readline'),
+      import('node:stream'),
+    ]);
     const { input, output } = this.#streams();
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
     const lines = createInterface({ input, output: nowhere, terminal: isSecret, historySize: 0 });
