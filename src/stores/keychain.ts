@@ -213,7 +213,7 @@ class SecretServiceStore extends KeytarStore {
         throw new GlmTokenError('keychainAsksLater', { about: 'key' });
       }
     }
-    const startedAtMs = performance.now();
+    const startedAt = process.uptime(); // In seconds; `performance` takes a millisecond or two to load.
     let failure: unknown;
     const text = await this.read(account).catch((error) => {
       if (!hasReason(error, 'keychainFailed', 'keychainRestarted')) throw error;
@@ -234,7 +234,7 @@ class SecretServiceStore extends KeytarStore {
     if (items[0]) throw failure ?? refusal(items[0]);
     if (!target?.isLocked) return undefined;
     // KeePassXC has asked already, before keytar's search; a wallet only takes long to start.
-    const tookMs = performance.now() - startedAtMs;
+    const tookMs = (process.uptime() - startedAt) * 1000;
     if (tookMs > WAITING_AFTER_MS && (await secrets.isOpenWallet(target)) === undefined) {
       throw new GlmTokenError('keychainLocked');
     }
