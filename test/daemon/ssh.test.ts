@@ -78,7 +78,7 @@ describe('over ssh', { skip: unavailable ?? false }, () => {
     const memory = await lookFor(10_000, () => remote.seen.length > 0);
     const { stdout, stderr } = await asked;
     assert.match(stdout, /^Hello from GLM/, stderr);
-    assert.ok(stdout.includes(`socket: the helper at ${SOCKET}`), stdout);
+    assert.ok(stdout.includes(`from the helper at ${SOCKET}`), stdout);
     assert.equal(remote.seen.length, 1);
     const [seen] = remote.seen;
     assert.equal(seen?.refused, undefined);
