@@ -91,9 +91,16 @@ async function* overRealSsh({ isShort }: { isShort: boolean }): AsyncGenerator<R
     });
     await until('Emacs there', async () => existsSync(pause) || hasEnded);
     const forms = secrets.flatMap((secret) => secret.forms);
-    const processes = remote.processes();
+    const processes: number[] = [];
     let copies = 0;
-    for (const pid of processes) copies += countInMemory(pid, forms);
+    for (const pid of remote.processes()) {
+      try {
+        copies += countInMemory(pid, forms);
+        processes.push(pid);
+      } catch (error) {
+        if (existsSync(`/proc/${pid}`)) throw error; // Else it has ended meanwhile.
+      }
+    }
     const inHelper = countInMemory(helper.pid, served.secret.forms);
     rmSync(pause, { force: true });
     const { status, stderr } = await emacs;
