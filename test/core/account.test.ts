@@ -6,6 +6,7 @@ import {
   parseHost,
   parseProfile,
   sameAccount,
+  shownAccount,
 } from '../../src/core/account.ts';
 
 const KEY = '0123456789abcdef0123456789abcdef.AbCdEfGhIjKlMnOp';
@@ -90,4 +91,20 @@ test('two accounts are the same when both host and profile are', () => {
   assert.equal(sameAccount(account, { ...account }), true);
   assert.equal(sameAccount(account, { ...account, host: 'open.bigmodel.cn' }), false);
   assert.equal(sameAccount(account, { ...account, profile: 'default' }), false);
+});
+
+test('an account is shown as it is, unless its host or profile may be half a key', () => {
+  const hosts = ['api.z.ai', 'open.bigmodl.cn', 'localhost:8080', '127.0.0.1:8080', '[::1]:9000'];
+  for (const host of [...hosts, 'my-llm-gateway.internal-network']) {
+    for (const profile of ['default', 'work', '我的 key']) {
+      assert.deepEqual(shownAccount({ host, profile }), { host, profile });
+    }
+  }
+  const [, secret = ''] = KEY.split('.');
+  for (const text of [secret, `https://${secret}/v4`, `${secret}:8080`, `api.${secret}`]) {
+    assert.equal(shownAccount({ host: parseHost(text), profile: 'work' }).host, '…', text);
+  }
+  for (const profile of [secret, `my ${secret}`]) {
+    assert.equal(shownAccount({ host: 'api.z.ai', profile }).profile, '…', profile);
+  }
 });
