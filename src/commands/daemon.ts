@@ -1,6 +1,8 @@
 /** `glm-token daemon`: the helper that gives tokens to Emacs, or to whoever connects to its socket. */
 
+import { closeSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { isatty } from 'node:tty';
 import { parseTimeLimit } from '../core/duration.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { helperMethods } from '../daemon/methods.ts';
@@ -31,6 +33,7 @@ export const daemon = subcommand({
   name: 'daemon',
   options: OPTIONS,
   async run(context, args) {
+    process.once('exit', leaveTerminal);
     const usesSocket = args.socket !== undefined;
     if (args.stdio === usesSocket) throw new GlmTokenError('daemonWithoutTransport');
     if (!usesSocket) {
@@ -42,6 +45,16 @@ export const daemon = subcommand({
     return onSocket(context, args);
   },
 });
+
+/**
+ * As it ends, Node sets the terminal back to how it was at the start, where that is still open, even
+ * from the background. By then it may be an editor's, which would lose its keys.
+ */
+function leaveTerminal(): void {
+  for (const descriptor of [0, 1, 2]) {
+    if (isatty(descriptor)) closeSync(descriptor);
+  }
+}
 
 const isSignaled = (): Promise<void> => new Promise((resolve) => onSignal(() => resolve()));
 

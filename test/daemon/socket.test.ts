@@ -17,7 +17,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { claimsOf } from '../support/claims.ts';
-import { type Env, PROGRAM } from '../support/environment.ts';
+import { type Env, found, PROGRAM, ROOT } from '../support/environment.ts';
 import { Helper } from '../support/helper.ts';
 import { KeychainSession } from '../support/keychain.ts';
 import { CALL, glmToken, run, runOnTerminal } from '../support/program.ts';
@@ -198,6 +198,16 @@ describe('how it ends', () => {
     assert.equal(helper.child.exitCode, null, 'it was in use');
     assert.equal(await Promise.race([helper.ended(), delay(3000, 'alive')]), 0);
     assert.equal(existsSync(path), false);
+  });
+
+  test('a terminal that it was started from stays as an editor there has set it', async () => {
+    const command = [process.execPath, PROGRAM, 'daemon', `--socket=${path}`, '--exit-after=2s'];
+    for (const how of ['end', 'wait']) {
+      const trial = [found.python, `${ROOT}/test/support/background.py`, how, path, ...command];
+      const { status, stdout, stderr } = await run(trial, { env });
+      assert.equal(status, 0, `${how}: ${stderr}`);
+      assert.match(stdout, /listening at/);
+    }
   });
 
   test('not by itself while a request waits for the keychain', async () => {
