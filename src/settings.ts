@@ -51,7 +51,7 @@ export interface Settings {
   readonly apiKey: string | undefined;
   /** `GLM_TOKEN_STORE`: the store to use. */
   readonly store: WritableStoreName | undefined;
-  /** `GLM_TOKEN_PASSPHRASE_FILE`: a file that holds the passphrase of the key file. */
+  /** `GLM_TOKEN_PASSPHRASE_FILE`: a file that holds the passphrase of the encrypted file. */
   readonly passphraseFile: string | undefined;
   /** `GLM_TOKEN_SOCKET`: where a helper listens that is asked in place of the stores here. */
   readonly socket: string | undefined;

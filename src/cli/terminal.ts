@@ -180,7 +180,7 @@ export class Terminal {
   }
 
   /**
-   * Asks for the passphrase of the key file, twice when it is new, even when standard input is not
+   * Asks for the passphrase of the encrypted file, twice when it is new, even when standard input is not
    * the terminal (it may be the key that is to be stored); `undefined` where there is no terminal.
    */
   async askPassphrase(question: PassphraseQuestion): Promise<string | undefined> {

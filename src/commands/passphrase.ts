@@ -1,4 +1,4 @@
-/** `glm-token passphrase`: changes the passphrase of the key file. */
+/** `glm-token passphrase`: changes the passphrase of the encrypted file. */
 
 import { GlmTokenError } from '../core/errors.ts';
 import { MAX_PASSPHRASE_BYTES, passphraseIn } from '../stores/passphrase.ts';

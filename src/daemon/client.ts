@@ -47,7 +47,7 @@ export interface ClientOptions {
   /** How long to wait while the keychain waits for its user, in milliseconds. */
   readonly promptTimeoutMs: number;
   readonly onWaiting: OnWaiting;
-  /** Asks for the passphrase of the key file. */
+  /** Asks for the passphrase of the encrypted file. */
   readonly askPassphrase: AskPassphrase;
 }
 
@@ -73,7 +73,7 @@ export function helperClient(options: ClientOptions): AskHelper {
   };
 }
 
-/** Has a person type the passphrase of a key file that is locked; throws `error` where nobody is. */
+/** Has a person type the passphrase of a encrypted file that is locked; throws `error` where nobody is. */
 async function unlock(options: ClientOptions, error: unknown): Promise<void> {
   if ((await askOnce(options, 'status', {})).lock !== 'locked') throw error;
   for (let tries = 1; ; tries += 1) {

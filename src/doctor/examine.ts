@@ -83,7 +83,7 @@ export interface ExamineOptions {
   readonly live?: boolean;
   /** Send it with a chat request of one token on this plan's endpoint; by default, list the models. */
   readonly plan?: PlanName | undefined;
-  /** Whether a locked key file is as it should be, since a later request asks for its passphrase. */
+  /** Whether a locked encrypted file is as it should be, since a later request asks for its passphrase. */
   readonly unlocksLater?: boolean;
   /** Whether to show what a command that prints a key says when it fails. */
   readonly tellsWhy?: boolean;

@@ -714,8 +714,7 @@ export function english(program: string, system: System = 'posix') {
       hint: 'check its directory, or use another path',
     }),
     socketPassedInvalid: () => ({
-      message:
-        'what was passed in LISTEN_FDS is not a Unix socket of yours that is closed to others',
+      message: 'the socket from systemd is not private to you',
       hint: 'write its unit as docs/integrations.md has it, with DirectoryMode=0700 and SocketMode=0600',
     }),
     helperRunning: ({ path }) => ({
@@ -791,7 +790,10 @@ export function english(program: string, system: System = 'posix') {
       message: 'warning: the service may refuse tokens that are valid for less than 3 minutes',
       hint: 'use --ttl 3m or more',
     },
-    waiting: (program: string | undefined) => `waiting for ${program ?? 'the keychain'} …`,
+    waiting: (program: string | undefined) =>
+      program
+        ? `waiting for ${program} …`
+        : 'waiting for the keychain; unlock it if it prompts you',
     modeMended: (path: string, mode: string) =>
       `others could access ${path}; its mode is now ${mode}`,
 
@@ -1144,7 +1146,7 @@ export function english(program: string, system: System = 'posix') {
       clockRight: (host: string, offMs: number) => `within ${duration(offMs)} of ${host}`,
       /** `ttlMs`: the lifetime of tokens. */
       clockOff: (host: string, offsetMs: number, ttlMs: number, command: string) => ({
-        message: `${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? 'behind' : 'ahead of'} ${host}, so that tokens ${offsetMs < 0 ? 'are from the future' : offsetMs < ttlMs ? 'last that much shorter there, and may be refused as expired' : 'are expired on arrival'}`,
+        message: `${duration(Math.abs(offsetMs))} ${offsetMs > 0 ? 'behind' : 'ahead of'} ${host}, so that tokens ${offsetMs < 0 ? 'are from the future' : offsetMs < ttlMs ? 'expire that much sooner there, and may be refused' : 'are expired on arrival'}`,
         hint: `set it right: ${command}`,
       }),
       asAdministrator: (command: string) => `${command} (as administrator)`,

@@ -254,7 +254,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       return { message: `${variable}：${message}`, hint };
     },
     languageUnknown: ({ given }) => ({
-      message: `GLM_TOKEN_LANG：没有语言 ${given} 的信息，改用英文`,
+      message: `GLM_TOKEN_LANG：不支持 ${given}，改用英文`,
       hint: '请设为 en 或 zh',
     }),
     settingNotAChoice: ({ given, choices }) => ({
@@ -262,8 +262,8 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: `可选的值：${choices.join('、')}`,
     }),
     homeNotAbsolute: () => ({
-      message: '它为空或是相对路径，key 会落到当前目录之下',
-      hint: '请把它设为绝对路径',
+      message: '必须是绝对路径，否则 key 会落到当前目录',
+      hint: '请设为绝对路径',
     }),
     hostInvalid: ({ given }) => ({
       message: `${given} 不是主机名`,
@@ -365,7 +365,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: `请写在选项之后：${program} store --from-command -- pass show glm`,
     }),
     commandAndStore: () => ({
-      message: '--store 指定 key 的存储位置，而 --from-command 不保存 key',
+      message: '--from-command 不保存 key，--store 不适用',
       hint: '请去掉其中一个',
     }),
     commandNotAllowed: () => ({
@@ -435,15 +435,15 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     }),
     keyCommandFailed: ({ account, program: name, fault, hasTerminal, said }) => {
       if (fault === 'endless') {
-        return { message: `${name} 输出过多，已被终止`, hint: '输出的第一行必须是 key' };
+        return { message: `${name} 的输出超过 1 MiB，已终止它`, hint: '输出的第一行必须是 key' };
       }
       const { status } = fault;
       const how = typeof status === 'number' ? `退出码为 ${status}` : `被 ${status} 终止`;
       return {
-        message: `${name} 没有给出 ${accountTitle(account)} 的 key：${how}${said ? `，输出为：${said}` : ''}`,
+        message: `${name} 没有给出 ${accountTitle(account)} 的 key：${how}${said ? `，报错：${said}` : ''}`,
         hint: hasTerminal
           ? '请看它输出了什么；密码管理器可能已锁定'
-          : '密码管理器可能已锁定，或需要终端才能询问；也可能缺少 shell 里的环境变量，例如 GNUPGHOME、PASSWORD_STORE_DIR 或 VAULT_ADDR',
+          : '密码管理器可能已锁定，或需要在终端里提示输入；也可能缺少 shell 里的环境变量，例如 GNUPGHOME、PASSWORD_STORE_DIR 或 VAULT_ADDR',
       };
     },
     keyCommandNotRun: ({ account, given, errno }) =>
@@ -518,7 +518,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: '请用 chown 改为自己所有，或删除它',
     }),
     fileIrregular: ({ path }) => ({
-      message: `${path} 不是大小正常的普通文件`,
+      message: `${path} 不是普通文件，或大于 1 MiB`,
       hint: '请查看它是什么并移走；程序不会跟随链接',
     }),
     fileOpenToOthers: ({ path, parentVariable }) => ({
@@ -556,7 +556,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
           isWindows
             ? '不保存：把 GLM_API_KEY 设为这个 key'
             : `不保存：export GLM_API_KEY="$(cat KEYFILE)"`,
-          `在终端里运行，会询问口令：${program} setup${flags}`,
+          `在终端里运行，会提示输入口令：${program} setup${flags}`,
         ],
       };
     },
@@ -671,7 +671,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       hint: '请检查它的目录，或使用另一个路径',
     }),
     socketPassedInvalid: () => ({
-      message: 'LISTEN_FDS 传入的不是属于你、且其他用户无法访问的 Unix 套接字',
+      message: 'systemd 传入的套接字不是只有你能访问的',
       hint: '请按 docs/integrations.zh-CN.md 编写单元文件，其中要有 DirectoryMode=0700 和 SocketMode=0600',
     }),
     helperRunning: ({ path }) => ({
@@ -746,7 +746,8 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       message: '警告：有效期不足 3 分钟的令牌可能会被服务拒绝',
       hint: '请使用 --ttl 3m 或更长的有效期',
     },
-    waiting: (program) => `正在等待${program ? ` ${program} ` : '系统钥匙串'}……`,
+    waiting: (program) =>
+      program ? `正在等待 ${program} ……` : '正在等待系统钥匙串，如有提示请解锁',
     modeMended: (path, mode) => `其他用户原先可以访问 ${path}，已把权限改为 ${mode}`,
 
     yesOrNo: (byDefault) => (byDefault ? 'Y/n' : 'y/N'),
@@ -765,7 +766,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       store.name === 'command'
         ? `是否删除输出 ${keyFor(account)} 的命令？`
         : `是否从${storeTitle(store)}删除 ${keyFor(account)}？`,
-    askFileInstead: (store) => `是否改为保存在${storeTitle(store)}？`,
+    askFileInstead: (store) => `是否改为保存到${storeTitle(store)}？`,
 
     help: {
       usage: '用法：',
@@ -952,9 +953,9 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       },
     },
     store: {
-      destination: (account, store) => `${keyFor(account)} 将保存在${storeTitle(store)}`,
+      destination: (account, store) => `${keyFor(account)} 将保存到${storeTitle(store)}`,
       stored: (account, id, store) =>
-        `已把 ${accountTitle(account)} 的 key ${id} 保存在${storeTitle(store)}`,
+        `已把 ${accountTitle(account)} 的 key ${id} 保存到${storeTitle(store)}`,
       readElsewhere: (store, inUse) => ({
         message: `警告：目前从${storeTitle(inUse)}读取 key`,
         hint: toUse(store),
@@ -987,7 +988,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
           ? `已删除输出 ${keyFor(account)} 的命令；key 本身仍在原处`
           : `已从${storeTitle(store)}删除 ${keyFor(account)}`,
       fileRemoved: (inUse) =>
-        `最后一个 key 已删除，加密文件也已移除；今后的 key 保存在${storeTitle(inUse)}`,
+        `最后一个 key 已删除，加密文件也已移除；今后的 key 保存到${storeTitle(inUse)}`,
     },
     list: {
       columns: { host: '主机', profile: 'PROFILE', id: 'ID', store: '存储位置' },
@@ -1045,7 +1046,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         message: `其他用户可以读取 ${path} 中的口令`,
         hint: `请运行：chmod 600 ${shellQuote(path)}`,
       }),
-      lockedUntilNeeded: (store) => `${storeTitle(store)}，已锁定；下次请求时会询问口令`,
+      lockedUntilNeeded: (store) => `${storeTitle(store)}，已锁定；下次请求时会提示输入口令`,
       store: storeTitle,
       perils: {
         memory: '位于内存中，重启后 key 会丢失',
@@ -1063,7 +1064,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       }),
       clockRight: (host, offMs) => `与 ${host} 相差不超过 ${duration(offMs)}`,
       clockOff: (host, offsetMs, ttlMs, command) => ({
-        message: `比 ${host} ${offsetMs > 0 ? '慢' : '快'} ${duration(Math.abs(offsetMs))}，因此令牌${offsetMs < 0 ? '来自未来' : offsetMs < ttlMs ? '的有效期在那里会短这么多，可能被当作已过期而拒绝' : '送达时已过期'}`,
+        message: `比 ${host} ${offsetMs > 0 ? '慢' : '快'} ${duration(Math.abs(offsetMs))}，因此令牌${offsetMs < 0 ? '的签发时间在未来' : offsetMs < ttlMs ? '在那里会提前这么久过期，可能被拒绝' : '送达时已过期'}`,
         hint: `请校准时钟：${command}`,
       }),
       asAdministrator: (command) => `${command}（以管理员身份）`,
@@ -1116,12 +1117,12 @@ function describeProblem(problem: Problem, program: string): { message: string; 
       return { message: 'exp 不晚于 timestamp', hint: '请把 exp 设为 timestamp 加有效期' };
     case 'from the future':
       return {
-        message: `签发时间在 ${duration(problem.byMs)}之后：有一方的时钟不准`,
+        message: `签发时间比本机时钟晚 ${duration(problem.byMs)}：有一方的时钟不准`,
         hint: `与服务核对本机时钟：${program} doctor`,
       };
     case 'expired':
       return {
-        message: `已在 ${duration(problem.byMs)}前过期`,
+        message: `已过期 ${duration(problem.byMs)}`,
         hint: `签发新的令牌：${program} print；如果它刚刚签发，就是有效期（--ttl）太短，或时钟不准：${program} doctor`,
       };
     case 'signature':

@@ -1,4 +1,4 @@
-/** Where the key file's passphrase comes from: a file or descriptor that is named, or a person. */
+/** Where the encrypted file's passphrase comes from: a file or descriptor that is named, or a person. */
 
 import { statSync } from 'node:fs';
 import { isAbsolute } from 'node:path';

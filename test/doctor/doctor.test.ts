@@ -253,7 +253,7 @@ describe('the clock', () => {
     assert.deepEqual([status, findings.clock?.level], [0, 'warning']);
     assert.match(
       findings.clock?.message ?? '',
-      /so that tokens last that much shorter there, and may be refused as expired$/,
+      /so that tokens expire that much sooner there, and may be refused$/,
     );
     assert.equal(findings.live?.level, 'ok');
   });

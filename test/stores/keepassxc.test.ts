@@ -9,7 +9,7 @@ import { Helper } from '../support/helper.ts';
 import { ACCESS, KeePassSession } from '../support/keepassxc.ts';
 import { glmToken } from '../support/program.ts';
 
-const WAITING = /^glm-token: waiting for the keychain …\n/;
+const WAITING = /^glm-token: waiting for the keychain; unlock it if it prompts you\n/;
 
 let display: Display;
 let session: KeePassSession;

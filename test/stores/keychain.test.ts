@@ -59,7 +59,7 @@ describe('the program', () => {
       assert.deepEqual([outcome.status, outcome.signal, outcome.stdout], [...stuck(6), '']);
       assert.equal(
         outcome.stderr,
-        'glm-token: waiting for the keychain …\n' +
+        'glm-token: waiting for the keychain; unlock it if it prompts you\n' +
           "glm-token: the keychain's prompt was not answered within 1 s\n" +
           UNLOCK_HINT,
       );
@@ -81,7 +81,7 @@ describe('the program', () => {
     assert.deepEqual([status, signal, stdout], [...stuck(5), '']);
     assert.equal(
       stderr,
-      'glm-token: waiting for the keychain …\n' +
+      'glm-token: waiting for the keychain; unlock it if it prompts you\n' +
         'glm-token: the keychain service does not answer\n' +
         'hint: restart it, for example by logging out and in again\n',
     );

@@ -12,7 +12,7 @@ import { glmToken, type Outcome } from '../support/program.ts';
 const PROMPTER = 'gcr-prompter';
 
 const TOKEN = /^eyJ[\w-]+\.[\w-]+\.[\w-]+\n$/;
-const WAITING = 'glm-token: waiting for the keychain …\n';
+const WAITING = 'glm-token: waiting for the keychain; unlock it if it prompts you\n';
 
 let display: Display;
 let session: KeychainSession;
