@@ -335,7 +335,7 @@ async function busyKeychain(prints: number): Promise<Row> {
       faults: [
         ...[...failed, ...told].map(({ status, stderr }) => `status ${status}: ${stderr}`),
         ...(noticed.length === 0 ? ['it was not busy'] : []),
-        ...(/lock/.test(notice) ? [`who has to wait is told of a lock: ${notice}`] : []),
+        ...(/is locked/.test(notice) ? [`who has to wait is told of a lock: ${notice}`] : []),
       ],
     };
   } finally {
