@@ -277,7 +277,7 @@ describe('the reference has what the program has', () => {
         assert.deepEqual(
           rows.map(cellsOf),
           Object.entries(command.options)
-            .filter(([, { isHidden }]) => !isHidden)
+            .filter(([option]) => texts[option])
             .map(([option, about]) => [
               `\`--${option}${about.value ? ` ${about.value}` : ''}\``,
               meaning(texts[option] ?? '', about),
@@ -327,7 +327,7 @@ describe('the reference has what the program has', () => {
 });
 
 const meaning = (text: string, { choices, default: byDefault }: Option): string =>
-  `${text}${choices ? ` (${choices.join(', ')})` : ''}${byDefault ? ` [${byDefault}]` : ''}`;
+  `${text}${choices.length > 0 ? ` (${choices.join(', ')})` : ''}${byDefault ? ` [${byDefault}]` : ''}`;
 
 /** The options, the commands and the models of the Emacs package, a line each. */
 const LISP_NAMES = `(progn

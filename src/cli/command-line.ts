@@ -45,7 +45,7 @@ export function readQuickly(command: Subcommand, argv: readonly string[]): Line 
     const types = Object.entries(options).map(([name, { type }]) => [name, { type }] as const);
     const { values } = parseArgs({ args: [...argv], options: Object.fromEntries(types) });
     const isChoice = ([name, value]: [string, unknown]) =>
-      options[name]?.choices?.includes(String(value)) ?? true;
+      isAllowed(options[name]?.choices ?? [], value);
     if (!Object.entries(values).every(isChoice)) return undefined;
     return { args: understand(command, values), operands: [] };
   } catch {
@@ -151,9 +151,10 @@ async function readByYargs(
     .strict()
     .demandCommand(0, Number.POSITIVE_INFINITY)
     .options(BUILT_IN);
-  for (const [name, { type, choices, isValueOptional }] of Object.entries(command?.options ?? {})) {
-    const takes = type === 'boolean' ? { nargs: 0 } : { requiresArg: isValueOptional !== true };
-    parser.option(name, { type, ...takes, ...(choices && { choices }) });
+  for (const [name, known] of Object.entries(command?.options ?? {})) {
+    const { type, choices } = known;
+    const takes = type === 'boolean' ? { nargs: 0 } : { requiresArg: !mayBeEmpty(known) };
+    parser.option(name, { type, ...takes, ...(choices.length > 0 && { choices }) });
   }
   return new Promise((resolve) => {
     parser.parse([...words], {}, (error, read) => {
@@ -215,6 +216,11 @@ function isOdd(word: string): boolean {
   return !word.startsWith(`--${name}`) || name === '_' || name === '$0' || name in Object.prototype;
 }
 
+const mayBeEmpty = ({ value }: Option): boolean => value.startsWith('[');
+
+const isAllowed = (choices: readonly string[], value: unknown): boolean =>
+  choices.length === 0 || choices.includes(String(value));
+
 /** The name of the option that a word would be. */
 const nameIn = (word: string): string | undefined => /^-+([^=]*)/.exec(word)?.[1];
 
@@ -229,11 +235,11 @@ function strayIn(
   { name: command, operands }: Subcommand,
   words: readonly string[],
 ): GlmTokenError | undefined {
-  const choices = operands?.takes ?? [];
+  const choices = operands.takes;
   if (typeof choices === 'string') return undefined;
   const given = words.find((word, at) => at > 0 || !choices.includes(word));
   if (given === undefined) return undefined;
-  if (!operands) return new GlmTokenError('argumentUnexpected', { command, given });
+  if (choices.length === 0) return new GlmTokenError('argumentUnexpected', { command, given });
   return new GlmTokenError('argumentNotAChoice', { command, given, choices });
 }
 
@@ -247,12 +253,11 @@ function understand(
   values: Readonly<Record<string, unknown>>,
 ): Args {
   const meaning = ([option, known]: [string, Option]): unknown => {
-    const { type, isRequired, isValueOptional, default: byDefault, parse } = known;
-    const value = values[option] ?? byDefault;
-    if (type === 'boolean') return value === true;
-    const isMissing = value === undefined ? isRequired : value === '' && !isValueOptional;
+    const value = values[option] ?? known.default;
+    if (known.type === 'boolean') return value === true;
+    const isMissing = value === undefined ? known.isRequired : value === '' && !mayBeEmpty(known);
     if (isMissing) throw new GlmTokenError('optionValueMissing', { command, option });
-    return value === undefined || !parse ? value : parse(String(value));
+    return value === undefined ? undefined : known.parse(String(value));
   };
   return Object.fromEntries(Object.entries(options).map((one) => [one[0], meaning(one)]));
 }
@@ -269,7 +274,7 @@ interface Split {
  * left as it is. For others all of the line may be options.
  */
 export function splitOperands(command: Subcommand, argv: readonly string[]): Split {
-  if (command.operands?.takes !== 'program') {
+  if (command.operands.takes !== 'program') {
     return { options: argv, operands: [], hasEnded: argv.includes('--') };
   }
   let end = 0;

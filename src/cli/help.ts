@@ -60,17 +60,16 @@ export function helpOf(command: Subcommand, messages: Messages, columns: number)
 
 /** What follows the name of a command. */
 function usageOf({ operands }: Subcommand): string {
-  if (operands?.takes === 'program') return `[OPTIONS] ${operands.usage}`;
-  return operands ? `${operands.usage} [OPTIONS]` : '[OPTIONS]';
+  if (operands.takes === 'program') return `[OPTIONS] ${operands.usage}`;
+  return `${operands.usage} [OPTIONS]`.trimStart();
 }
 
 /** Each option with its value, and what it does, with its choices and its default. */
 export function optionRows(command: Subcommand, { commands }: Messages): Row[] {
   const texts = commands[command.name].options as Readonly<Record<string, string>>;
-  const options = Object.entries(command.options).filter(([, { isHidden }]) => !isHidden);
-  return options.map(([option, about]) => {
-    const { choices, value, default: byDefault } = about;
-    const words = choices ? ` (${choices.join(', ')})` : '';
+  const options = Object.entries(command.options).filter(([option]) => texts[option]);
+  return options.map(([option, { choices, value, default: byDefault }]) => {
+    const words = choices.length > 0 ? ` (${choices.join(', ')})` : '';
     return [
       `--${option}${value ? ` ${value}` : ''}`,
       `${texts[option]}${words}${byDefault ? ` [${byDefault}]` : ''}`,

@@ -10,7 +10,7 @@ import { type Policy, parseAccounts, SHARED_MAX_TTL_MS } from '../daemon/policy.
 import { serve } from '../daemon/stdio.ts';
 import { defaultSocketPath, parseSocketPath } from '../settings.ts';
 import { onSignal } from './signals.ts';
-import { type ArgsOf, type Context, type Options, subcommand } from './subcommand.ts';
+import { type ArgsOf, type Context, FLAG, option, subcommand, withDefault } from './subcommand.ts';
 
 /** Idle time after which the encrypted file is locked. */
 const LOCK_AFTER = '15m';
@@ -19,13 +19,13 @@ const LOCK_AFTER = '15m';
 const SOCKET_OPTIONS = ['accounts', 'allow-write', 'exit-after'] as const;
 
 const OPTIONS = {
-  stdio: { type: 'boolean' },
-  socket: { type: 'string', value: '[PATH]', isValueOptional: true },
-  accounts: { type: 'string', value: 'LIST' },
-  'allow-write': { type: 'boolean' },
-  'lock-after': { type: 'string', value: 'TIME', default: LOCK_AFTER },
-  'exit-after': { type: 'string', value: 'TIME' },
-} as const satisfies Options;
+  stdio: FLAG,
+  socket: option('[PATH]', String),
+  accounts: option('LIST', parseAccounts),
+  'allow-write': FLAG,
+  'lock-after': withDefault(option('TIME', parseTimeLimit), LOCK_AFTER),
+  'exit-after': option('TIME', parseTimeLimit),
+};
 
 type Args = ArgsOf<typeof OPTIONS>;
 
@@ -60,7 +60,7 @@ const isSignaled = (): Promise<void> => new Promise((resolve) => onSignal(() => 
 
 async function onStdio(context: Context, args: Args): Promise<undefined> {
   const stores = context.helperStores({
-    lockAfterMs: parseTimeLimit(args['lock-after']),
+    lockAfterMs: args['lock-after'],
     onWaiting: (program) => served.noteWaiting(program),
   });
   const served = serve(process.stdin, process.stdout, helperMethods(context, stores));
@@ -73,8 +73,12 @@ function policyOf(args: Args): Policy {
   const mayWrite = args['allow-write'];
   if (args.accounts === undefined) return { mayWrite, maySetCommand: false };
   if (mayWrite) throw new GlmTokenError('accountsAreReadOnly');
-  const accounts = parseAccounts(args.accounts);
-  return { mayWrite, maySetCommand: false, accounts, maxTtlMs: SHARED_MAX_TTL_MS };
+  return {
+    mayWrite,
+    maySetCommand: false,
+    accounts: args.accounts,
+    maxTtlMs: SHARED_MAX_TTL_MS,
+  };
 }
 
 const pathOf = ({ env, platform }: Context, { socket = '' }: Args): string =>
@@ -83,9 +87,6 @@ const pathOf = ({ env, platform }: Context, { socket = '' }: Args): string =>
 async function onSocket(context: Context, args: Args): Promise<undefined> {
   const { env, terminal, messages } = context;
   const policy = policyOf(args);
-  const lockAfterMs = parseTimeLimit(args['lock-after']);
-  const exitAfter = args['exit-after'];
-  const exitAfterMs = exitAfter === undefined ? undefined : parseTimeLimit(exitAfter);
   const place = { path: pathOf(context, args), uid: process.getuid?.() };
 
   const { isSocketPassed, listenAt, listenOnPassed, serveClients } = await import(
@@ -94,11 +95,11 @@ async function onSocket(context: Context, args: Args): Promise<undefined> {
   const signaled = isSignaled();
   const stores = context.helperStores({
     accounts: policy.accounts,
-    lockAfterMs,
+    lockAfterMs: args['lock-after'],
     onWaiting: (program) => clients.noteWaiting(program),
   });
   const server = createServer();
-  const clients = serveClients(server, helperMethods(context, stores, policy), exitAfterMs);
+  const clients = serveClients(server, helperMethods(context, stores, policy), args['exit-after']);
   const isPassed = isSocketPassed(env, process.pid);
   const remove = isPassed ? await listenOnPassed(server, place) : await listenAt(server, place);
   try {

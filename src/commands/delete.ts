@@ -2,11 +2,11 @@
 
 import { GlmTokenError } from '../core/errors.ts';
 import { storeOf } from '../stores/registry.ts';
-import { ACCOUNT_OPTIONS, STORE_OPTION, subcommand } from './subcommand.ts';
+import { ACCOUNT_OPTIONS, FLAG, STORE_OPTION, subcommand } from './subcommand.ts';
 
 export const deleteCommand = subcommand({
   name: 'delete',
-  options: { ...ACCOUNT_OPTIONS, store: STORE_OPTION, force: { type: 'boolean' } },
+  options: { ...ACCOUNT_OPTIONS, store: STORE_OPTION, force: FLAG },
   async run(context, args) {
     const { terminal, messages, stores } = context;
     const account = context.account(args);

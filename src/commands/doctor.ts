@@ -5,7 +5,7 @@ import { EXIT_STATUS } from '../core/errors.ts';
 import { DEFAULT_TTL_MS } from '../core/token.ts';
 import { type AskedHelper, examine, type Finding } from '../doctor/examine.ts';
 import { freshToken } from './fresh-token.ts';
-import { ACCOUNT_OPTIONS, type Context, subcommand } from './subcommand.ts';
+import { ACCOUNT_OPTIONS, type Context, FLAG, subcommand } from './subcommand.ts';
 
 /** Width of the columns for level and check: the longest of each. */
 const LEVEL_WIDTH = 'unchecked'.length;
@@ -14,7 +14,7 @@ const INDENT = LEVEL_WIDTH + CHECK_WIDTH + 2;
 
 export const doctor = subcommand({
   name: 'doctor',
-  options: { ...ACCOUNT_OPTIONS, live: { type: 'boolean' }, json: { type: 'boolean' } },
+  options: { ...ACCOUNT_OPTIONS, live: FLAG, json: FLAG },
   async run(context, args) {
     const { terminal, messages } = context;
     const isNamed = args.host !== undefined || args.profile !== undefined;

@@ -10,7 +10,14 @@ import { withoutKeys } from '../stores/environment.ts';
 import { findProgram } from '../stores/program.ts';
 import { freshToken } from './fresh-token.ts';
 import { onSignal } from './signals.ts';
-import { ACCOUNT_OPTIONS, type Context, type ExitStatus, subcommand } from './subcommand.ts';
+import {
+  ACCOUNT_OPTIONS,
+  type Context,
+  type ExitStatus,
+  option,
+  subcommand,
+  withDefault,
+} from './subcommand.ts';
 
 /** Where OpenAI's and Z.ai's own programs and libraries look for a key. */
 const VARIABLES = 'OPENAI_API_KEY, ZAI_API_KEY';
@@ -23,8 +30,8 @@ export const exec = subcommand({
   name: 'exec',
   options: {
     ...ACCOUNT_OPTIONS,
-    env: { type: 'string', value: 'NAME', default: VARIABLES, parse: parseVariables },
-    ttl: { type: 'string', value: 'TIME', default: LONG_TTL, parse: parseDuration },
+    env: withDefault(option('NAME', parseVariables), VARIABLES),
+    ttl: withDefault(option('TIME', parseDuration), LONG_TTL),
   },
   operands: { usage: '[--] PROGRAM ...', takes: 'program' },
   async run(context, args, [file, ...rest]) {

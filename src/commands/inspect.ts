@@ -14,14 +14,14 @@ import {
   withoutSecrets,
 } from '../core/parsed-token.ts';
 import { type ListedAccount, listAccounts } from '../stores/registry.ts';
-import { type Context, subcommand } from './subcommand.ts';
+import { type Context, FLAG, subcommand } from './subcommand.ts';
 
 /** How much of the signature is shown, in characters: with the rest, the token could be used. */
 const SHOWN_SIGNATURE = 4;
 
 export const inspect = subcommand({
   name: 'inspect',
-  options: { json: { type: 'boolean' } },
+  options: { json: FLAG },
   operands: { usage: '[TOKEN]', takes: 'text' },
   async run(context, args, words) {
     const parsed = parseToken(await readToken(context, words));

@@ -5,13 +5,13 @@ import { asGlmTokenError, GlmTokenError, hasCode } from '../core/errors.ts';
 import type { AccountsResult } from '../daemon/protocol.ts';
 import type { KeptStoreName, StoreName } from '../stores/port.ts';
 import { accountEntry, listAccounts, otherThan } from '../stores/registry.ts';
-import { type Context, STORE_OPTION, subcommand } from './subcommand.ts';
+import { type Context, FLAG, STORE_OPTION, subcommand } from './subcommand.ts';
 
 const COLUMNS = ['host', 'profile', 'id', 'store'] as const;
 
 export const list = subcommand({
   name: 'list',
-  options: { store: STORE_OPTION, json: { type: 'boolean' } },
+  options: { store: STORE_OPTION, json: FLAG },
   async run(context, args) {
     const { terminal, messages } = context;
     const { columns, notAKey, notAllowed } = messages.list;

@@ -2,15 +2,14 @@
 
 import { GlmTokenError, hasCode } from '../core/errors.ts';
 import { parseKey } from '../core/key.ts';
-import { WRITABLE_STORES } from '../stores/port.ts';
 import { otherThan, storeKey } from '../stores/registry.ts';
-import { subcommand } from './subcommand.ts';
+import { FLAG, required, subcommand, WRITABLE_STORE_OPTION } from './subcommand.ts';
 
 export const move = subcommand({
   name: 'move',
   options: {
-    to: { type: 'string', value: 'STORE', choices: WRITABLE_STORES, isRequired: true },
-    force: { type: 'boolean' },
+    to: required(WRITABLE_STORE_OPTION),
+    force: FLAG,
   },
   async run({ stores, terminal, messages }, { to, force }) {
     const target = await stores.open(to);

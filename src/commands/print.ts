@@ -4,7 +4,14 @@ import type { Account } from '../core/account.ts';
 import { parseDuration } from '../core/duration.ts';
 import { DEFAULT_TTL, type Token } from '../core/token.ts';
 import { freshToken } from './fresh-token.ts';
-import { ACCOUNT_OPTIONS, STORE_OPTION, subcommand } from './subcommand.ts';
+import {
+  ACCOUNT_OPTIONS,
+  choice,
+  option,
+  STORE_OPTION,
+  subcommand,
+  withDefault,
+} from './subcommand.ts';
 
 const FORMATS = {
   token: ({ token }: Token) => token,
@@ -26,13 +33,11 @@ export const print = subcommand({
   name: 'print',
   options: {
     ...ACCOUNT_OPTIONS,
-    ttl: { type: 'string', value: 'TIME', default: DEFAULT_TTL, parse: parseDuration },
-    format: {
-      type: 'string',
-      value: 'FORMAT',
-      choices: Object.keys(FORMATS) as (keyof typeof FORMATS)[],
-      default: 'token',
-    },
+    ttl: withDefault(option('TIME', parseDuration), DEFAULT_TTL),
+    format: withDefault(
+      choice('FORMAT', Object.keys(FORMATS) as (keyof typeof FORMATS)[]),
+      'token',
+    ),
     store: STORE_OPTION,
   },
   async run(context, args) {

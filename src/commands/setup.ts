@@ -18,21 +18,22 @@ import {
   ACCOUNT_OPTIONS,
   type ArgsOf,
   type Context,
-  type Options,
+  choice,
+  FLAG,
   subcommand,
   WRITABLE_STORE_OPTION,
 } from './subcommand.ts';
 
 const OPTIONS = {
   ...ACCOUNT_OPTIONS,
-  plan: { type: 'string', value: 'PLAN', choices: PLANS },
+  plan: choice('PLAN', PLANS),
   store: WRITABLE_STORE_OPTION,
-  all: { type: 'boolean' },
-  check: { type: 'boolean' },
-  force: { type: 'boolean' },
-  rehearse: { type: 'boolean' },
-  'rehearse-without-key': { type: 'boolean', isHidden: true },
-} as const satisfies Options;
+  all: FLAG,
+  check: FLAG,
+  force: FLAG,
+  rehearse: FLAG,
+  'rehearse-without-key': FLAG,
+};
 
 type Args = ArgsOf<typeof OPTIONS>;
 

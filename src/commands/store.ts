@@ -10,7 +10,7 @@ import {
   ACCOUNT_OPTIONS,
   type ArgsOf,
   type Context,
-  type Options,
+  FLAG,
   subcommand,
   WRITABLE_STORE_OPTION,
 } from './subcommand.ts';
@@ -18,9 +18,9 @@ import {
 const OPTIONS = {
   ...ACCOUNT_OPTIONS,
   store: WRITABLE_STORE_OPTION,
-  'from-command': { type: 'boolean' },
-  force: { type: 'boolean' },
-} as const satisfies Options;
+  'from-command': FLAG,
+  force: FLAG,
+};
 
 type Args = ArgsOf<typeof OPTIONS>;
 

@@ -9,59 +9,67 @@ import type { Paths } from '../setup/paths.ts';
 import { KEPT_STORES, WRITABLE_STORES } from '../stores/port.ts';
 import type { Stores, StoresOptions } from '../stores/registry.ts';
 
-/** An option; what is said of it stands in src/messages, under the names of subcommand and option. */
-export interface Option {
+/**
+ * An option, and what its value means. What is said of it stands in src/messages, under the names of
+ * subcommand and option; one of which nothing is said is not shown.
+ */
+export interface Option<T = unknown> {
   readonly type: 'string' | 'boolean';
-  readonly choices?: readonly string[];
-  /** Placeholder of the value in help. */
-  readonly value?: string;
-  /** Whether its value may be left out, which gives an empty one. */
-  readonly isValueOptional?: boolean;
-  readonly isRequired?: boolean;
+  /** Placeholder of the value in help; in brackets where the value may be left out, which gives an empty one. */
+  readonly value: string;
+  /** The only values that there are; any text where there are none. */
+  readonly choices: readonly string[];
   /** The value where none is given. */
-  readonly default?: string;
+  readonly default: string | undefined;
+  readonly isRequired: boolean;
   /** What a value means; throws a GlmTokenError where it means nothing. */
-  parse?(text: string): unknown;
-  /** For a program to give, and not shown to people. */
-  readonly isHidden?: boolean;
+  parse(text: string): T;
 }
 
-/** What comes of an option: a flag is true or false, and a value is parsed. */
-type Meaning<O extends Option> = O extends { type: 'boolean' }
-  ? boolean
-  : O extends { parse(text: string): infer Parsed }
-    ? Parsed
-    : O extends { choices: readonly (infer Choice)[] }
-      ? Choice
-      : string;
+const ANY = { type: 'string', choices: [], default: undefined, isRequired: false } as const;
 
-type Absent<O extends Option> = O extends
-  | { type: 'boolean' }
-  | { default: string }
-  | { isRequired: true }
-  ? never
-  : undefined;
+/** An option without a value. */
+export const FLAG: Option<boolean> = { ...ANY, type: 'boolean', value: '', parse: Boolean };
+
+export const option = <T>(value: string, parse: (text: string) => T): Option<T | undefined> => ({
+  ...ANY,
+  value,
+  parse,
+});
+
+export const choice = <C extends string>(
+  value: string,
+  choices: readonly C[],
+): Option<C | undefined> => ({ ...option(value, (text) => text as C), choices });
+
+type Present<T> = Option<Exclude<T, undefined>>;
+
+export const required = <T>(one: Option<T>): Present<T> =>
+  ({ ...one, isRequired: true }) as Present<T>;
+
+export const withDefault = <T>(one: Option<T>, byDefault: string): Present<T> =>
+  ({ ...one, default: byDefault }) as Present<T>;
 
 export type Options = Readonly<Record<string, Option>>;
 
 /** The arguments that some options give. */
 export type ArgsOf<O extends Options> = {
-  readonly [Name in keyof O]: Meaning<O[Name]> | Absent<O[Name]>;
+  readonly [Name in keyof O]: O[Name] extends Option<infer T> ? T : never;
 };
 
 export type Args = Readonly<Record<string, unknown>>;
 
 /** The options that name an account. */
 export const ACCOUNT_OPTIONS = {
-  host: { type: 'string', value: 'HOST', parse: parseHost },
-  profile: { type: 'string', value: 'NAME', parse: parseProfile },
-} as const satisfies Options;
+  host: option('HOST', parseHost),
+  profile: option('NAME', parseProfile),
+};
 
 /** The option that names a store to read, list or delete from. */
-export const STORE_OPTION = { type: 'string', value: 'STORE', choices: KEPT_STORES } as const;
+export const STORE_OPTION = choice('STORE', KEPT_STORES);
 
 /** The option that names a store to write a key to. */
-export const WRITABLE_STORE_OPTION = { ...STORE_OPTION, choices: WRITABLE_STORES } as const;
+export const WRITABLE_STORE_OPTION = choice('STORE', WRITABLE_STORES);
 
 export type SubcommandName = keyof Messages['commands'];
 
@@ -69,7 +77,7 @@ export interface Subcommand {
   readonly name: SubcommandName;
   readonly options: Options;
   /** Arguments other than options; none by default. */
-  readonly operands?: Operands;
+  readonly operands: Operands;
   /**
    * Resolves when done, to an exit status other than 0 where there is one to pass on. Every failure
    * of its own is thrown, as a GlmTokenError unless it is a bug.
@@ -87,12 +95,14 @@ export interface Operands {
   readonly takes: readonly string[] | 'text' | 'program';
 }
 
+const NO_OPERANDS: Operands = { usage: '', takes: [] };
+
 /** A subcommand whose arguments have the types of its options, and whose options have texts. */
 export const subcommand = <
   Name extends SubcommandName,
-  const O extends Readonly<Record<keyof Messages['commands'][Name]['options'], Option>>,
+  O extends Readonly<Record<keyof Messages['commands'][Name]['options'], Option>>,
 >(
-  one: Omit<Subcommand, 'run'> & {
+  one: Partial<Pick<Subcommand, 'operands'>> & {
     readonly name: Name;
     readonly options: O &
       Record<Exclude<keyof O, keyof Messages['commands'][Name]['options']>, never>;
@@ -102,13 +112,10 @@ export const subcommand = <
       operands: readonly string[],
     ): Promise<ExitStatus | undefined>;
   },
-): Subcommand => one;
+): Subcommand => ({ operands: NO_OPERANDS, ...one });
 
 /** A number, or the signal that ended a child. */
 export type ExitStatus = number | NodeJS.Signals;
-
-/** The options that name an account. */
-type Named = { readonly host?: string | undefined; readonly profile?: string | undefined };
 
 /** The world as a command sees it; only `cli.ts` makes one. */
 export interface Context {
@@ -130,5 +137,5 @@ export interface Context {
   /** Asks the helper at `GLM_TOKEN_SOCKET`, in place of the stores; `undefined` when that is not set. */
   readonly askHelper: AskHelper | undefined;
   /** The account that the options name, else the settings. */
-  account(args: Named): Account;
+  account(args: ArgsOf<typeof ACCOUNT_OPTIONS>): Account;
 }

@@ -81,7 +81,7 @@ export interface FileFault {
   readonly path: string;
   readonly errno: string;
   /** The variable that names the directory's parent, where one does. */
-  readonly parentVariable?: string | undefined;
+  readonly parentVariable: string | undefined;
 }
 
 /**

@@ -858,7 +858,7 @@ export function english(program: string, system: System = 'posix') {
           check: 'check the key with the service, without asking first',
           force: 'replace a stored key without asking',
           rehearse: 'use a made-up key, held in memory, and store nothing',
-          'rehearse-without-key': 'the same, when no key is given and there is no one to ask',
+          'rehearse-without-key': '',
         },
         examples: [['glm-token setup emacs', 'print the lines for init.el again']] as Examples,
       },

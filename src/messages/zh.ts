@@ -810,7 +810,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
           check: '不询问，直接向服务验证 key',
           force: '不询问，直接替换已保存的 key',
           rehearse: '用内存中的虚构 key 演练，不保存任何内容',
-          'rehearse-without-key': '同上，仅在没有给出 key 又无人可问时',
+          'rehearse-without-key': '',
         },
         examples: [['glm-token setup emacs', '再次显示 init.el 的配置']],
       },

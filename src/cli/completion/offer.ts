@@ -33,7 +33,7 @@ export function makeOffer(words: readonly string[], known: Known): Offer {
   const before = line.slice(0, -1);
   const { options, operands, hasEnded } = splitOperands(command, before);
   if (hasEnded) {
-    if (command.operands?.takes !== 'program') return [];
+    if (command.operands.takes !== 'program') return [];
     return operands.length === 0 ? 'commands' : 'files';
   }
   const allOptions = command.options;
@@ -47,7 +47,7 @@ export function makeOffer(words: readonly string[], known: Known): Offer {
       meaning,
     }));
   }
-  if (command.operands?.takes === 'program' && current !== '' && !current.startsWith('-'))
+  if (command.operands.takes === 'program' && current !== '' && !current.startsWith('-'))
     return 'commands';
   return offerRest(command, options, current, known);
 }
@@ -75,13 +75,13 @@ function offerRest(
   { messages }: Known,
 ): Offer {
   const texts = messages.commands[command.name].options as Readonly<Record<string, string>>;
-  const takes = command.operands?.takes;
+  const takes = command.operands.takes;
   const words = Array.isArray(takes) ? takes : [];
   const operands = words.some((word) => given.includes(word)) ? [] : words;
   const isGiven = (option: string) =>
     given.some((word) => word === `--${option}` || word.startsWith(`--${option}=`));
   const options = Object.entries(command.options)
-    .filter(([option, { isHidden }]) => !isGiven(option) && !isHidden)
+    .filter(([option]) => !isGiven(option) && texts[option])
     .map(([option]) => ({ text: `--${option}`, meaning: texts[option] ?? '' }));
   return [
     ...(current.startsWith('-') ? [] : operands.map((text) => ({ text, meaning: '' }))),
@@ -113,7 +113,7 @@ function offerValues(
     const fitting = accounts.filter((account) => host === undefined || account.host === host);
     return wordsOf([DEFAULT_PROFILE, ...fitting.map(({ profile }) => profile)]);
   }
-  return wordsOf(choices ?? byDefault.split(', ').filter(Boolean));
+  return wordsOf(choices.length > 0 ? choices : byDefault.split(', ').filter(Boolean));
 }
 
 /** The value of an option that a line has. */
