@@ -24,6 +24,7 @@ import {
   type Settings,
 } from './settings.ts';
 import { findPaths } from './setup/paths.ts';
+import { cureFor } from './stores/cure.ts';
 import { privateDirectory } from './stores/private-directory.ts';
 import { openStores, type Stores, type StoresOptions } from './stores/registry.ts';
 
@@ -182,8 +183,10 @@ async function run(): Promise<ExitStatus | undefined> {
 function report(thrown: unknown): number {
   if (thrown instanceof Refused) return EXIT_SIGINT;
   if (isPipeClosed(thrown)) return EXIT_SIGPIPE;
-  terminal.report(thrown, about);
-  return EXIT_STATUS[asGlmTokenError(thrown).code];
+  const error = asGlmTokenError(thrown);
+  const mayBeginFile = () => !env.GLM_TOKEN_STORE && opened[0]?.inUse() === 'keychain';
+  terminal.report(error, cureFor(error, { mayWrite: true, mayBeginFile }), about);
+  return EXIT_STATUS[error.code];
 }
 
 /**

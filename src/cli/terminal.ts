@@ -5,10 +5,11 @@ import type { Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { styleText } from 'node:util';
 import type { Account } from '../core/account.ts';
-import { asGlmTokenError, GlmTokenError } from '../core/errors.ts';
+import { GlmTokenError } from '../core/errors.ts';
 import { printable } from '../core/text.ts';
 import { oneHint, type Text } from '../messages/common.ts';
 import type { Messages } from '../messages/en.ts';
+import type { Cure } from '../stores/cure.ts';
 import type { PassphraseQuestion } from '../stores/passphrase.ts';
 
 /** Thrown when a question was refused, by Ctrl-C or Ctrl-D. */
@@ -92,13 +93,18 @@ export class Terminal {
     writeAll(2, `${name} ${printable(message)}\n${lines.join('')}`);
   }
 
-  /** Writes what was thrown to standard error, as text or as JSON; `about` the account in question. */
-  report(thrown: unknown, about?: Account): void {
+  /**
+   * Writes a failure to standard error, as text or as JSON.
+   *
+   * @param action what cures it, for programs
+   * @param about the account in question
+   */
+  report(error: GlmTokenError, action: Cure | null, about?: Account): void {
     const { messages, json } = this.#options;
-    const error = asGlmTokenError(thrown);
     const text = messages.describe(error, about);
     if (json) {
-      const body = { code: error.code, message: text.message, hint: oneHint(text) ?? null };
+      const hint = oneHint(text) ?? null;
+      const body = { code: error.code, message: text.message, hint, action };
       writeAll(2, `${printable(JSON.stringify({ schemaVersion: 1, error: body }))}\n`);
     } else {
       this.#say(paint(2, COLORS.failure, 'glm-token:'), text);

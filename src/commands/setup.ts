@@ -3,15 +3,16 @@
 import { randomBytes } from 'node:crypto';
 import type { Terminal } from '../cli/terminal.ts';
 import { type Account, sameAccount } from '../core/account.ts';
-import { EXIT_STATUS, GlmTokenError, hasCode } from '../core/errors.ts';
+import { EXIT_STATUS, GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, MAX_KEY_BYTES, parseKey } from '../core/key.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
 import type { PlanName } from '../service/services.ts';
 import { PLANS } from '../service/services.ts';
 import { checkKey, type KeyCheck } from '../setup/check.ts';
-import { gatherFacts, isMissingKeychain } from '../setup/facts.ts';
+import { gatherFacts } from '../setup/facts.ts';
 import { type InitPaths, initLines, unstableOf } from '../setup/init-lines.ts';
 import { type Answers, nextStep, type Outcome, type Step, type StepName } from '../setup/steps.ts';
+import { isMissingKeychain } from '../stores/cure.ts';
 import { listAccounts } from '../stores/registry.ts';
 import { readKey, saveKey } from './keep-key.ts';
 import {
@@ -50,7 +51,7 @@ export const setup = subcommand({
     const { lines, notes, account, plan, check } = await guide(context, args, given);
     terminal.note(messages.setup.initBlock);
     terminal.print(...(args.all ? await linesForAll(context, plan, account) : lines));
-    for (const note of notes) terminal.note(note);
+    for (const note of [...notes, messages.setup.next]) terminal.note(note);
     return check?.verdict === 'refused' ? EXIT_STATUS.ERR_NETWORK : undefined;
   },
 });
@@ -89,15 +90,14 @@ async function guide(context: Context, args: Args, given: string): Promise<Outco
     for (;;) {
       const facts = await gatherFacts(answers, world);
       if (facts.account) run.account = context.account({ ...facts.account });
-      run.problem ??= facts.noKeychain;
       const next = nextStep(answers, facts, messages);
       if ('lines' in next) return next;
-      if (next.name === 'file' && run.problem && !mayBeginFile(context)) throw run.problem;
+      if (facts.noKeychain && !mayBeginFile(context)) throw facts.noKeychain;
       for (const note of next.notes) terminal.note(note);
       answers = { ...answers, [next.name]: await answer(run, next) };
     }
   } catch (problem) {
-    if (given === '' || !hasCode(problem, 'ERR_STORE_UNAVAILABLE')) throw problem;
+    if (given === '' || !isMissingKeychain(problem)) throw problem;
     throw new GlmTokenError('keyNotKept', { account: run.account ?? { host, profile }, problem });
   }
 }
@@ -110,8 +110,6 @@ interface Run {
   account?: Account;
   /** The key that was given or typed. */
   key: ApiKey | undefined;
-  /** Why there is no keychain. */
-  problem?: GlmTokenError | undefined;
 }
 
 async function answer(run: Run, step: Step): Promise<Answers[StepName]> {
@@ -166,8 +164,6 @@ async function takeKey(run: Run, { url, store }: Step, account: Account): Promis
     // A keychain can answer, and yet have no keyring that a key could go into.
     const isLast = choice !== undefined || settings.store !== undefined || !mayBeginFile(context);
     if (isLast || !isMissingKeychain(error)) throw error;
-    run.problem = error;
-    terminal.note(messages.describe(error).message);
     return false;
   }
 }

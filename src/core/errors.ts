@@ -1,5 +1,6 @@
 /** The one table of errors, and the class that carries them to the terminal, the wire and Emacs. */
 
+import type { Cure } from '../stores/cure.ts';
 import type { KeyOrigin, StoreLabel } from '../stores/port.ts';
 import type { Account } from './account.ts';
 
@@ -255,9 +256,12 @@ export const FAILURES = {
   socketUnanswered: failure<{ path: string; fault: SocketFault }>('ERR_DAEMON'),
   socketOfAnotherUser: failure<{ path: string }>('ERR_DAEMON'),
   /** What a helper on a socket answered; it comes as a {@link ReportedError}, with a code of its own. */
-  helperReported: failure<{ code: ErrorCode; message: string; hint: string | undefined }>(
-    'ERR_DAEMON',
-  ),
+  helperReported: failure<{
+    code: ErrorCode;
+    message: string;
+    hint: string | undefined;
+    action: Cure | null;
+  }>('ERR_DAEMON'),
 
   hostUnreachable: failure<{
     host: string;

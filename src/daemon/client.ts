@@ -13,6 +13,7 @@ import {
   ReportedError,
   type SocketFault,
 } from '../core/errors.ts';
+import { CURES } from '../stores/cure.ts';
 import type { AskPassphrase } from '../stores/passphrase.ts';
 import type { OnWaiting } from '../stores/port.ts';
 import { FrameReader } from './frames.ts';
@@ -161,5 +162,6 @@ function reported(error: ResponseError<unknown>, path: string): GlmTokenError {
     code: code as ErrorCode,
     message,
     hint: typeof hint === 'string' ? hint : undefined,
+    action: CURES.find((cure) => cure === param(data, 'action')) ?? null,
   });
 }

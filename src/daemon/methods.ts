@@ -2,7 +2,7 @@
 
 import { type Account, accountName, parseHost, parseProfile } from '../core/account.ts';
 import { parseDuration } from '../core/duration.ts';
-import { GlmTokenError } from '../core/errors.ts';
+import { asGlmTokenError, GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, parseKey } from '../core/key.ts';
 import { DEFAULT_TTL, signToken } from '../core/token.ts';
 import { type Examined, examine, type Finding } from '../doctor/examine.ts';
@@ -12,6 +12,7 @@ import { PLANS } from '../service/services.ts';
 import { checkKey, type KeyCheck } from '../setup/check.ts';
 import { gatherFacts } from '../setup/facts.ts';
 import { nextStep } from '../setup/steps.ts';
+import { cureFor } from '../stores/cure.ts';
 import { isWords, programOf } from '../stores/key-commands.ts';
 import { type StoreLabel, WRITABLE_STORES, type WritableStoreName } from '../stores/port.ts';
 import {
@@ -24,7 +25,14 @@ import {
   storeKey,
   storeOf,
 } from '../stores/registry.ts';
-import { checkAccount, checkLifetime, checkMethod, FULL_ACCESS, visibleDefault } from './policy.ts';
+import {
+  checkAccount,
+  checkLifetime,
+  checkMethod,
+  FULL_ACCESS,
+  messagesFor,
+  visibleDefault,
+} from './policy.ts';
 import {
   type AccountsResult,
   type DeleteResult,
@@ -108,7 +116,8 @@ export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_
 
   const methods: Methods = {
     async initialize(params, session): Promise<InitializeResult> {
-      session.messages = await world.messagesFor(stringParam(params, 'locale', ''));
+      const messages = await world.messagesFor(stringParam(params, 'locale', ''));
+      session.messages = messagesFor(policy, messages);
       if (param(params, 'protocol') === PROTOCOL) return identity();
       throw new GlmTokenError('protocolUnknown', { version, protocol: PROTOCOL });
     },
@@ -237,8 +246,12 @@ export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_
       checkMethod(policy, name);
       return await method(params, session);
     } catch (thrown) {
-      throw toResponseError(thrown, session.messages, aboutOf(params));
+      const error = asGlmTokenError(thrown);
+      const { mayWrite } = policy;
+      const mayBeginFile = () => settings.store === undefined && stores.inUse() === 'keychain';
+      const action = cureFor(error, { mayWrite, mayBeginFile });
+      throw toResponseError(error, action, session.messages, aboutOf(params));
     }
   };
-  return { answer, newSession: () => ({ messages: world.messages }) };
+  return { answer, newSession: () => ({ messages: messagesFor(policy, world.messages) }) };
 }

@@ -10,8 +10,9 @@ import {
   parseProfile,
 } from '../core/account.ts';
 import { parseDuration } from '../core/duration.ts';
-import { GlmTokenError } from '../core/errors.ts';
+import { GlmTokenError, hasReason } from '../core/errors.ts';
 import { LONG_TTL } from '../core/token.ts';
+import type { Messages } from '../messages/en.ts';
 
 export interface Policy {
   /** Whether keys may be stored and deleted. */
@@ -89,3 +90,17 @@ export function checkLifetime(
 /** The account that is meant where none is named: that of the settings, if the clients may know it. */
 export const visibleDefault = (account: Account, { accounts = [account] }: Policy): Account =>
   includesAccount(accounts, account) ? account : { host: DEFAULT_HOST, profile: DEFAULT_PROFILE };
+
+/** What the clients are told: those that may store no key are not told to store one. */
+export function messagesFor({ mayWrite }: Policy, messages: Messages): Messages {
+  if (mayWrite) return messages;
+  return {
+    ...messages,
+    describe(error, about) {
+      const text = messages.describe(error, about);
+      if (!hasReason(error, 'keyNotFound', 'noKeyYet')) return text;
+      const { hint } = messages.describe(new GlmTokenError('writingNotAllowed'));
+      return { message: text.message, hint };
+    },
+  };
+}

@@ -2,7 +2,7 @@
 
 import { ErrorCodes, ResponseError } from 'vscode-jsonrpc/node';
 import type { Account } from '../core/account.ts';
-import { asGlmTokenError, EXIT_STATUS, GlmTokenError } from '../core/errors.ts';
+import { EXIT_STATUS, GlmTokenError } from '../core/errors.ts';
 import { printable } from '../core/text.ts';
 import type { Finding } from '../doctor/examine.ts';
 import { oneHint } from '../messages/common.ts';
@@ -10,6 +10,7 @@ import type { Messages } from '../messages/en.ts';
 import type { Action } from '../service/error-codes.ts';
 import type { KeyCheck } from '../setup/check.ts';
 import type { Step } from '../setup/steps.ts';
+import type { Cure } from '../stores/cure.ts';
 import type { LockState } from '../stores/file.ts';
 import type { StoreName } from '../stores/port.ts';
 
@@ -124,19 +125,21 @@ export interface ExplainResult {
 export interface ErrorData {
   readonly code: string;
   readonly hint: string | null;
+  /** What cures it, if one of these does. */
+  readonly action: Cure | null;
 }
 
 /**
- * The error as it goes over the wire: a JSON-RPC code, the message, and `data: {code, hint}`.
+ * The error as it goes over the wire: a JSON-RPC code, the message, and `data: {code, hint, action}`.
  *
  * @param about the account in question
  */
 export function toResponseError(
-  thrown: unknown,
+  error: GlmTokenError,
+  action: Cure | null,
   messages: Messages,
-  about?: Account,
+  about: Account | undefined,
 ): ResponseError<ErrorData> {
-  const error = asGlmTokenError(thrown);
   const { code } = error;
   const text = messages.describe(error, about);
   const hint = oneHint(text);
@@ -146,7 +149,7 @@ export function toResponseError(
       : code === 'ERR_USAGE'
         ? ErrorCodes.InvalidParams
         : SERVER_ERROR - EXIT_STATUS[code];
-  const data = { code, hint: hint === undefined ? null : printable(hint) };
+  const data = { code, hint: hint === undefined ? null : printable(hint), action };
   return new ResponseError(number, printable(text.message), data);
 }
 

@@ -519,20 +519,20 @@ export function english(program: string, system: System = 'posix') {
       return {
         message:
           'the keychain cannot be asked: nothing answers at the address in DBUS_SESSION_BUS_ADDRESS',
-        hint: [cures.join('; '), `otherwise, ${useFile(flags)}`],
+        hint: [cures.join('; '), ...(other ? [] : [`otherwise, ${useFile(flags)}`])],
       };
     },
     keyringMissing: (_params, flags) => ({
       message: 'the keychain has no default keyring to keep a key in',
       hint: `create one (in Seahorse: Passwords and Keys; in KeePassXC: settings of the open database, Secret Service Integration, "Expose entries under this group"), log in to the desktop once, or ${useFile(flags)}`,
     }),
-    keychainFailed: ({ reason }, flags) => ({
+    keychainFailed: ({ reason }) => ({
       message: `the keychain failed: ${oneLine(reason)}`,
-      hint: `log out and in again, or ${useFile(flags)}`,
+      hint: 'log out and in again',
     }),
-    keychainSessionRefused: ({ reason }, flags) => ({
+    keychainSessionRefused: ({ reason }) => ({
       message: `the keychain service answers, but does not hand out keys: ${oneLine(reason)}`,
-      hint: `on KDE, install the OpenSSL plugin of QCA (Debian: libqca-qt6-plugins; for KDE 5: libqca-qt5-2-plugins) and log in again, or ${useFile(flags)}`,
+      hint: 'on KDE, install the OpenSSL plugin of QCA (Debian: libqca-qt6-plugins; for KDE 5: libqca-qt5-2-plugins) and log in again',
     }),
     keychainSilent: () => ({
       message: 'the keychain service does not answer',

@@ -483,20 +483,20 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       ];
       return {
         message: '无法访问系统钥匙串：DBUS_SESSION_BUS_ADDRESS 中的地址没有响应',
-        hint: [cures.join('；'), `否则，请${useFile(flags)}`],
+        hint: [cures.join('；'), ...(other ? [] : [`否则，请${useFile(flags)}`])],
       };
     },
     keyringMissing: (_params, flags) => ({
       message: '系统钥匙串里没有可以保存 key 的默认密钥环',
       hint: `请新建一个（Seahorse：「密码和密钥」；KeePassXC：打开数据库，在其设置的「保密服务集成」中选择「公开此群组下的条目」）、登录一次桌面，或${useFile(flags)}`,
     }),
-    keychainFailed: ({ reason }, flags) => ({
+    keychainFailed: ({ reason }) => ({
       message: `系统钥匙串出错：${oneLine(reason)}`,
-      hint: `请注销后重新登录，或${useFile(flags)}`,
+      hint: '请注销后重新登录',
     }),
-    keychainSessionRefused: ({ reason }, flags) => ({
+    keychainSessionRefused: ({ reason }) => ({
       message: `钥匙串服务有响应，但不提供 key：${oneLine(reason)}`,
-      hint: `在 KDE 上，请安装 QCA 的 OpenSSL 插件（Debian：libqca-qt6-plugins；KDE 5：libqca-qt5-2-plugins）并重新登录，或${useFile(flags)}`,
+      hint: '在 KDE 上，请安装 QCA 的 OpenSSL 插件（Debian：libqca-qt6-plugins；KDE 5：libqca-qt5-2-plugins）并重新登录',
     }),
     keychainSilent: () => ({
       message: '钥匙串服务没有响应',

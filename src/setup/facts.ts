@@ -2,10 +2,11 @@
 
 import type { Account } from '../core/account.ts';
 import { DEFAULT_HOST } from '../core/account.ts';
-import { type GlmTokenError, hasReason } from '../core/errors.ts';
+import type { GlmTokenError } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
 import { SERVICES } from '../service/services.ts';
 import { languageNamed, localeOf, type Settings } from '../settings.ts';
+import { isMissingKeychain } from '../stores/cure.ts';
 import type { WritableStoreName } from '../stores/port.ts';
 import { type Stores, storeOf } from '../stores/registry.ts';
 import type { InitPaths } from './init-lines.ts';
@@ -35,10 +36,12 @@ export async function gatherFacts(answers: Answers, world: SetupWorld): Promise<
   const isInEnvironment = (await environment.get(named)) !== undefined;
   const isNamed = answers.host !== undefined || Boolean(env.GLM_TOKEN_HOST) || isInEnvironment;
   const account = isNamed ? named : undefined;
-  const isOpen = [answers.keep, answers.file, answers.key].every((answer) => answer === undefined);
-  const mayLook = account && answers.plan && isOpen && !isInEnvironment;
+  const { keep, file, key, plan } = answers;
+  const isOpen = file === undefined && (keep === undefined ? key !== true : key === false);
+  const mayLook = account && plan && isOpen && !isInEnvironment;
   const destination = await stores.open(store ?? stores.inUse());
-  const found = mayLook ? await lookFor(account, world) : {};
+  // After a key that no store took, nobody is to be asked a second time.
+  const found = mayLook ? await lookFor(account, world, key === undefined) : {};
   return {
     account,
     likelyHost: likelyHost(env),
@@ -55,10 +58,11 @@ export async function gatherFacts(answers: Answers, world: SetupWorld): Promise<
 async function lookFor(
   account: Account,
   { settings, stores, store: choice }: SetupWorld,
+  mayAsk: boolean,
 ): Promise<{ id?: string | undefined; noKeychain?: GlmTokenError }> {
   const keeper = await storeOf(stores, account, choice);
   try {
-    const text = await keeper.get(account);
+    const text = await keeper.get(account, { mayAsk });
     return { id: text === undefined ? undefined : shortenedIdOf(text) };
   } catch (error) {
     const mayBeginFile =
@@ -67,12 +71,6 @@ async function lookFor(
     throw error;
   }
 }
-
-/** Whether there is no keychain, and not one that is locked or broken, which may have keys in it. */
-export const isMissingKeychain = (error: unknown): error is GlmTokenError =>
-  hasReason(error, 'keychainMissing') ||
-  hasReason(error, 'keychainLibraryMissing') ||
-  hasReason(error, 'keyringMissing');
 
 /** The international service where the clock is set to a zone outside of China. */
 function likelyHost(env: NodeJS.ProcessEnv): string {

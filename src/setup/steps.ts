@@ -19,7 +19,7 @@ export interface Answers {
   readonly keep?: boolean | undefined;
   /** Whether to begin an encrypted file. */
   readonly file?: boolean | undefined;
-  /** Whether a key was stored; false when there was no keychain to store it in. */
+  /** Whether a key was stored; false when no store took it. */
   readonly key?: boolean | undefined;
   readonly check?: boolean | undefined;
   readonly verify?: KeyCheck | undefined;
@@ -53,7 +53,7 @@ export interface Outcome {
   readonly plan: PlanName;
   /** The lines for init.el. */
   readonly lines: readonly string[];
-  /** Warnings, and what to do next. */
+  /** Warnings. */
   readonly notes: readonly Text[];
   /** What the service said of the key, if it was asked. */
   readonly check: KeyCheck | undefined;
@@ -127,18 +127,17 @@ function keyStep(
   messages: Messages,
 ): Step {
   const texts = messages.setup;
-  if (facts.storedId !== undefined && keep === undefined) {
+  if (facts.storedId !== undefined && keep === undefined && key === undefined) {
     const question = texts.askKeep(facts.storedId, account);
     return { name: 'keep', kind: 'yes-no', question, notes: opening, default: true, account };
   }
-  const needsFile = facts.noKeychain !== undefined || key === false;
-  if (needsFile && file === undefined) {
-    const reason = facts.noKeychain && [{ message: messages.describe(facts.noKeychain).message }];
+  if (facts.noKeychain && file === undefined) {
     const question = messages.askFileInstead(facts.file);
-    const notes = [...opening, ...(reason ?? [])];
+    const notes = [...opening, { message: messages.describe(facts.noKeychain).message }];
     return { name: 'file', kind: 'yes-no', question, notes, default: true, account };
   }
-  if (file === false) throw new GlmTokenError('fileDeclined', { account });
+  if (file === false || (key === false && !file))
+    throw new GlmTokenError('fileDeclined', { account });
   const destination = file ? facts.file : facts.destination;
   return {
     name: 'key',
@@ -198,7 +197,6 @@ function checkStep(
     notes: [
       ...opening,
       ...(unstable.length > 0 ? [texts.unstable(unstable, chosen.account, chosen.plan)] : []),
-      texts.next,
     ],
     check: isOther ? verifyOther : verify,
   };

@@ -48,13 +48,14 @@ test('Emacs has cures for codes of ours alone', only('linux', 'darwin'), async (
   }
 });
 
-test('the wire carries code, message and hint, and a number in the range of servers', () => {
+test('the wire carries code, message, hint and action, and a number in the range of servers', () => {
   for (const error of FAILURE_SAMPLES) {
     const text = messages.describe(error);
     const { message } = text;
     const hint = oneHint(text) ?? null;
-    const { code: number, message: sent, data } = toResponseError(error, messages);
-    assert.deepEqual([sent, data], [message, { code: error.code, hint }]);
+    const sent = toResponseError(error, null, messages, undefined);
+    const { code: number, data } = sent;
+    assert.deepEqual([sent.message, data], [message, { code: error.code, hint, action: null }]);
     const usage = error.reason === 'methodUnknown' ? -32601 : -32602;
     assert.equal(number, error.code === 'ERR_USAGE' ? usage : -32000 - EXIT_STATUS[error.code]);
   }

@@ -107,13 +107,14 @@ describe('token', () => {
       data: {
         code: 'ERR_KEY_NOT_FOUND',
         hint: `run: ${CALL} store --profile none; there is a key for: open.bigmodel.cn`,
+        action: 'store',
       },
     });
     const mistyped = await helper.request('token', { host: 'open.bigmodl.cn' });
     assert.deepEqual(mistyped.error, {
       code: -32602,
       message: 'no key is stored for open.bigmodl.cn, but there is a key for open.bigmodel.cn',
-      data: { code: 'ERR_USAGE', hint: 'check the host' },
+      data: { code: 'ERR_USAGE', hint: 'check the host', action: null },
     });
     assert.equal(await codeOf('token', { ttl: '1e9' }), 'ERR_USAGE');
     assert.equal(await codeOf('token', { host: 'two words' }), 'ERR_USAGE');
@@ -260,8 +261,8 @@ describe('status, lock and unlock', () => {
       assert.equal(await lockNow(), 'new');
       const { error } = await helper.request('store', { key: 'id.hushhush' });
       assert.deepEqual(
-        [error?.data.code, error?.message],
-        ['ERR_PASSPHRASE', 'the new encrypted file needs a passphrase'],
+        [error?.data.code, error?.message, error?.data.action],
+        ['ERR_PASSPHRASE', 'the new encrypted file needs a passphrase', 'unlock'],
       );
       assert.equal(await codeOf('unlock', { passphrase: '' }), 'ERR_PASSPHRASE');
       await resultOf('unlock', { passphrase: 'correct horse' });
@@ -270,9 +271,14 @@ describe('status, lock and unlock', () => {
       assert.equal(await lockNow(), 'unlocked');
       await resultOf('lock');
       assert.equal(await lockNow(), 'locked');
-      assert.equal(await codeOf('token'), 'ERR_PASSPHRASE');
-      assert.equal(await codeOf('accounts'), 'ERR_PASSPHRASE');
-      assert.equal(await codeOf('unlock', { passphrase: 'wrong' }), 'ERR_PASSPHRASE');
+      for (const [method, params] of [
+        ['token', {}],
+        ['accounts', {}],
+        ['unlock', { passphrase: 'wrong' }],
+      ] as const) {
+        const { error } = await helper.request(method, params);
+        assert.deepEqual([error?.data.code, error?.data.action], ['ERR_PASSPHRASE', 'unlock']);
+      }
       assert.equal(await lockNow(), 'locked');
       await resultOf('unlock', { passphrase: 'correct horse' });
       assert.ok((await resultOf('token')).token);
@@ -371,7 +377,11 @@ describe('parameters', () => {
     const { error } = await helper.request('store', { key: { secret: 'HUSH' } });
     assert.deepEqual(
       [error?.code, error?.message, error?.data],
-      [-32602, 'the parameter key must be a string', { code: 'ERR_USAGE', hint: null }],
+      [
+        -32602,
+        'the parameter key must be a string',
+        { code: 'ERR_USAGE', hint: null, action: null },
+      ],
     );
     assert.equal(await codeOf('store', ['positional']), 'ERR_USAGE');
     assert.equal(await codeOf('store', []), 'ERR_USAGE');
@@ -425,7 +435,7 @@ describe('the keychain behind the helper', () => {
     assert.deepEqual(stale.error, {
       code: -32009,
       message: 'the keychain service was restarted, and this process cannot reach the new one',
-      data: { code: 'ERR_DAEMON', hint: 'restart the helper' },
+      data: { code: 'ERR_DAEMON', hint: 'restart the helper', action: null },
     });
     assert.ok((await other.request('token')).result, 'this one never reached the old service');
     await other.stop();

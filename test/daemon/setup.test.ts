@@ -1,7 +1,7 @@
 /** The guided first run over the wire, as Emacs goes through it, and the verdict on a key. */
 
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
@@ -101,7 +101,23 @@ describe('without a keychain', () => {
     assert.deepEqual([done.account, done.plan, done.verdict], [account, PAY, result]);
     assert.ok(done.lines.includes(`(add-to-list 'load-path "/opt/glm/elisp")`));
     assert.ok(done.lines.join('\n').includes('"/usr/bin/node" "/opt/glm/cli.cjs"'));
-    assert.match(done.notes.join('\n'), /M-x gptel/);
+    assert.deepEqual(done.notes, [], 'what to do next is for Emacs to say');
+  });
+
+  test('that is what an error says, too: the cure is to begin an encrypted file', async () => {
+    for (const [method, params] of [
+      ['token', {}],
+      ['store', { key: KEY }],
+    ] as const) {
+      const { error } = await helper.request(method, params);
+      assert.deepEqual([error?.data.code, error?.data.action], ['ERR_STORE_UNAVAILABLE', 'file']);
+    }
+  });
+
+  test('a key that could not be stored leads to the same question', async () => {
+    const step = await stepOf({ host: 'api.z.ai', plan: PAY, key: false });
+    assert.equal(step.name, 'file');
+    assert.match(step.notes[0] ?? '', /^there is no keychain/);
   });
 
   test('a no to the encrypted file ends it, with the ways on', async () => {
@@ -207,6 +223,30 @@ describe('with a keychain', () => {
     } finally {
       await session.unlock();
     }
+  });
+
+  test('one that is silent, or out of reach, is the coded error, and never an encrypted file', async () => {
+    const answers = { host: 'open.bigmodel.cn', plan: PAY };
+    const refused = async () => {
+      for (const more of [{}, { key: false }]) {
+        const given = { answers: { ...answers, ...more }, paths: PATHS };
+        const { error } = await helper.request('setup', given);
+        assert.equal(error?.data.code, 'ERR_STORE_UNAVAILABLE', error?.message);
+        assert.equal(error?.data.action, null);
+        assert.doesNotMatch(`${error?.message} ${error?.data.hint}`, /encrypted file/);
+      }
+    };
+    session.signal('SIGSTOP');
+    try {
+      await refused();
+    } finally {
+      session.signal('SIGCONT');
+    }
+    await helper.stop();
+    const { DBUS_SESSION_BUS_ADDRESS: alive = '', XDG_RUNTIME_DIR = '' } = session.env;
+    symlinkSync(alive.replace(/^unix:path=|,.*/g, ''), join(XDG_RUNTIME_DIR, 'bus'));
+    start({ ...session.env, DBUS_SESSION_BUS_ADDRESS: 'unix:path=/nonexistent/bus' });
+    await refused();
   });
 
   test('in Chinese, what it asks is Chinese', async () => {

@@ -251,10 +251,28 @@ describe('what its clients may do', () => {
     assert.equal((await asked(['print', '--profile=new'])).status, 3);
   });
 
+  test('where no key may be stored, no hint says to store one', async () => {
+    const isReadOnly = 'use glm-token where the helper runs, or start it with --allow-write';
+    await start();
+    const client = await connect();
+    const account = { profile: 'none' };
+    const { error } = await client.request('token', account);
+    assert.equal(error?.message, 'no key is stored for open.bigmodel.cn (profile none)');
+    assert.deepEqual(error?.data, { code: 'ERR_KEY_NOT_FOUND', hint: isReadOnly, action: null });
+    const { result } = await client.request('doctor', { ...account, host: '127.0.0.1:1' });
+    const findings = result?.findings as { check: string; hint: string }[];
+    assert.equal(findings.find(({ check }) => check === 'key')?.hint, isReadOnly);
+    const { stderr } = await asked(['print', '--profile=none', '--format=json']);
+    assert.equal(JSON.parse(stderr).error.action, null);
+  });
+
   test('with --allow-write they can', async () => {
     await start(['--allow-write']);
     const client = await connect();
     const account = { profile: 'written' };
+    assert.equal((await client.request('token', account)).error?.data.action, 'store');
+    const { stderr } = await asked(['print', '--profile=written', '--format=json']);
+    assert.equal(JSON.parse(stderr).error.action, 'store');
     assert.equal((await client.request('store', { ...account, key: KEY })).result?.stored, true);
     assert.ok((await client.request('token', account)).result?.token);
     assert.equal((await client.request('delete', account)).result?.deleted, true);

@@ -121,7 +121,7 @@ const SAMPLES: { readonly [R in keyof typeof FAILURES]: Params<R> } = {
   helperRunning: { path },
   socketUnanswered: { path, fault: 'missing' },
   socketOfAnotherUser: { path },
-  helperReported: { code: 'ERR_DAEMON', message: 'it failed', hint: 'try again' },
+  helperReported: { code: 'ERR_DAEMON', message: 'it failed', hint: 'try again', action: null },
   hostUnreachable: {
     host: 'api.z.ai',
     proxy: undefined,

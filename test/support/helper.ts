@@ -12,7 +12,11 @@ export interface Reply {
   readonly id?: number;
   readonly method?: string;
   readonly result?: Record<string, unknown>;
-  readonly error?: { code: number; message: string; data: { code: string; hint: string | null } };
+  readonly error?: {
+    code: number;
+    message: string;
+    data: { code: string; hint: string | null; action: string | null };
+  };
 }
 
 /** Whether a process has ended; a zombie counts as ended. */
