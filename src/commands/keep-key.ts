@@ -3,8 +3,8 @@
 import type { Account } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, MAX_KEY_BYTES, parseKey, shortenId } from '../core/key.ts';
-import type { WritableStore, WritableStoreName } from '../stores/port.ts';
-import { listAccounts, storeKey } from '../stores/registry.ts';
+import type { StoreLabel, WritableStore, WritableStoreName } from '../stores/port.ts';
+import { listAccounts, storeKey, storeOf } from '../stores/registry.ts';
 import type { Context } from './subcommand.ts';
 
 /**
@@ -39,8 +39,8 @@ export async function saveKey(
   const before = stores.inUse();
   await storeKey(store, account, key, (existing) => mayReplace(context, account, existing, force));
   terminal.note(messages.store.stored(account, shortenId(key.id), store));
-  await warnOfOtherStore(context, before, store);
-  await warnOfCommand(context, account);
+  await warnOfOutOfSight(context, before, store);
+  await warnOfOrigin(context, account, store);
 }
 
 /**
@@ -62,28 +62,28 @@ export async function mayReplace(
   return true;
 }
 
-/** Warns when the key went to a store that is not in use, or when keys in the other one no longer are. */
-async function warnOfOtherStore(
+/** Warns when a key was the first of another store, and those in the one used so far no longer are. */
+async function warnOfOutOfSight(
   { terminal, messages, stores }: Context,
   before: WritableStoreName,
   store: WritableStore,
 ): Promise<void> {
-  const inUse = await stores.open(stores.inUse());
-  if (inUse.name !== store.name) {
-    terminal.note(messages.store.readElsewhere(store, inUse));
-  } else if (before !== store.name) {
-    const { accounts } = await listAccounts(stores, { store: before, mayAsk: false });
-    if (accounts.length === 0) return;
-    const left = accounts.map(({ account }) => account);
-    terminal.note(messages.store.outOfSight(left, await stores.open(before), inUse));
-  }
+  if (before === store.name || stores.inUse() !== store.name) return;
+  const { accounts } = await listAccounts(stores, { store: before, mayAsk: false });
+  if (accounts.length === 0) return;
+  const left = accounts.map(({ account }) => account);
+  terminal.note(messages.store.outOfSight(left, await stores.open(before), store));
 }
 
-/** Warns when a command takes precedence over the key that was stored. */
-async function warnOfCommand(
-  { terminal, messages, stores }: Context,
+/** Warns when the key of an account is read from elsewhere than the store that it was put into. */
+export async function warnOfOrigin(
+  { settings, terminal, messages, stores }: Context,
   account: Account,
+  store: StoreLabel,
 ): Promise<void> {
-  const commands = await stores.open('command');
-  if (commands.commandOf(account)) terminal.note(messages.store.commandPrecedes(account));
+  const origin = await storeOf(stores, account);
+  if (origin.name !== store.name) {
+    terminal.note(messages.store.readElsewhere(account, store, origin));
+  }
+  if (settings.socket) terminal.note(messages.store.socketPrecedes(settings.socket));
 }

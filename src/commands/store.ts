@@ -5,7 +5,7 @@ import { GlmTokenError, hasCode } from '../core/errors.ts';
 import { shortenId } from '../core/key.ts';
 import { isWords, programOf } from '../stores/key-commands.ts';
 import { storeCommand } from '../stores/registry.ts';
-import { mayReplace, readKey, saveKey } from './keep-key.ts';
+import { mayReplace, readKey, saveKey, warnOfOrigin } from './keep-key.ts';
 import {
   ACCOUNT_OPTIONS,
   type ArgsOf,
@@ -29,15 +29,8 @@ export const store = subcommand({
   options: OPTIONS,
   operands: { usage: '[-- COMMAND ...]', takes: 'program' },
   async run(context, args, words) {
-    const { terminal, messages, stores } = context;
-    const account = context.account(args);
-    if (args['from-command']) await saveCommand(context, account, args, words);
-    else await saveKeyOf(context, account, args, words);
-
-    if (await (await stores.open('environment')).get(account))
-      terminal.note(messages.store.environmentPrecedes);
-    const { socket } = context.settings;
-    if (socket !== undefined) terminal.note(messages.store.socketPrecedes(socket));
+    const save = args['from-command'] ? saveCommand : saveKeyOf;
+    await save(context, context.account(args), args, words);
     return undefined;
   },
 });
@@ -55,8 +48,9 @@ async function saveCommand(
   const key = await storeCommand(store, account, words, (existing) =>
     mayReplace(context, account, programOf(existing), args.force),
   );
-  if (key)
-    terminal.note(messages.store.commandStored(account, shortenId(key.id), programOf(words)));
+  if (!key) return;
+  terminal.note(messages.store.commandStored(account, shortenId(key.id), programOf(words)));
+  await warnOfOrigin(context, account, store);
 }
 
 async function saveKeyOf(

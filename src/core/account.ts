@@ -40,8 +40,9 @@ export function parseHost(text: string): string {
   throw new GlmTokenError('hostInvalid', { given });
 }
 
-/** Whether a text may name an account, which is stored and shown: it has no key in it. */
-const isName = (text: string): boolean => !hasUnsafeCharacters(text) && !holdsKey(text);
+/** Whether a text may name an account, which is stored and shown: it has no key in it, and none was hidden. */
+const isName = (text: string): boolean =>
+  text !== HIDDEN && !hasUnsafeCharacters(text) && !holdsKey(text);
 
 /**
  * The profile's name, trimmed and in Unicode's composed form (NFC), so that it is one name however

@@ -1029,10 +1029,6 @@ export function english(program: string, system: System = 'posix') {
         `${keyFor(account)} will be kept in ${storeTitle(store)}`,
       stored: (account: Account, id: string, store: StoreLabel) =>
         `stored key ${id} for ${accountTitle(account)} in ${storeTitle(store)}`,
-      readElsewhere: (store: StoreLabel, inUse: StoreLabel): Text => ({
-        message: `warning: keys are currently read from ${storeTitle(inUse)}`,
-        hint: toUse(store),
-      }),
       outOfSight: (accounts: readonly Account[], other: StoreLabel, inUse: StoreLabel): Text => ({
         message: `warning: keys are read from ${storeTitle(inUse)} from now on; those in ${storeTitle(other)} are not used (${accounts.map(accountTitle).join(', ')})`,
         hint: [`to move them: ${program} move --to ${inUse.name}`, toUse(other)],
@@ -1040,11 +1036,22 @@ export function english(program: string, system: System = 'posix') {
       commandStored: (account: Account, id: string, name: string): Text => ({
         message: `${keyFor(account)} (${id}) comes from ${name} from now on`,
       }),
-      commandPrecedes: (account: Account): Text => ({
-        message: `warning: a command prints ${keyFor(account)}, and takes precedence`,
-        hint: `to remove it: ${program} delete --store command${flagsOf(account)}`,
-      }),
-      environmentPrecedes: 'warning: GLM_API_KEY is set and takes precedence',
+      /** `origin` is where the key is read from, in place of the store that it was put into. */
+      readElsewhere: (account: Account, store: StoreLabel, { name, place }: StoreLabel): Text => {
+        if (name === 'environment') {
+          return { message: 'warning: GLM_API_KEY is set and takes precedence' };
+        }
+        if (name === 'command') {
+          return {
+            message: `warning: a command prints ${keyFor(account)}, and takes precedence`,
+            hint: `to remove it: ${program} delete --store command${flagsOf(account)}`,
+          };
+        }
+        return {
+          message: `warning: keys are currently read from ${storeTitle({ name, place })}`,
+          hint: toUse(store),
+        };
+      },
       socketPrecedes: (path: string) =>
         `warning: GLM_TOKEN_SOCKET is set, so tokens come from the helper at ${path}`,
     },

@@ -956,10 +956,6 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       destination: (account, store) => `${keyFor(account)} 将保存到${storeTitle(store)}`,
       stored: (account, id, store) =>
         `已把 ${accountTitle(account)} 的 key ${id} 保存到${storeTitle(store)}`,
-      readElsewhere: (store, inUse) => ({
-        message: `警告：目前从${storeTitle(inUse)}读取 key`,
-        hint: toUse(store),
-      }),
       outOfSight: (accounts, other, inUse) => ({
         message: `警告：今后从${storeTitle(inUse)}读取 key；${storeTitle(other)}中的 key 不再使用（${accounts.map(accountTitle).join('、')}）`,
         hint: [`如需移动：${program} move --to ${inUse.name}`, toUse(other)],
@@ -967,11 +963,19 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       commandStored: (account, id, name) => ({
         message: `${keyFor(account)}（${id}）今后由 ${name} 提供`,
       }),
-      commandPrecedes: (account) => ({
-        message: `警告：${keyFor(account)} 由命令提供，命令优先`,
-        hint: `如需删除该命令：${program} delete --store command${flagsOf(account)}`,
-      }),
-      environmentPrecedes: '警告：已设置 GLM_API_KEY，将优先使用它',
+      readElsewhere: (account, store, { name, place }) => {
+        if (name === 'environment') return { message: '警告：已设置 GLM_API_KEY，将优先使用它' };
+        if (name === 'command') {
+          return {
+            message: `警告：${keyFor(account)} 由命令提供，命令优先`,
+            hint: `如需删除该命令：${program} delete --store command${flagsOf(account)}`,
+          };
+        }
+        return {
+          message: `警告：目前从${storeTitle({ name, place })}读取 key`,
+          hint: toUse(store),
+        };
+      },
       socketPrecedes: (path) => `警告：已设置 GLM_TOKEN_SOCKET，令牌来自 ${path} 处的后台进程`,
     },
     move: {

@@ -69,12 +69,12 @@ test('a profile is one name however it was typed', () => {
   assert.equal(parseProfile('𠀀'.repeat(64)), '𠀀'.repeat(64));
 });
 
-test('a profile that is empty, too long or has invisible characters is refused', () => {
+test('a profile that is empty, too long, hidden or has invisible characters is refused', () => {
   const texts = [
     ...['', '  ', 'x'.repeat(65), '𠀀'.repeat(65), 'x'.repeat(1_000_000)],
     ...['a\nb', 'a\0b', 'a\u001bb', 'a\u200bb', 'a\u202eb', 'a\u2028b', 'a\ufeffb'],
     ...['a\ud800b', '\udc00', '\ufffd\ufffd', 'a\u{e0041}b', KEY, `"${KEY}"`],
-    ...[`key${KEY}`, `${KEY}s`],
+    ...[`key${KEY}`, `${KEY}s`, '…'],
   ];
   for (const text of texts) {
     const isRefused = { reason: 'profileInvalid', code: 'ERR_USAGE' };

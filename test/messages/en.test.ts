@@ -56,7 +56,7 @@ test('on Windows, commands in hints are for cmd and PowerShell', () => {
     );
     assert.match(hints[1] ?? '', /glm-token store --force --host api\.z\.ai --profile "my work"$/);
     const store = { name: 'keychain', place: 'x' } as const;
-    const { hint } = messages.store.readElsewhere(store, { name: 'file', place: 'y' });
+    const { hint } = messages.store.readElsewhere(account, store, { name: 'file', place: 'y' });
     assert.match(String(hint), /setx GLM_TOKEN_STORE keychain$/);
   }
 });
