@@ -27,6 +27,13 @@
 Until the first release, a program of that name may be anybody's.  The
 release sets this.")
 
+(defun glm-gptel-auth--how-to-install ()
+  "Return what to do to have glm-token, a string; no cure leads to a refusal."
+  (if glm-gptel-auth--published
+      (glm-gptel-auth--text "run M-x %s" 'glm-gptel-auth-install)
+    (glm-gptel-auth--text "run `npm install -g .' in a checkout of it, or \
+`npm pack' there, and then C-u M-x glm-gptel-auth-install here")))
+
 (defun glm-gptel-auth--npm-ended (_buffer how)
   "Say what to do next if npm succeeded, as HOW, a string, has it."
   (when (string-prefix-p "finished" how)
@@ -52,8 +59,7 @@ version that is there.  No other program of that name is changed."
     (unless (or tarball glm-gptel-auth--published)
       (glm-gptel-auth--fail
        nil (glm-gptel-auth--text "glm-token is not on npm's registry yet")
-       (glm-gptel-auth--text "run `npm install -g .' in a checkout of it, or \
-`npm pack' there, and then C-u M-x glm-gptel-auth-install here")))
+       (glm-gptel-auth--how-to-install)))
     (unless (executable-find "npm")
       (glm-gptel-auth--fail
        nil (glm-gptel-auth--text "cannot find npm, which comes with Node")

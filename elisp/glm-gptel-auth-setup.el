@@ -24,6 +24,7 @@
 (require 'subr-x)
 (require 'glm-gptel-auth)
 
+(declare-function glm-gptel-auth--how-to-install "glm-gptel-auth-install")
 (declare-function gptel-backend-header "ext:gptel-request" t t)
 (declare-function gptel-backend-host "ext:gptel-request" t t)
 (declare-function gptel-backend-key "ext:gptel-request" t t)
@@ -226,11 +227,10 @@ nothing behind but a key that was stored by then."
 
 ;;;; The doctor: the program, and gptel
 
-(defun glm-gptel-auth--finding (check level message &optional hint code)
+(defun glm-gptel-auth--finding (check level message &optional hint action)
   "Return a finding as glm-token's doctor has them, a plist.
-CHECK, LEVEL, MESSAGE, HINT and CODE are strings; the last two may be nil.
-To its levels, \"unchecked\" is added."
-  (list :check check :level level :message message :hint hint :code code))
+CHECK, LEVEL, MESSAGE, HINT and ACTION are strings; the last two may be nil."
+  (list :check check :level level :message message :hint hint :action action))
 
 (defun glm-gptel-auth--check-program ()
   "Return a finding on whether glm-token and node are there."
@@ -493,11 +493,9 @@ the `:account' whose token that is, the `:plan', and what was `:said'."
                 (pcase (cdr failure)
                   ('nil (list "failure" (error-message-string err)))
                   ;; What is locked may be unlocked at the next request.
-                  (`(,(and code (or "ERR_STORE_LOCKED" "ERR_PASSPHRASE"))
-                     ,message ,hint)
-                   (list "unchecked" message hint code))
-                  (`(,code ,message ,hint)
-                   (list "failure" message hint code))))))
+                  (`(,(or "ERR_STORE_LOCKED" "ERR_PASSPHRASE") . ,said)
+                   (cons "unchecked" said))
+                  (`(,_ . ,said) (cons "failure" said))))))
            (lambda ()
              (list "unchecked"
                    (glm-gptel-auth--text
@@ -576,6 +574,7 @@ non-nil means to send a token to the service."
 
 (defun glm-gptel-auth--check-version (version)
   "Return a finding on the helper, whose version is VERSION, a string."
+  (require 'glm-gptel-auth-install)
   (if (equal version glm-gptel-auth-version)
       (glm-gptel-auth--finding
        "helper" "ok" (glm-gptel-auth--text "answers, version %s" version))
@@ -584,7 +583,7 @@ non-nil means to send a token to the service."
      (glm-gptel-auth--text "glm-token is version %s, but glm-gptel-auth is %s"
                            version glm-gptel-auth-version)
      (if (glm-gptel-auth--uses-installed-p)
-         (glm-gptel-auth--text "run M-x %s" 'glm-gptel-auth-install)
+         (glm-gptel-auth--how-to-install)
        (glm-gptel-auth--text
         "update both, then M-x glm-gptel-auth-restart")))))
 
@@ -611,8 +610,9 @@ LIVE non-nil means to send a token to the service."
                           "C-u M-x glm-gptel-auth-doctor sends one chat \
 request of one token"))))))
     (glm-gptel-auth-error
-     ;; Without its code, since the cure for that may be this doctor.
-     (list (apply #'glm-gptel-auth--finding "helper" "failure" (cddr failure))
+     ;; Without its action, which may be this doctor.
+     (list (glm-gptel-auth--finding "helper" "failure" (nth 2 failure)
+                                    (nth 3 failure))
            (glm-gptel-auth--finding
             "rest" "unchecked"
             (glm-gptel-auth--text
@@ -630,7 +630,7 @@ request of one token"))))))
                                       ("unchecked" 'shadow) (_ 'error)))
                   (if (equal level "ok") (plist-get finding :message)
                     (glm-gptel-auth--with-cure (plist-get finding :message)
-                                               (plist-get finding :code)
+                                               (plist-get finding :action)
                                                (plist-get finding :hint)))))))
 
 (defun glm-gptel-auth--summary (findings)

@@ -88,9 +88,8 @@ ssh -R that forwards it"
     ("The passphrases do not match. " . "两次输入的口令不一致。")
     ("Wrong passphrase. Try again: " . "口令错误，请重新输入：")
     ("no encrypted file is locked now" . "目前没有锁定的加密文件")
-    ("the helper holds no passphrase and no key now; a keychain has a lock of \
-its own"
-     . "后台进程中不再有口令和 key；系统钥匙串请用它自己的程序锁定")
+    ("helper locked; the system keychain is locked separately"
+     . "后台进程已锁定；系统钥匙串另行上锁")
 
     ;; The backend
     (":effort is one of %s" . ":effort 只能是 %s")
@@ -142,6 +141,7 @@ its own"
     ("unknown" . "未知")
     ("Accounts" . "账户")
     ("%s: %s (%s)" . "%s：%s（%s）")
+    ("locked" . "已锁定")
     ("not an API key" . "不是 API key")
     ("none" . "无")
     ("Program" . "程序")

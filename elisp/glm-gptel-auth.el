@@ -84,6 +84,7 @@
 (autoload 'glm-gptel-auth-source-enable "glm-gptel-auth-source" nil t)
 (autoload 'glm-gptel-auth-source-disable "glm-gptel-auth-source" nil t)
 
+(declare-function glm-gptel-auth--how-to-install "glm-gptel-auth-install")
 (declare-function auth-source-forget-all-cached "auth-source")
 (declare-function gptel-abort "ext:gptel-request")
 (declare-function gptel-backend-host "ext:gptel-request" t t)
@@ -160,7 +161,7 @@ such as \\[glm-gptel-auth-status] start a helper all the same."
   :type 'boolean)
 
 (defcustom glm-gptel-auth-lock-after nil
-  "When the helper locks the encrypted key file, a string or nil.
+  "When the helper locks the encrypted file, a string or nil.
 It locks the file after no token was requested for this long, such as
 \"15m\", \"2h\" or \"1d\"; with nil, after 15 minutes.  A change takes
 effect when the helper is next started.  The OS keychain has a lock of
@@ -213,38 +214,38 @@ Its Chinese is in glm-gptel-auth-zh.el."
 
 (define-error 'glm-gptel-auth-error "GLM token")
 
-(defun glm-gptel-auth--fail (code message &optional hint)
-  "Signal a failure with CODE, MESSAGE and HINT.
-MESSAGE is a string, and each of the others a string or nil."
-  (signal 'glm-gptel-auth-error (list code message hint)))
+(defun glm-gptel-auth--fail (code message &optional hint action)
+  "Signal a failure with CODE, MESSAGE, HINT and ACTION.
+MESSAGE is a string, and each of the others a string or nil: a code and an
+action as glm-token has them, and what to do where no action cures it."
+  (signal 'glm-gptel-auth-error (list code message hint action)))
 
-(defconst glm-gptel-auth--cures
-  '(("ERR_KEY_NOT_FOUND" . glm-gptel-auth-store)
-    ("ERR_PASSPHRASE" . glm-gptel-auth-unlock)
-    ("ERR_DAEMON" . glm-gptel-auth-doctor)
-    ("store" . glm-gptel-auth-store))
-  "Commands that cure what glm-token reports, an alist.
-The keys are its error codes, and the action that it suggests for errors
-of the service.  For all others, its own hint says what to do.")
+(defun glm-gptel-auth--fail-helper (message)
+  "Signal MESSAGE, a string, as a failure of the helper."
+  (glm-gptel-auth--fail "ERR_DAEMON" message nil "doctor"))
 
-(defun glm-gptel-auth--with-cure (message code hint)
-  "Return MESSAGE with the cure for CODE, or else with HINT.
-All are strings; CODE and HINT may be nil."
-  (let* ((command (cdr (assoc code glm-gptel-auth--cures)))
-         (cure (cond (command (glm-gptel-auth--text "run M-x %s" command))
-                     ;; The option is the same in every language.
-                     ((and (equal code "ERR_STORE_UNAVAILABLE")
-                           hint (string-search "--store file" hint))
+(defconst glm-gptel-auth--commands
+  '(("store" . glm-gptel-auth-store)
+    ("unlock" . glm-gptel-auth-unlock)
+    ("file" . glm-gptel-auth-store)
+    ("doctor" . glm-gptel-auth-doctor))
+  "Commands that do what glm-token calls an action, an alist.")
+
+(defun glm-gptel-auth--with-cure (message action hint)
+  "Return MESSAGE with the command for ACTION, or else with HINT.
+All are strings; ACTION and HINT may be nil."
+  (let* ((command (cdr (assoc action glm-gptel-auth--commands)))
+         (cure (cond ((equal action "file")
                       (glm-gptel-auth--text
-                       "run M-x %s, which offers an encrypted file"
-                       'glm-gptel-auth-store))
+                       "run M-x %s, which offers an encrypted file" command))
+                     (command (glm-gptel-auth--text "run M-x %s" command))
                      (t hint))))
     (if cure (glm-gptel-auth--text "%s; %s" message cure) message)))
 
 (defun glm-gptel-auth--failure-text (failure)
   "Return what to say of FAILURE, a caught `glm-gptel-auth-error'."
-  (pcase-let ((`(,_ ,code ,message ,hint) failure))
-    (glm-gptel-auth--with-cure message code hint)))
+  (pcase-let ((`(,_ ,_ ,message ,hint ,action) failure))
+    (glm-gptel-auth--with-cure message action hint)))
 
 (defun glm-gptel-auth--sentence (message)
   "Return MESSAGE, a string of glm-token's, as a sentence before a question."
@@ -403,10 +404,10 @@ The order is that of `glm-gptel-auth-command'."
             ((file-exists-p beside) (glm-gptel-auth--with-node beside))
             ((file-exists-p installed) (glm-gptel-auth--with-node installed))
             ((glm-gptel-auth--program-on-path))
-            (t (glm-gptel-auth--fail
+            (t (require 'glm-gptel-auth-install)
+               (glm-gptel-auth--fail
                 nil (glm-gptel-auth--text "cannot find the program glm-token")
-                (glm-gptel-auth--text "run M-x %s"
-                                      'glm-gptel-auth-install)))))))
+                (glm-gptel-auth--how-to-install)))))))
 
 (defun glm-gptel-auth--uses-installed-p ()
   "Return non-nil when what `glm-gptel-auth-install' installed is in use."
@@ -452,9 +453,9 @@ sent passphrases and keys."
   `(condition-case err
        (progn ,@body)
      (file-error
-      (glm-gptel-auth--fail "ERR_DAEMON"
-                            (glm-gptel-auth--text "cannot start glm-token: %s"
-                                                  (error-message-string err))))))
+      (glm-gptel-auth--fail-helper
+       (glm-gptel-auth--text "cannot start glm-token: %s"
+                             (error-message-string err))))))
 
 (defun glm-gptel-auth--start-process ()
   "Start a helper of our own, and return its process."
@@ -644,8 +645,7 @@ When node itself fails, one line says why, among others that repeat code."
          (socket (process-get process 'glm-gptel-auth-socket))
          (status (process-exit-status process)))
     (when (eq process glm-gptel-auth--helper) (glm-gptel-auth--stop-helper))
-    (glm-gptel-auth--fail
-     "ERR_DAEMON"
+    (glm-gptel-auth--fail-helper
      (cond (late (glm-gptel-auth--text "the helper did not answer in time"))
            (words (glm-gptel-auth--text
                    "the helper ended with status %s (%s)" status
@@ -668,7 +668,8 @@ One that died is started once more, unless METHOD may have been done."
       (`(error ,err)
        (let ((data (plist-get err :data)))
          (glm-gptel-auth--fail (plist-get data :code) (plist-get err :message)
-                               (plist-get data :hint))))
+                               (plist-get data :hint)
+                               (plist-get data :action))))
       (_ (glm-gptel-auth--fail-without-answer process)))))
 
 ;;;; Requests, and the passphrase that they may need
@@ -677,7 +678,7 @@ One that died is started once more, unless METHOD may have been done."
   "Non-nil when a command of the user's asked for what is done now.")
 
 (defmacro glm-gptel-auth--interactive (&rest body)
-  "Evaluate BODY, and ask for the passphrase of the key file if it is needed.
+  "Evaluate BODY, and ask for the passphrase of the encrypted file if it is needed.
 For commands of the user's."
   (declare (indent 0) (debug t))
   `(let ((glm-gptel-auth--may-ask t)) ,@body))
@@ -710,9 +711,9 @@ Emacs 28 goes on to show the keys typed in \\[view-lossage]."
       (clear-string second))))
 
 (defun glm-gptel-auth--try-passphrase (prompt new store)
-  "Read a passphrase with PROMPT, and have the helper unlock the key file.
-NEW non-nil means to ask for it twice.  STORE is \"file\" when the key file
-is not the store in use yet, else nil."
+  "Read a passphrase with PROMPT, and have the helper unlock the encrypted file.
+NEW non-nil means to ask for it twice.  STORE is \"file\" when that file is
+not the store in use yet, else nil."
   (let ((passphrase (if new (glm-gptel-auth--read-new-passphrase prompt)
                       (glm-gptel-auth--read-secret prompt))))
     (unwind-protect
@@ -721,11 +722,11 @@ is not the store in use yet, else nil."
       (clear-string passphrase))))
 
 (defun glm-gptel-auth--ask-passphrase (store)
-  "Ask for the passphrase of the key file until the helper accepts it.
+  "Ask for the passphrase of the encrypted file until the helper accepts it.
 STORE is the store that the request names, a string, or nil."
   (let* ((status (glm-gptel-auth--call 'status nil))
          (new (or (equal "new" (plist-get status :lock))
-                  ;; A key file that exists is the store in use.
+                  ;; An encrypted file that exists is the store in use.
                   (and store (not (equal store (plist-get status :store))))))
          (question (if new
                        (glm-gptel-auth--text
@@ -801,10 +802,10 @@ absent, so that glm-token decides."
                    when failure
                    do (glm-gptel-auth--fail (plist-get failure :code)
                                             (plist-get failure :message)
-                                            (plist-get failure :hint)))
-          (glm-gptel-auth--fail "ERR_DAEMON"
-                                (glm-gptel-auth--text
-                                 "glm-token ended with status %s" status))))))
+                                            (plist-get failure :hint)
+                                            (plist-get failure :action)))
+          (glm-gptel-auth--fail-helper
+           (glm-gptel-auth--text "glm-token ended with status %s" status))))))
 
 (defvar glm-gptel-auth--look nil
   "Non-nil if tokens are only looked for, so that nobody is asked for anything.
@@ -824,8 +825,8 @@ These are an account, and perhaps a lifetime, `:ttl'."
     (unless (and (stringp token)
                  (string-match-p
                   "\\`[-A-Za-z0-9_]+\\(?:\\.[-A-Za-z0-9_]+\\)\\{2\\}\\'" token))
-      (glm-gptel-auth--fail "ERR_DAEMON"
-                            (glm-gptel-auth--text "glm-token gave no token")))
+      (glm-gptel-auth--fail-helper
+       (glm-gptel-auth--text "glm-token gave no token")))
     ;; In a header, a multibyte string makes url.el refuse a body that is not
     ;; ASCII, and show the token with it.
     (string-to-unibyte token)))
@@ -1229,16 +1230,12 @@ default of glm-token."
 
 (defun glm-gptel-auth--store-or-offer-file (params)
   "Have glm-token store as PARAMS say, and return its answer.
-When there is no keychain, store a key in the encrypted file if the user
-agrees and PARAMS name no store."
+Where it says that an encrypted file is the cure, store there if the user
+agrees."
   (condition-case failure
       (glm-gptel-auth--request 'store params)
     (glm-gptel-auth-error
-     (if (and (equal "ERR_STORE_UNAVAILABLE" (nth 1 failure))
-              (plist-get params :key)
-              (not (plist-get params :store))
-              (equal "keychain" (plist-get (glm-gptel-auth--request 'status)
-                                           :store))
+     (if (and (equal "file" (nth 4 failure))
               (y-or-n-p (concat (glm-gptel-auth--sentence (nth 2 failure))
                                 (glm-gptel-auth--text
                                  "Keep keys in an encrypted file instead? "))))
@@ -1385,8 +1382,8 @@ lock it with its own program."
   (when (glm-gptel-auth--socket)
     (glm-gptel-auth--with-user-errors (glm-gptel-auth--request 'lock)))
   (glm-gptel-auth--stop-helper)
-  (glm-gptel-auth--say "the helper holds no passphrase and no key now; a \
-keychain has a lock of its own"))
+  (glm-gptel-auth--say "helper locked; the system keychain is locked \
+separately"))
 
 ;;;; Status
 
@@ -1437,8 +1434,11 @@ ACCOUNTS is a plist too, or a string that says why it cannot be listed."
                  (glm-gptel-auth--text
                   "%s: %s (%s)"
                   (glm-gptel-auth--describe account)
-                  (or (plist-get account :id) (plist-get account :program)
-                      (glm-gptel-auth--text "not an API key"))
+                  (cond ((plist-get account :id))
+                        ((plist-get account :program))
+                        ((eq t (plist-get account :locked))
+                         (glm-gptel-auth--text "locked"))
+                        (t (glm-gptel-auth--text "not an API key")))
                   (plist-get account :store)))
                (plist-get answer :accounts) "\n")))
 

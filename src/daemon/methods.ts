@@ -105,6 +105,13 @@ export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_
     return read;
   };
 
+  /** What cures a failure, and is allowed to these clients. */
+  const cure = (error: GlmTokenError) => {
+    const { mayWrite } = policy;
+    const mayBeginFile = () => settings.store === undefined && stores.inUse() === 'keychain';
+    return cureFor(error, { mayWrite, mayBeginFile });
+  };
+
   const storeNamed = (params: unknown): WritableStoreName =>
     WRITABLE_STORES.find((name) => name === param(params, 'store')) ?? stores.inUse();
 
@@ -193,7 +200,7 @@ export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_
       const account = isNamed ? accountOf(params) : undefined;
       const findings: Finding[] = [];
       const machine = { env, platform, paths, version, now };
-      const examined = { ...machine, settings, stores, messages };
+      const examined = { ...machine, settings, stores, messages, cure };
       const live = param(params, 'live') === true;
       const plan = PLANS.find((name) => name === param(params, 'plan'));
       // What other programs say stays with whoever could have set them.
@@ -247,10 +254,7 @@ export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_
       return await method(params, session);
     } catch (thrown) {
       const error = asGlmTokenError(thrown);
-      const { mayWrite } = policy;
-      const mayBeginFile = () => settings.store === undefined && stores.inUse() === 'keychain';
-      const action = cureFor(error, { mayWrite, mayBeginFile });
-      throw toResponseError(error, action, session.messages, aboutOf(params));
+      throw toResponseError(error, cure(error), session.messages, aboutOf(params));
     }
   };
   return { answer, newSession: () => ({ messages: messagesFor(policy, world.messages) }) };

@@ -17,6 +17,7 @@ import type { Answer } from '../service/probe.ts';
 import type { PlanName } from '../service/services.ts';
 import type { Trial } from '../service/verdict.ts';
 import type { Settings } from '../settings.ts';
+import type { Cure } from '../stores/cure.ts';
 import { othersCanRead } from '../stores/passphrase.ts';
 import type { StoreLabel, StoreName } from '../stores/port.ts';
 import {
@@ -48,6 +49,8 @@ export interface Finding {
   readonly hint?: string | undefined;
   /** Of a failure. */
   readonly code?: ErrorCode;
+  /** Of a failure that a client can cure. */
+  readonly action?: Cure | undefined;
 }
 
 /** What the checks need of the world. */
@@ -60,6 +63,8 @@ export interface Examined {
   readonly version: string;
   readonly stores: Stores;
   now(): number;
+  /** What cures a failure, for a client that offers cures of its own. */
+  cure?(error: GlmTokenError): Cure | null;
 }
 
 /** A helper that is asked for tokens in place of this machine's stores. */
@@ -189,10 +194,12 @@ const warning = (check: Check, text: Text): Finding => ({
   hint: oneHint(text),
 });
 
-function failure({ messages }: Examined, check: Check, thrown: unknown): Finding {
+function failure({ messages, cure }: Examined, check: Check, thrown: unknown): Finding {
   const error = asGlmTokenError(thrown);
+  const { code } = error;
   const text = messages.describe(error);
-  return { check, level: 'failure', message: text.message, hint: oneHint(text), code: error.code };
+  const action = cure?.(error) ?? undefined;
+  return { check, level: 'failure', message: text.message, hint: oneHint(text), code, action };
 }
 
 function* checkEnvironment({ settings, platform, messages }: Examined): Generator<Finding> {

@@ -19,7 +19,7 @@ export function cureFor(error: GlmTokenError, { mayWrite, mayBeginFile }: Allowe
   if (hasReason(error, 'helperReported')) return error.params.action;
   if (hasReason(error, 'passphraseNeeded', 'passphraseWrong')) return 'unlock';
   if (!mayWrite) return null;
-  if (hasReason(error, 'keyNotFound')) return 'store';
+  if (hasReason(error, 'keyNotFound', 'noKeyYet')) return 'store';
   return isMissingKeychain(error) && mayBeginFile() ? 'file' : null;
 }
 

@@ -333,8 +333,13 @@ or set it to nil to have glm-token searched for"))
 (ert-deftest glm-test-says-how-to-install-what-is-missing ()
   (glm-test--with-directory
     (should (equal (glm-test--message #'glm-gptel-auth-token)
-                   "GLM: cannot find the program glm-token; \
-run M-x glm-gptel-auth-install")))
+                   "GLM: cannot find the program glm-token; run `npm install \
+-g .' in a checkout of it, or `npm pack' there, and then \
+C-u M-x glm-gptel-auth-install here"))
+    (let ((glm-gptel-auth--published t))
+      (should (equal (glm-test--message #'glm-gptel-auth-token)
+                     "GLM: cannot find the program glm-token; \
+run M-x glm-gptel-auth-install"))))
   (dolist (glm-gptel-auth-plain '(t nil))
     (let ((glm-gptel-auth-command "/nowhere/glm-token"))
       (should (string-match-p "cannot find /nowhere/glm-token"
@@ -766,6 +771,67 @@ Return the names before them."
                                   (length (buffer-list)))))
       (should (< (/ (alist-get 'rss (process-attributes pid)) 1024.0) 150)))))
 
+;;;; Cures
+
+(defmacro glm-test--with-shared-helper (options &rest body)
+  "Evaluate BODY with a helper on a socket, started with OPTIONS, a list.
+`process' is that helper."
+  (declare (indent 1) (debug t))
+  `(let* ((glm-gptel-auth-socket
+           (expand-file-name "agent.sock" (make-temp-file "glm-socket" t)))
+          (process (make-process
+                    :name "shared" :noquery t
+                    :command (append (list glm-test--node glm-test--script
+                                           "daemon" "--socket"
+                                           glm-gptel-auth-socket)
+                                     ,options))))
+     (unwind-protect
+         (progn
+           (with-timeout (20 (error "No socket"))
+             (while (not (file-exists-p glm-gptel-auth-socket))
+               (accept-process-output process 0.1)))
+           ,@body)
+       (glm-gptel-auth--stop-helper)
+       (delete-process process)
+       (delete-directory (file-name-directory glm-gptel-auth-socket) t))))
+
+(ert-deftest glm-test-a-mistyped-host-is-not-cured-by-storing ()
+  (glm-test--with-each
+    (should (equal "GLM: no key is stored for open.bigmodl.cn, but there is a \
+key for open.bigmodel.cn; check the host"
+                   (glm-test--message #'glm-gptel-auth-token
+                                      "open.bigmodl.cn")))))
+
+(ert-deftest glm-test-a-read-only-helper-is-not-told-to-store ()
+  "What it says is done where it runs."
+  (glm-test--with nil
+    (glm-test--with-shared-helper nil
+      (dolist (function (list (lambda () (glm-gptel-auth-token "api.z.ai"))
+                              (lambda ()
+                                (glm-test--answering "id.secret"
+                                  (glm-gptel-auth-store "api.z.ai")))))
+        (let ((message (glm-test--message function)))
+          (should (string-match-p "glm-token where the helper runs" message))
+          (should-not (string-match-p "M-x" message)))))
+    (glm-test--with-shared-helper '("--allow-write")
+      (should (equal "GLM: no key is stored for api.z.ai; \
+run M-x glm-gptel-auth-store"
+                     (glm-test--message #'glm-gptel-auth-token "api.z.ai"))))))
+
+(ert-deftest glm-test-a-keychain-out-of-reach-is-not-replaced-by-a-file ()
+  "It may have keys, which the file would hide; so nothing is asked."
+  (glm-test--with-environment
+      '("DBUS_SESSION_BUS_ADDRESS=unix:path=/nowhere/bus")
+    (glm-test--with-each
+      (cl-letf (((symbol-function 'read-passwd)
+                 (lambda (&rest _) (copy-sequence "id.secret")))
+                ((symbol-function 'y-or-n-p)
+                 (lambda (prompt) (error "Asked: %s" prompt))))
+        (dolist (function (list #'glm-gptel-auth-store #'glm-gptel-auth-token))
+          (let ((message (glm-test--message function)))
+            (should (string-match-p "the keychain cannot be asked" message))
+            (should-not (string-match-p "M-x" message))))))))
+
 ;;;; Storing and deleting
 
 (ert-deftest glm-test-store-and-delete ()
@@ -927,6 +993,15 @@ open\\.bigmodel\\.cn; replace it\\? \\'" (car asked)))
         (should-not (string-match-p "secretsecret\\|eyJ" text)))
       (revert-buffer))))
 
+(ert-deftest glm-test-accounts-that-are-locked-are-not-called-broken ()
+  (let ((account '(:host "api.z.ai" :profile "work" :store "keychain")))
+    (pcase-dolist (`(,said . ,known)
+                   '(("id…" :id "id…") ("show" :program "show")
+                     ("locked" :locked t) ("not an API key")))
+      (should (equal (format "api.z.ai (profile work): %s (keychain)" said)
+                     (glm-gptel-auth--describe-accounts
+                      (list :accounts (vector (append account known)))))))))
+
 (ert-deftest glm-test-what-was-typed-is-cleared ()
   "Both the string and the record of keys that \\[view-lossage] shows."
   (let (secret)
@@ -998,34 +1073,24 @@ It is \"correct horse\".  BODY is what a command of the user's does."
   (glm-test--with-key-file '("correct horse" "correct horse")
     (glm-gptel-auth-token)
     (glm-gptel-auth-lock)
-    (should (equal "GLM: the helper holds no passphrase and no key now; a \
-keychain has a lock of its own" (glm-test--said)))
+    (should (equal "GLM: helper locked; the system keychain is locked separately"
+                   (glm-test--said)))
     (glm-test--should-be-token (glm-gptel-auth-token))
     (should (length= glm-test--asked 2))))
 
 (ert-deftest glm-test-lock-reaches-a-helper-on-a-socket ()
   (glm-test--with-key-file '("correct horse")
-    (let* ((glm-gptel-auth-socket (expand-file-name "agent.sock" home))
-           (process (make-process
-                     :name "shared" :noquery t
-                     :command (list glm-test--node glm-test--script "daemon"
-                                    "--socket" glm-gptel-auth-socket)))
-           (state (lambda ()
-                    (plist-get (glm-gptel-auth--request 'status) :lock))))
-      (unwind-protect
-          (progn
-            (with-timeout (20 (error "No socket"))
-              (while (not (file-exists-p glm-gptel-auth-socket))
-                (accept-process-output process 0.1)))
-            (glm-test--should-be-token (glm-gptel-auth-token))
-            (should (equal (funcall state) "unlocked"))
-            (glm-gptel-auth-restart)
-            (should (string-prefix-p "GLM: connected to the helper again"
-                                     (glm-test--said)))
-            (should (equal (funcall state) "unlocked"))
-            (glm-gptel-auth-lock)
-            (should (equal (funcall state) "locked")))
-        (delete-process process)))
+    (let ((state (lambda ()
+                   (plist-get (glm-gptel-auth--request 'status) :lock))))
+      (glm-test--with-shared-helper nil
+        (glm-test--should-be-token (glm-gptel-auth-token))
+        (should (equal (funcall state) "unlocked"))
+        (glm-gptel-auth-restart)
+        (should (string-prefix-p "GLM: connected to the helper again"
+                                 (glm-test--said)))
+        (should (equal (funcall state) "unlocked"))
+        (glm-gptel-auth-lock)
+        (should (equal (funcall state) "locked"))))
     ;; What cannot be told to lock is not said to be locked.
     (let ((glm-gptel-auth-socket (expand-file-name "nobody.sock" home)))
       (should (string-match-p "nothing answers at"

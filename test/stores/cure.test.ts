@@ -19,6 +19,7 @@ test('a key is stored, a file unlocked or begun, and nothing else is offered', (
   assert.deepEqual(cures({ mayWrite: true, mayBeginFile: () => true }), {
     ...TO_UNLOCK,
     keyNotFound: 'store',
+    noKeyYet: 'store',
     keychainMissing: 'file',
     keychainLibraryMissing: 'file',
     keyringMissing: 'file',
@@ -27,7 +28,7 @@ test('a key is stored, a file unlocked or begun, and nothing else is offered', (
 
 test('no encrypted file is begun where the keychain is not in use', () => {
   const found = cures({ mayWrite: true, mayBeginFile: () => false });
-  assert.deepEqual(found, { ...TO_UNLOCK, keyNotFound: 'store' });
+  assert.deepEqual(found, { ...TO_UNLOCK, keyNotFound: 'store', noKeyYet: 'store' });
 });
 
 test('where nothing may be written, only what is there can be unlocked', () => {
