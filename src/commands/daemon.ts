@@ -6,7 +6,7 @@ import { isatty } from 'node:tty';
 import { parseTimeLimit } from '../core/duration.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { helperMethods } from '../daemon/methods.ts';
-import { type Policy, parseAccounts, SHARED_MAX_TTL_MS } from '../daemon/policy.ts';
+import { type Policy, parseAccounts } from '../daemon/policy.ts';
 import { serve } from '../daemon/stdio.ts';
 import { defaultSocketPath, parseSocketPath } from '../settings.ts';
 import { onSignal } from './signals.ts';
@@ -20,7 +20,7 @@ const SOCKET_OPTIONS = ['accounts', 'allow-write', 'exit-after'] as const;
 
 const OPTIONS = {
   stdio: FLAG,
-  socket: option('[PATH]', String),
+  socket: option('[PATH]', (path) => path && parseSocketPath(path)),
   accounts: option('LIST', parseAccounts),
   'allow-write': FLAG,
   'lock-after': withDefault(option('TIME', parseTimeLimit), LOCK_AFTER),
@@ -68,33 +68,19 @@ async function onStdio(context: Context, args: Args): Promise<undefined> {
   return undefined;
 }
 
-/** What the options allow the clients of a socket. */
-function policyOf(args: Args): Policy {
-  const mayWrite = args['allow-write'];
-  if (args.accounts === undefined) return { mayWrite, maySetCommand: false };
-  if (mayWrite) throw new GlmTokenError('accountsAreReadOnly');
-  return {
-    mayWrite,
-    maySetCommand: false,
-    accounts: args.accounts,
-    maxTtlMs: SHARED_MAX_TTL_MS,
-  };
-}
-
-const pathOf = ({ env, platform }: Context, { socket = '' }: Args): string =>
-  socket === '' ? defaultSocketPath(env, platform) : parseSocketPath(socket);
-
 async function onSocket(context: Context, args: Args): Promise<undefined> {
-  const { env, terminal, messages } = context;
-  const policy = policyOf(args);
-  const place = { path: pathOf(context, args), uid: process.getuid?.() };
-
+  const { env, platform, terminal, messages } = context;
+  const { accounts, 'allow-write': mayWrite } = args;
+  if (accounts && mayWrite) throw new GlmTokenError('accountsAreReadOnly');
+  const policy: Policy = { mayWrite, maySetCommand: false, accounts };
+  const path = args.socket || defaultSocketPath(env, platform);
+  const place = { path, uid: process.getuid?.() };
   const { isSocketPassed, listenAt, listenOnPassed, serveClients } = await import(
     '../daemon/socket.ts'
   );
   const signaled = isSignaled();
   const stores = context.helperStores({
-    accounts: policy.accounts,
+    accounts,
     lockAfterMs: args['lock-after'],
     onWaiting: (program) => clients.noteWaiting(program),
   });
@@ -103,7 +89,7 @@ async function onSocket(context: Context, args: Args): Promise<undefined> {
   const isPassed = isSocketPassed(env, process.pid);
   const remove = isPassed ? await listenOnPassed(server, place) : await listenAt(server, place);
   try {
-    terminal.note(messages.daemon.listening(place.path, policy.accounts));
+    terminal.note(messages.daemon.listening(path, accounts));
     await Promise.race([clients.idle, signaled]);
   } finally {
     remove?.();

@@ -2,7 +2,7 @@
 
 import { pad, widthOf } from '../cli/columns.ts';
 import { asGlmTokenError, GlmTokenError, hasCode } from '../core/errors.ts';
-import type { AccountsResult } from '../daemon/protocol.ts';
+import type { Answers } from '../daemon/methods.ts';
 import type { KeptStoreName, StoreName } from '../stores/port.ts';
 import { accountEntry, listAccounts, otherThan } from '../stores/registry.ts';
 import { type Context, FLAG, STORE_OPTION, subcommand } from './subcommand.ts';
@@ -48,7 +48,7 @@ export const list = subcommand({
 async function listed(
   context: Context,
   choice: KeptStoreName | undefined,
-): Promise<{ accounts: AccountsResult['accounts']; store: StoreName; error?: unknown }> {
+): Promise<{ accounts: Answers['accounts']['accounts']; store: StoreName; error?: unknown }> {
   const { askHelper, settings } = context;
   if (askHelper) {
     if (choice) throw new GlmTokenError('storeIsElsewhere', { path: settings.socket ?? '' });

@@ -17,24 +17,10 @@ import { CURES } from '../stores/cure.ts';
 import type { AskPassphrase } from '../stores/passphrase.ts';
 import type { OnWaiting } from '../stores/port.ts';
 import { FrameReader } from './frames.ts';
-import {
-  type AccountsResult,
-  PROTOCOL,
-  param,
-  type StatusResult,
-  stringParam,
-  type TokenResult,
-} from './protocol.ts';
+import type { Answers } from './methods.ts';
+import { PROTOCOL, param, stringParam } from './protocol.ts';
 
-/** What a helper answers, by method. */
-interface Answers {
-  readonly token: TokenResult;
-  readonly accounts: AccountsResult;
-  readonly status: StatusResult;
-  readonly unlock: object;
-}
-
-export type AskHelper = <Method extends keyof Answers>(
+export type AskHelper = <Method extends 'token' | 'accounts' | 'status' | 'unlock'>(
   method: Method,
   params?: object,
 ) => Promise<Answers[Method]>;
@@ -89,7 +75,7 @@ async function unlock(options: ClientOptions, error: unknown): Promise<void> {
   }
 }
 
-async function askOnce<Method extends keyof Answers>(
+async function askOnce<Method extends Parameters<AskHelper>[0]>(
   options: ClientOptions,
   method: Method,
   params: object,
@@ -99,33 +85,30 @@ async function askOnce<Method extends keyof Answers>(
   const reader = new FrameReader(socket);
   const connection = createMessageConnection(reader, new StreamMessageWriter(socket));
   let timer: NodeJS.Timeout | undefined;
-  const failed = new Promise<never>((_resolve, reject) => {
-    const fail = (fault: SocketFault, cause?: unknown) => reject(unanswered(path, fault, cause));
-    const allow = (ms: number) => {
-      clearTimeout(timer);
-      timer = setTimeout(fail, ms, 'silent');
-    };
-    allow(ANSWER_MS);
-    connection.onNotification('waiting', (params: unknown) => {
-      allow(promptTimeoutMs + ANSWER_MS);
-      onWaiting(stringParam(params, 'program', '') || undefined);
-    });
-    connection.onClose(() => fail('closed'));
-    reader.onError((error) => fail('unintelligible', error));
-  });
-  connection.listen();
-  const greeting = connection.sendRequest('initialize', { protocol: PROTOCOL, locale });
-  const answer = connection.sendRequest<unknown>(method, params);
-  const both = Promise.all([greeting, answer]);
   try {
-    const [, result] = await Promise.race([both, failed]);
-    if (typeof result !== 'object' || result === null) throw unanswered(path, 'unintelligible');
-    return result as Answers[Method];
-  } catch (error) {
-    throw error instanceof ResponseError ? reported(error, path) : error;
+    return await new Promise((resolve, reject) => {
+      const fail = (fault: SocketFault, cause?: unknown) => reject(unanswered(path, fault, cause));
+      const allow = (ms: number) => {
+        clearTimeout(timer);
+        timer = setTimeout(fail, ms, 'silent');
+      };
+      allow(ANSWER_MS);
+      connection.onNotification('waiting', (params: unknown) => {
+        allow(promptTimeoutMs + ANSWER_MS);
+        onWaiting(stringParam(params, 'program', '') || undefined);
+      });
+      connection.onClose(() => fail('closed'));
+      reader.onError((error) => fail('unintelligible', error));
+      connection.listen();
+      const greeting = connection.sendRequest('initialize', { protocol: PROTOCOL, locale });
+      const asked = connection.sendRequest<Answers[Method]>(method, params);
+      Promise.all([asked, greeting]).then(
+        ([answer]) => (Object(answer) === answer ? resolve(answer) : fail('unintelligible')),
+        (error) => reject(error instanceof ResponseError ? reported(error, path) : error),
+      );
+    });
   } finally {
     clearTimeout(timer);
-    for (const pending of [greeting, answer, both, failed]) pending.catch(() => {});
     socket.destroy();
   }
 }

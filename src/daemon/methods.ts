@@ -7,9 +7,9 @@ import { type ApiKey, parseKey } from '../core/key.ts';
 import { DEFAULT_TTL, signToken } from '../core/token.ts';
 import { type Examined, examine, type Finding } from '../doctor/examine.ts';
 import type { Messages } from '../messages/en.ts';
-import { actionFor, faultOf } from '../service/error-codes.ts';
+import { meaningOf } from '../service/error-codes.ts';
 import { PLANS } from '../service/services.ts';
-import { checkKey, type KeyCheck } from '../setup/check.ts';
+import { checkKey } from '../setup/check.ts';
 import { gatherFacts } from '../setup/facts.ts';
 import { nextStep } from '../setup/steps.ts';
 import { cureFor } from '../stores/cure.ts';
@@ -31,23 +31,10 @@ import {
   checkMethod,
   FULL_ACCESS,
   messagesFor,
+  type Policy,
   visibleDefault,
 } from './policy.ts';
-import {
-  type AccountsResult,
-  type DeleteResult,
-  type DoctorResult,
-  type ExplainResult,
-  type InitializeResult,
-  PROTOCOL,
-  param,
-  type SetupResult,
-  type StatusResult,
-  type StoreResult,
-  stringParam,
-  type TokenResult,
-  toResponseError,
-} from './protocol.ts';
+import { PROTOCOL, param, stringParam, toResponseError } from './protocol.ts';
 import { initPaths, setupAnswers, setupResult } from './setup-wire.ts';
 
 /** What the helper needs of the world, besides the stores. */
@@ -61,9 +48,6 @@ export interface Session {
   messages: Messages;
 }
 
-/** Every method by its name on the wire. Parameters are checked here; failures are thrown. */
-type Methods = Readonly<Record<string, (params: unknown, session: Session) => Promise<object>>>;
-
 export interface Helper {
   /** The result of a request; throws a ResponseError. */
   answer(method: string, params: unknown, session: Session): Promise<object>;
@@ -71,21 +55,53 @@ export interface Helper {
   newSession(): Session;
 }
 
+type Method = (params: unknown, session: Session) => Promise<object>;
+
+type Methods = ReturnType<typeof methodsOf>['methods'];
+
+/** What the methods answer. */
+export type Answers = { readonly [Name in keyof Methods]: Awaited<ReturnType<Methods[Name]>> };
+
 /** @param stores those of the accounts that the policy allows to be seen */
 export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_ACCESS): Helper {
+  const { accountOf, cure, ...known } = methodsOf(world, stores, policy);
+  const methods: Readonly<Record<string, Method>> = known.methods;
+  /** The account that a request is about, for the commands in hints. */
+  const aboutOf = (params: unknown): Account | undefined => {
+    try {
+      return accountOf(params);
+    } catch {
+      return undefined;
+    }
+  };
+  const answer: Helper['answer'] = async (name, params, session) => {
+    try {
+      const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
+      if (!method) throw new GlmTokenError('methodUnknown');
+      checkMethod(policy, name);
+      return await method(params, session);
+    } catch (thrown) {
+      const error = asGlmTokenError(thrown);
+      throw toResponseError(error, cure(error), session.messages, aboutOf(params));
+    }
+  };
+  return { answer, newSession: () => ({ messages: messagesFor(policy, world.messages) }) };
+}
+
+/** Every method by its name on the wire. Parameters are checked here; failures are thrown. */
+function methodsOf(world: HelperWorld, stores: Stores, policy: Policy) {
   // Read now, since an upgrade may take away the program's files while the helper runs.
   const { env, platform, paths, version, now } = world;
-  const account = visibleDefault(world.settings.account, policy);
-  const settings = { ...world.settings, account };
-  const startedAtMs = now();
+  const byDefault = visibleDefault(world.settings.account, policy);
+  const settings = { ...world.settings, account: byDefault };
   const reads = new Map<string, Promise<ApiKey>>();
   let tokens = 0;
 
   /** The one way by which an account enters. */
   const accountOf = (params: unknown): Account => {
     const account = {
-      host: parseHost(stringParam(params, 'host', settings.account.host)),
-      profile: parseProfile(stringParam(params, 'profile', settings.account.profile)),
+      host: parseHost(stringParam(params, 'host', byDefault.host)),
+      profile: parseProfile(stringParam(params, 'profile', byDefault.profile)),
     };
     checkAccount(policy, account);
     return account;
@@ -115,20 +131,16 @@ export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_
   const storeNamed = (params: unknown): WritableStoreName =>
     WRITABLE_STORES.find((name) => name === param(params, 'store')) ?? stores.inUse();
 
-  const identity = (): InitializeResult => ({
-    protocol: PROTOCOL,
-    version,
-    pid: process.pid,
-  });
+  const identity = { protocol: PROTOCOL, version, pid: process.pid };
 
-  const methods: Methods = {
-    async initialize(params, session): Promise<InitializeResult> {
+  const methods = {
+    async initialize(params, session) {
       const messages = await world.messagesFor(stringParam(params, 'locale', ''));
       session.messages = messagesFor(policy, messages);
-      if (param(params, 'protocol') === PROTOCOL) return identity();
+      if (param(params, 'protocol') === PROTOCOL) return identity;
       throw new GlmTokenError('protocolUnknown', { version, protocol: PROTOCOL });
     },
-    async token(params): Promise<TokenResult> {
+    async token(params) {
       const account = accountOf(params);
       const ttlMs = parseDuration(stringParam(params, 'ttl', DEFAULT_TTL));
       checkLifetime(policy, ttlMs);
@@ -137,12 +149,12 @@ export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_
       tokens += 1;
       return { token, expiresAt: expiresAtMs };
     },
-    async accounts(): Promise<AccountsResult> {
+    async accounts() {
       const { accounts, error } = await listAccounts(stores);
       if (error !== undefined && accounts.length === 0) throw error;
       return { accounts: accounts.map(accountEntry), default: settings.account };
     },
-    async store(params, { messages }): Promise<StoreResult> {
+    async store(params, { messages }) {
       const account = accountOf(params);
       let existing: string | null = null;
       const mayReplace = (other: string | undefined) => {
@@ -170,7 +182,7 @@ export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_
       const result = { ...account, stored, store: store.name, title: messages.storeTitle(store) };
       return stored ? result : { ...result, existing };
     },
-    async delete(params): Promise<DeleteResult> {
+    async delete(params) {
       const account = accountOf(params);
       return { ...account, deleted: await (await storeOf(stores, account)).delete(account) };
     },
@@ -183,11 +195,10 @@ export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_
       await stores.lock();
       return {};
     },
-    async status(_params, { messages }): Promise<StatusResult> {
+    async status(_params, { messages }) {
       const store = await stores.open(stores.inUse());
       return {
-        ...identity(),
-        uptime: now() - startedAtMs,
+        ...identity,
         tokens,
         store: store.name,
         title: messages.storeTitle(store),
@@ -195,7 +206,7 @@ export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_
         environment: settings.apiKey !== undefined,
       };
     },
-    async doctor(params, { messages }): Promise<DoctorResult> {
+    async doctor(params, { messages }) {
       const isNamed = ['host', 'profile'].some((name) => param(params, name) !== undefined);
       const account = isNamed ? accountOf(params) : undefined;
       const findings: Finding[] = [];
@@ -210,8 +221,10 @@ export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_
       }
       return { findings };
     },
-    async setup(params, { messages }): Promise<SetupResult> {
-      const answers = setupAnswers(param(params, 'answers'));
+    async setup(params, { messages }) {
+      const given = param(params, 'answers');
+      accountOf(given); // Which the policy has to allow before its key is looked for.
+      const answers = setupAnswers(given);
       const paths = initPaths(param(params, 'paths'));
       const facts = await gatherFacts(answers, { env, settings, stores, paths });
       const next = nextStep(answers, facts, messages);
@@ -220,16 +233,16 @@ export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_
       }
       return setupResult(next);
     },
-    async verify(params, { messages }): Promise<KeyCheck> {
+    async verify(params, { messages }) {
       const plan = PLANS.find((name) => name === param(params, 'plan'));
       return checkKey({ account: accountOf(params), plan }, { stores, messages, env, now });
     },
-    async explain(params, { messages }): Promise<ExplainResult> {
+    async explain(params, { messages }) {
       const account = accountOf(params);
-      const fault = faultOf(stringParam(params, 'code'));
-      if (!fault) return { message: null, hint: null, action: null };
+      const meaning = meaningOf(stringParam(params, 'code'));
+      if (!meaning) return { message: null, hint: null, action: null };
+      const { fault, action } = meaning;
       const origin = await originOf(stores, account);
-      const action = actionFor(fault) ?? null;
       const isKeyRefused = action === 'store';
       // So that the next request asks the command for its key anew.
       if (isKeyRefused) await (await stores.open('command')).forget();
@@ -237,25 +250,6 @@ export function helperMethods(world: HelperWorld, stores: Stores, policy = FULL_
       const { message, hint } = messages.serviceFault(fault, account, origin);
       return { message, hint, action: isKeyRefused && !canStore ? null : action };
     },
-  };
-  /** The account that a request is about, for the commands in hints. */
-  const aboutOf = (params: unknown): Account | undefined => {
-    try {
-      return accountOf(params);
-    } catch {
-      return undefined;
-    }
-  };
-  const answer: Helper['answer'] = async (name, params, session) => {
-    try {
-      const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
-      if (!method) throw new GlmTokenError('methodUnknown');
-      checkMethod(policy, name);
-      return await method(params, session);
-    } catch (thrown) {
-      const error = asGlmTokenError(thrown);
-      throw toResponseError(error, cure(error), session.messages, aboutOf(params));
-    }
-  };
-  return { answer, newSession: () => ({ messages: messagesFor(policy, world.messages) }) };
+  } satisfies Readonly<Record<string, Method>>;
+  return { methods, accountOf, cure };
 }

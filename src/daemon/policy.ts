@@ -19,20 +19,22 @@ export interface Policy {
   readonly mayWrite: boolean;
   /** Whether a command that prints a key may be kept in its place, which is to run code here. */
   readonly maySetCommand: boolean;
-  /** The only accounts that are served; all of them by default. */
-  readonly accounts?: readonly Account[] | undefined;
-  /** The longest lifetime of a token, in milliseconds; any by default. */
-  readonly maxTtlMs?: number;
+  /** The only accounts that are served; `undefined` for all of them. */
+  readonly accounts: readonly Account[] | undefined;
 }
 
 /** For the program that started the helper, and could do all of it itself. */
-export const FULL_ACCESS: Policy = { mayWrite: true, maySetCommand: true };
+export const FULL_ACCESS: Policy = {
+  mayWrite: true,
+  maySetCommand: true,
+  accounts: undefined,
+};
 
 /**
  * Lifetime of a token at most where only some accounts are served, in milliseconds: that of `exec`,
  * so that another machine is left with little when its connection ends.
  */
-export const SHARED_MAX_TTL_MS = parseDuration(LONG_TTL);
+const SHARED_MAX_TTL_MS = parseDuration(LONG_TTL);
 
 /**
  * Accounts as an option names them: `PROFILE@HOST`, or `HOST` for the profile that is used when none
@@ -50,10 +52,7 @@ export function parseAccounts(text: string): readonly Account[] {
   });
 }
 
-/**
- * Methods that change nothing which is stored; any other is refused to a read-only client, but for
- * `setup`, which looks for the keys of accounts that it finds out itself.
- */
+/** Methods that change nothing which is stored; any other is refused to a read-only client. */
 const READS: readonly string[] = [
   'initialize',
   'token',
@@ -62,14 +61,14 @@ const READS: readonly string[] = [
   'explain',
   'verify',
   'doctor',
+  'setup',
   'lock',
   'unlock',
 ];
 
 /** @throws GlmTokenError `ERR_USAGE` when the clients may not use a method */
-export function checkMethod({ mayWrite, accounts }: Policy, method: string): void {
-  const isRead = READS.includes(method) || (method === 'setup' && !accounts);
-  if (!mayWrite && !isRead) throw new GlmTokenError('writingNotAllowed');
+export function checkMethod({ mayWrite }: Policy, method: string): void {
+  if (!mayWrite && !READS.includes(method)) throw new GlmTokenError('writingNotAllowed');
 }
 
 /** @throws GlmTokenError `ERR_USAGE` when the clients may not know of an account */
@@ -80,11 +79,9 @@ export function checkAccount({ accounts }: Policy, account: Account): void {
 }
 
 /** @throws GlmTokenError `ERR_USAGE` when a token would live for longer than the clients may ask */
-export function checkLifetime(
-  { maxTtlMs = Number.POSITIVE_INFINITY }: Policy,
-  ttlMs: number,
-): void {
-  if (ttlMs > maxTtlMs) throw new GlmTokenError('lifetimeTooLong', { maxTtlMs });
+export function checkLifetime({ accounts }: Policy, ttlMs: number): void {
+  if (!accounts || ttlMs <= SHARED_MAX_TTL_MS) return;
+  throw new GlmTokenError('lifetimeTooLong', { maxTtlMs: SHARED_MAX_TTL_MS });
 }
 
 /** The account that is meant where none is named: that of the settings, if the clients may know it. */

@@ -9,7 +9,7 @@ import type { KeyCheck } from '../setup/check.ts';
 import type { InitPaths } from '../setup/init-lines.ts';
 import type { Answers, Outcome, Step } from '../setup/steps.ts';
 import { isWords } from '../stores/key-commands.ts';
-import { param, type SetupResult, stringParam } from './protocol.ts';
+import { param, stringParam } from './protocol.ts';
 
 /** @throws GlmTokenError `ERR_USAGE` when an answer is not one to its question */
 export function setupAnswers(given: unknown): Answers {
@@ -60,29 +60,12 @@ export function initPaths(given: unknown): InitPaths {
   return { command, elisp: stringParam(given, 'elisp') };
 }
 
-export function setupResult(next: Step | Outcome): SetupResult {
+/** Either a step of the guided first run, or its end. */
+export function setupResult(next: Step | Outcome) {
   const notes = next.notes.flatMap(sentences);
-  if ('lines' in next) {
-    const { account, plan, lines, check } = next;
-    return { step: null, done: { account, plan, lines, notes, verdict: check ?? null } };
-  }
-  const { name, kind, question } = next;
-  const { choices, default: byDefault, url, store, plan, account } = next;
-  return {
-    step: {
-      name,
-      kind,
-      question,
-      notes,
-      choices: choices ?? null,
-      default: byDefault ?? null,
-      url: url ?? null,
-      store: store ?? null,
-      plan: plan ?? null,
-      account: account ?? null,
-    },
-    done: null,
-  };
+  if (!('lines' in next)) return { step: { ...next, notes }, done: null };
+  const { account, plan, lines, check } = next;
+  return { step: null, done: { account, plan, lines, notes, verdict: check ?? null } };
 }
 
 const sentences = ({ message, hint = [] }: Text): string[] => [message, ...[hint].flat()];

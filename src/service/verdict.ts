@@ -1,11 +1,11 @@
 /** The one verdict on a key: what the service makes of a token that the key signed. */
 
 import type { Account } from '../core/account.ts';
-import { GlmTokenError, type ServiceFault } from '../core/errors.ts';
+import { GlmTokenError } from '../core/errors.ts';
 import type { Text } from '../messages/common.ts';
 import type { Messages } from '../messages/en.ts';
 import type { KeyOrigin } from '../stores/port.ts';
-import { errorCodeIn, faultOf, saysOfKey } from './error-codes.ts';
+import { errorCodeIn, meaningOf } from './error-codes.ts';
 import { type Answer, chat, listModels, type Origin } from './probe.ts';
 import type { PlanName } from './services.ts';
 import { PLANS } from './services.ts';
@@ -49,9 +49,13 @@ export async function askVerdict(trial: Trial, origin: Origin): Promise<Verdict>
       ? await chat(host, plan, CHAT_MODEL, token, origin)
       : await listModels(host, token, origin);
     if (isAcceptance(answer)) return { verdict: 'accepted' };
-    const { reason, fault } = failureIn(answer, trial);
+    const { status, body } = answer;
+    const serviceCode = errorCodeIn(body);
+    const { fault, says = 'unchecked' } = meaningOf(serviceCode ?? String(status)) ?? {};
+    const params = { account, origin: trial.origin, status, serviceCode, fault };
+    const reason = new GlmTokenError('tokenRefused', params);
     if (fault === 'noBalance' && plan) return await judgeBalance(trial, plan, reason, origin);
-    return { verdict: fault ? saysOfKey(fault) : 'unchecked', reason };
+    return { verdict: says, reason };
   } catch (error) {
     if (error instanceof GlmTokenError) return { verdict: 'unchecked', reason: error };
     throw error;
@@ -82,7 +86,7 @@ async function judgeBalance(
   if (plan === 'coding') return { verdict: 'refused', reason, ...other };
   const answer = await chat(host, plan, FREE_MODEL, token, origin);
   if (isAcceptance(answer)) return { verdict: 'accepted', freeModel: FREE_MODEL, ...other };
-  const isRefused = faultOf(errorCodeIn(answer.body) ?? '') === 'noBalance';
+  const isRefused = meaningOf(errorCodeIn(answer.body) ?? '')?.fault === 'noBalance';
   return { verdict: isRefused ? 'refused' : 'unchecked', reason, ...other };
 }
 
@@ -95,14 +99,4 @@ function isAcceptance({ status, body }: Answer): boolean {
   } catch {
     return false;
   }
-}
-
-function failureIn(
-  { status, body }: Answer,
-  { account, origin }: Trial,
-): { reason: GlmTokenError; fault: ServiceFault | undefined } {
-  const serviceCode = errorCodeIn(body);
-  const fault = faultOf(serviceCode ?? String(status));
-  const params = { account, origin, status, serviceCode, fault };
-  return { reason: new GlmTokenError('tokenRefused', params), fault };
 }

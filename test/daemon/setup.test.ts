@@ -5,13 +5,16 @@ import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import type { SetupDone, SetupResult, SetupStep } from '../../src/daemon/protocol.ts';
+import type { Answers } from '../../src/daemon/methods.ts';
 import { type Certificate, makeCertificate } from '../support/certificate.ts';
 import { BARE_ENV, type Env } from '../support/environment.ts';
 import { GlmServer } from '../support/glm-server.ts';
 import { Helper } from '../support/helper.ts';
 import { KeychainSession } from '../support/keychain.ts';
 import { glmToken } from '../support/program.ts';
+
+type Step = NonNullable<Answers['setup']['step']>;
+type Done = NonNullable<Answers['setup']['done']>;
 
 const KEY = '0123456789abcdef.TopSecretSecret1';
 const PATHS = { command: ['/usr/bin/node', '/opt/glm/cli.cjs'], elisp: '/opt/glm/elisp' };
@@ -43,20 +46,20 @@ const start = (env: Env) => {
   helper = new Helper({ NODE_EXTRA_CA_CERTS: certificate.file, ...env });
 };
 
-async function setup(answers: object): Promise<SetupResult> {
+async function setup(answers: object): Promise<Answers['setup']> {
   const { result, error } = await helper.request('setup', { answers, paths: PATHS });
   assert.equal(error, undefined);
   assert.doesNotMatch(JSON.stringify(result), /eyJ|TopSecret/);
-  return result as unknown as SetupResult;
+  return result as unknown as Answers['setup'];
 }
 
-async function stepOf(answers: object): Promise<SetupStep> {
+async function stepOf(answers: object): Promise<Step> {
   const { step, done } = await setup(answers);
   assert.equal(done, null);
   return step ?? assert.fail('there is no step');
 }
 
-async function doneOf(answers: object): Promise<SetupDone> {
+async function doneOf(answers: object): Promise<Done> {
   const { step, done } = await setup(answers);
   assert.equal(step, null);
   return done ?? assert.fail('this is not the end');
@@ -72,7 +75,7 @@ describe('without a keychain', () => {
     const first = await stepOf({});
     assert.deepEqual(
       [first.name, first.kind, first.account, first.choices?.map(({ value }) => value)],
-      ['host', 'choice', null, ['open.bigmodel.cn', 'api.z.ai']],
+      ['host', 'choice', undefined, ['open.bigmodel.cn', 'api.z.ai']],
     );
     const host = glm.host;
     const account = { host, profile: 'default' };
@@ -85,7 +88,10 @@ describe('without a keychain', () => {
     assert.equal(existsSync(join(home, '.local')), false, 'nothing was begun');
 
     const key = await stepOf({ host, plan: PAY, file: true });
-    assert.deepEqual([key.name, key.kind, key.store, key.url], ['key', 'secret', 'file', null]);
+    assert.deepEqual(
+      [key.name, key.kind, key.store, key.url],
+      ['key', 'secret', 'file', undefined],
+    );
     await helper.request('unlock', { passphrase: 'correct horse', store: 'file' });
     const stored = await helper.request('store', { ...account, key: KEY, store: 'file' });
     assert.equal(stored.result?.stored, true);
@@ -211,7 +217,7 @@ describe('with a keychain', () => {
     assert.match(notes[0] ?? '', /the Coding Plan's terms/);
     assert.equal((await stepOf({ ...answers, keep: true })).name, 'check');
     const key = await stepOf({ ...answers, keep: false });
-    assert.deepEqual([key.name, key.store], ['key', null]);
+    assert.deepEqual([key.name, key.store], ['key', undefined]);
     assert.match(key.url ?? '', /^https:\/\/bigmodel\.cn\//);
   });
 

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { actionFor, errorCodeIn, faultOf, saysOfKey } from '../../src/service/error-codes.ts';
+import { errorCodeIn, meaningOf } from '../../src/service/error-codes.ts';
 
 test('each code of the service has its meaning', () => {
   const table: Record<string, readonly string[]> = {
@@ -27,35 +27,29 @@ test('each code of the service has its meaning', () => {
     policy: ['1300', '1306', '1313', '1399'],
   };
   for (const [fault, codes] of Object.entries(table)) {
-    for (const code of codes) assert.equal(faultOf(code), fault, code);
+    for (const code of codes) assert.equal(meaningOf(code)?.fault, fault, code);
   }
 });
 
 test('an unknown code has no meaning', () => {
   for (const code of ['', '200', '404', '501', '1005', '1114', '1400', '13000', '11001']) {
-    assert.equal(faultOf(code), undefined, code);
+    assert.equal(meaningOf(code), undefined, code);
   }
   for (const code of ['1004 ', 'x1004', '1004\n1', 'constructor', '__proto__']) {
-    assert.equal(faultOf(code), undefined, code);
+    assert.equal(meaningOf(code), undefined, code);
   }
 });
 
 test('storing the key again cures a refused key, and nothing else', () => {
   const cured = ['1000', '1001', '1002', '1003', '1004', '401', '1113', '1301', '1302', '1309'];
   assert.deepEqual(
-    cured.filter((code) => {
-      const fault = faultOf(code);
-      return fault && actionFor(fault) === 'store';
-    }),
+    cured.filter((code) => meaningOf(code)?.action === 'store'),
     ['1000', '1004', '401'],
   );
 });
 
 test('a service that is busy, and an error of the request itself, say nothing of the key', () => {
-  const says = (code: string) => {
-    const fault = faultOf(code);
-    return fault && saysOfKey(fault);
-  };
+  const says = (code: string) => meaningOf(code)?.says;
   for (const code of ['401', '1000', '1002', '1003', '1004', '1110', '1113', '1220', '1309']) {
     assert.equal(says(code), 'refused', code);
   }
