@@ -24,15 +24,12 @@
 (require 'subr-x)
 (require 'glm-gptel-auth)
 
-(declare-function glm-gptel-auth--how-to-install "glm-gptel-auth-install")
 (declare-function gptel-backend-header "ext:gptel-request" t t)
 (declare-function gptel-backend-host "ext:gptel-request" t t)
 (declare-function gptel-backend-key "ext:gptel-request" t t)
 (declare-function gptel-backend-name "ext:gptel-request" t t)
 (declare-function gptel-backend-url "ext:gptel-request" t t)
 (declare-function auth-source-search "auth-source")
-(declare-function find-library-name "find-func")
-(declare-function lm-header "lisp-mnt")
 (defvar auth-source-backend-parser-functions)
 (defvar auth-source-do-cache)
 (defvar auth-sources)
@@ -41,6 +38,7 @@
 (defvar gptel--known-backends)
 (defvar gptel-backend)
 (defvar gptel-model)
+(defvar gptel-version)
 
 ;;;; The first run: questions
 
@@ -50,18 +48,11 @@
                             (cons (plist-get choice :title)
                                   (plist-get choice :value)))
                           (plist-get step :choices)))
-         (default (car (or (rassoc (plist-get step :default) choices)
-                           (car choices))))
-         ;; In their order.
-         (table (lambda (string predicate action)
-                  (if (eq action 'metadata)
-                      '(metadata (display-sort-function . identity)
-                                 (cycle-sort-function . identity))
-                    (complete-with-action action choices string predicate)))))
+         (default (car (rassoc (plist-get step :default) choices))))
     (cdr (assoc (completing-read
                  (glm-gptel-auth--text "%s (default %s): "
                                        (plist-get step :question) default)
-                 table nil t nil nil default)
+                 choices nil t nil nil default)
                 choices))))
 
 (defun glm-gptel-auth--answer (step)
@@ -175,28 +166,19 @@ replace them with the new ones, which are copied"))
     (let ((inhibit-read-only t)
           (map (make-sparse-keymap)))
       (set-keymap-parent map special-mode-map)
+      (define-key map "i" (lambda () (interactive)
+                            (glm-gptel-auth--insert-lines lines)))
+      (define-key map "w" (lambda () (interactive)
+                            (kill-new lines)
+                            (glm-gptel-auth--say "copied")))
       (use-local-map map)
       (save-excursion
         (goto-char (point-max))
         (insert "\n"
                 (glm-gptel-auth--text
                  "To have this in every session, put these lines into your \
-init.el:")
-                "\n")
-        (pcase-dolist
-            (`(,key ,label ,command)
-             `(("i" ,(glm-gptel-auth--text "Insert them")
-                ,(lambda () (interactive) (glm-gptel-auth--insert-lines lines)))
-               ("w" ,(glm-gptel-auth--text "Copy them")
-                ,(lambda ()
-                   (interactive)
-                   (kill-new lines)
-                   (glm-gptel-auth--say "copied")))))
-          (define-key map key command)
-          (insert-text-button label 'follow-link t
-                              'action (lambda (_) (funcall command)))
-          (insert (format " (%s)   " key)))
-        (insert "\n\n" lines)
+init.el (i inserts them, w copies them):")
+                "\n\n" lines)
         (dolist (note notes) (insert "\n" note "\n"))))))
 
 ;;;###autoload
@@ -225,72 +207,34 @@ nothing behind but a key that was stored by then."
          lines)
         (message nil)))))
 
-;;;; The doctor: the program, and gptel
+;;;; The doctor: gptel
 
 (defun glm-gptel-auth--finding (check level message &optional hint action)
   "Return a finding as glm-token's doctor has them, a plist.
 CHECK, LEVEL, MESSAGE, HINT and ACTION are strings; the last two may be nil."
   (list :check check :level level :message message :hint hint :action action))
 
-(defun glm-gptel-auth--check-program ()
-  "Return a finding on whether glm-token and node are there."
-  (apply #'glm-gptel-auth--finding "program"
-         (condition-case failure
-             (let ((program (string-join (glm-gptel-auth--program) " ")))
-               (list "ok"
-                     (if glm-gptel-auth-command
-                         (glm-gptel-auth--text
-                          "%s (set by `glm-gptel-auth-command')" program)
-                       (glm-gptel-auth--text "%s (found automatically)"
-                                             program))))
-           (glm-gptel-auth-error (cons "failure" (cddr failure))))))
-
-(defun glm-gptel-auth--gptel-version ()
-  "Return the version of gptel, a string, or nil when it is unknown."
-  (require 'find-func)
-  (require 'lisp-mnt)
-  (or (bound-and-true-p gptel-version)
-      (ignore-errors
-        (with-temp-buffer
-          (insert-file-contents (find-library-name "gptel") nil 0 4000)
-          (lm-header "version")))))
-
-(defconst glm-gptel-auth--discreet-gptel "0.9.9.5"
-  "First version of gptel that keeps tokens out of the process list.")
-
 (defun glm-gptel-auth--check-gptel ()
-  "Return a finding on whether there is a gptel, and which."
-  (let ((version (glm-gptel-auth--gptel-version)))
-    (cond ((not (or (featurep 'gptel) (locate-library "gptel")))
-           (glm-gptel-auth--finding
-            "gptel" "warning" (glm-gptel-auth--text "gptel is not installed")
-            (glm-gptel-auth--text
-             "run M-x package-install RET gptel; for other packages, \
+  "Return a finding on whether there is a gptel, and one that hides tokens."
+  (condition-case err
+      (cond ((not (require 'gptel nil t))
+             (glm-gptel-auth--finding
+              "gptel" "warning" (glm-gptel-auth--text "gptel is not installed")
+              (glm-gptel-auth--text
+               "run M-x package-install RET gptel; for other packages, \
 M-x glm-gptel-auth-source-enable")))
-          ((null version)
-           (glm-gptel-auth--finding
-            "gptel" "unchecked"
-            (glm-gptel-auth--text "gptel is installed; its version is unknown")))
-          ((version< version glm-gptel-auth--discreet-gptel)
-           (glm-gptel-auth--finding
-            "gptel" "warning"
-            (glm-gptel-auth--text "gptel %s shows the token in the process list"
-                                  version)
-            (glm-gptel-auth--text "update gptel to %s or later"
-                                  glm-gptel-auth--discreet-gptel)))
-          (t (glm-gptel-auth--finding
-              "gptel" "ok" (glm-gptel-auth--text "version %s" version))))))
-
-(defun glm-gptel-auth--check-log ()
-  "Return a finding on whether gptel logs tokens."
-  (if (eq (bound-and-true-p gptel-log-level) 'debug)
-      (glm-gptel-auth--finding
-       "log" "warning"
-       (glm-gptel-auth--text
-        "`gptel-log-level' is debug, so gptel writes tokens to a buffer")
-       (glm-gptel-auth--text "set it to nil or info"))
-    (glm-gptel-auth--finding
-     "log" "ok" (glm-gptel-auth--text "gptel logs no tokens"))))
+            ((version<= "0.9.9.5" (or (bound-and-true-p gptel-version) "0"))
+             (glm-gptel-auth--finding
+              "gptel" "ok"
+              (glm-gptel-auth--text "version %s" gptel-version)))
+            (t (glm-gptel-auth--finding
+                "gptel" "warning"
+                (glm-gptel-auth--text
+                 "this gptel shows the token in the process list")
+                (glm-gptel-auth--text "update gptel to 0.9.9.5 or later"))))
+    ;; Of the settings that are made when it is loaded, too.
+    (error (glm-gptel-auth--finding "gptel" "failure"
+                                    (error-message-string err)))))
 
 (defun glm-gptel-auth--check-proxy ()
   "Return a list of a finding on the proxy that an option names, or nil."
@@ -308,22 +252,15 @@ clock go by the environment"
 
 ;;;; The doctor: keys in auth-sources
 
-(defun glm-gptel-auth--without-gnupg (function otherwise)
-  "Call FUNCTION, in which GnuPG fails rather than ask for a passphrase.
-Return its value, or that of the function OTHERWISE if GnuPG failed: sources
-of auth-source pass over what they cannot decrypt, and so would the doctor."
-  (require 'epg)
-  (let* ((epg-pinentry-mode 'error)
-         (epa-suppress-error-buffer t)
-         (decrypt (symbol-function 'epg-decrypt-file))
-         (failed nil)
-         (value (cl-letf (((symbol-function 'epg-decrypt-file)
-                           (lambda (&rest arguments)
-                             (condition-case err (apply decrypt arguments)
-                               (error (setq failed t)
-                                      (signal (car err) (cdr err)))))))
-                  (funcall function))))
-    (if failed (funcall otherwise) value)))
+(defvar glm-gptel-auth--undecrypted nil
+  "Non-nil when GnuPG could not decrypt a file without asking.")
+
+(defun glm-gptel-auth--decrypt (decrypt &rest arguments)
+  "Call DECRYPT, `epg-decrypt-file', with ARGUMENTS, and note when it fails.
+Sources of auth-source pass over what they cannot decrypt."
+  (condition-case err (apply decrypt arguments)
+    (error (setq glm-gptel-auth--undecrypted t)
+           (signal (car err) (cdr err)))))
 
 (defun glm-gptel-auth--line-with (secret file)
   "Return where SECRET is in FILE, a string, or nil; FILE may be anything."
@@ -336,47 +273,50 @@ of auth-source pass over what they cannot decrypt, and so would the doctor."
           (glm-gptel-auth--text "line %d of %s" (line-number-at-pos)
                                 (abbreviate-file-name file)))))))
 
-(defun glm-gptel-auth--keys-in (source host)
-  "Return what SOURCE, an element of `auth-sources', has for HOST.
-It is a list of pairs of a password and of where it is, two strings."
+(defun glm-gptel-auth--keys-in (source)
+  "Return what SOURCE, an element of `auth-sources', has for GLM hosts.
+It is a list of lists of a password, a host, and where it is: three strings."
   (let ((auth-sources (list source))
         (auth-source-do-cache nil))
     (cl-loop
-     ;; pass finds an entry for a user only if the user is named, as by gptel.
-     for entry in (append (auth-source-search :host host :max 50
-                                              :require '(:secret))
-                          (auth-source-search :host host :user "apikey"
-                                              :require '(:secret)))
-     for secret = (plist-get entry :secret)
-     for key = (if (functionp secret) (funcall secret) secret)
-     for place = (or (glm-gptel-auth--line-with
-                      key (if (consp source) (plist-get source :source) source))
-                     (glm-gptel-auth--text "the entry in `%s'" source))
-     unless (assoc key found)
-     collect (cons key place) into found
-     finally return found)))
-
-(defun glm-gptel-auth--check-source-for (source host)
-  "Return findings on keys that SOURCE of `auth-sources' has for HOST."
-  (glm-gptel-auth--without-gnupg
-   (lambda ()
+     for host in glm-gptel-auth-hosts append
      (cl-loop
-      for (key . place) in (ignore-errors
-                             (glm-gptel-auth--keys-in source host))
-      ;; The same host may have a password for its pages.
-      when (string-match-p "\\`[^. ]+\\.[^. ]+\\'" key)
-      collect (glm-gptel-auth--finding
-               "auth-source" "warning"
-               (glm-gptel-auth--text "a key for %s is in %s" host place)
-               (glm-gptel-auth--text
-                "store it with C-u M-x glm-gptel-auth-store, and then remove %s"
-                place))))
-   (lambda ()
-     (list (glm-gptel-auth--finding
-            "auth-source" "unchecked"
-            (glm-gptel-auth--text
-             "whether a key for %s is in `%s', which GnuPG cannot open"
-             host source))))))
+      ;; pass finds an entry for a user only if the user is named, as by gptel.
+      for entry in (append (auth-source-search :host host :max 50
+                                               :require '(:secret))
+                           (auth-source-search :host host :user "apikey"
+                                               :require '(:secret)))
+      for secret = (plist-get entry :secret)
+      for key = (if (functionp secret) (funcall secret) secret)
+      unless (assoc key found)
+      collect
+      (list key host
+            (or (glm-gptel-auth--line-with
+                 key (if (consp source) (plist-get source :source) source))
+                (glm-gptel-auth--text "the entry in `%s'" source)))
+      into found
+      finally return found))))
+
+(defun glm-gptel-auth--check-source (source)
+  "Return findings on keys in SOURCE, an element of `auth-sources'."
+  (let* ((glm-gptel-auth--undecrypted nil)
+         (found (ignore-errors (glm-gptel-auth--keys-in source))))
+    (append
+     (cl-loop for (key host place) in found
+              ;; The same host may have a password for its pages.
+              when (string-match-p "\\`[^. ]+\\.[^. ]+\\'" key)
+              collect (glm-gptel-auth--finding
+                       "auth-source" "warning"
+                       (glm-gptel-auth--text "a key for %s is in %s" host place)
+                       (glm-gptel-auth--text
+                        "store it with C-u M-x glm-gptel-auth-store, and then \
+remove %s" place)))
+     (when glm-gptel-auth--undecrypted
+       (list (glm-gptel-auth--finding
+              "auth-source" "unchecked"
+              (glm-gptel-auth--text
+               "whether a key is in `%s', which GnuPG cannot open"
+               source)))))))
 
 (defun glm-gptel-auth--check-sources ()
   "Return findings on auth-source, and on keys that its sources have."
@@ -390,32 +330,9 @@ It is a list of pairs of a password and of where it is, two strings."
 M-x glm-gptel-auth-source-enable")
             (glm-gptel-auth--text
              "in init.el, enable it after the line that sets `auth-sources'"))))
-   (cl-loop for source in (remq 'glm-token auth-sources)
-            append (cl-loop for host in glm-gptel-auth-hosts
-                            append (glm-gptel-auth--check-source-for
-                                    source host)))))
+   (mapcan #'glm-gptel-auth--check-source (remq 'glm-token auth-sources))))
 
 ;;;; The doctor: what a backend would send
-
-(defconst glm-gptel-auth--stand-in "the-key-of-this-backend"
-  "What a header gets in place of the backend's key while it is examined.")
-
-(defun glm-gptel-auth--credential (backend buffer)
-  "Return what BACKEND would authenticate with in a request from BUFFER.
-It is a string or nil, and `glm-gptel-auth--stand-in' for the backend's key."
-  (let ((gptel-backend (copy-sequence backend))
-        (header (gptel-backend-header backend)))
-    (aset gptel-backend (cl-struct-slot-offset 'gptel-backend 'key)
-          glm-gptel-auth--stand-in)
-    (when (functionp header)
-      (setq header (condition-case nil
-                       (funcall header (list :backend gptel-backend
-                                             :buffer buffer))
-                     ;; Before gptel 0.9.9.5.
-                     (wrong-number-of-arguments (funcall header)))))
-    (cl-loop for (name . value) in header
-             when (string-match-p "authorization\\|key" (downcase name))
-             return (string-remove-prefix "Bearer " value))))
 
 (defun glm-gptel-auth--key-of (backend)
   "Return the key of BACKEND as gptel has it: a string, a function, or nil.
@@ -428,16 +345,34 @@ Only functions that ask nobody but glm-token and auth-source are called."
         (funcall key)
       key)))
 
+(defun glm-gptel-auth--credential (backend buffer)
+  "Return what BACKEND would authenticate with in a request from BUFFER.
+It is a string or nil, or a function that would be asked for the key."
+  (catch 'key
+    (let ((gptel-backend (copy-sequence backend))
+          (header (gptel-backend-header backend)))
+      ;; A header that does without the key does not ask for it.
+      (aset gptel-backend (cl-struct-slot-offset 'gptel-backend 'key)
+            (lambda () (throw 'key (glm-gptel-auth--key-of backend))))
+      (when (functionp header)
+        (setq header (condition-case nil
+                         (funcall header (list :backend gptel-backend
+                                               :buffer buffer))
+                       ;; Before gptel 0.9.9.5.
+                       (wrong-number-of-arguments (funcall header)))))
+      (cl-loop for (name . value) in header
+               when (string-match-p "authorization\\|key" (downcase name))
+               return (string-remove-prefix "Bearer " value)))))
+
 (defun glm-gptel-auth--where (backend key)
   "Return where KEY, a string that BACKEND sends, comes from, a string."
-  (let ((slot (gptel-backend-key backend))
-        (host (gptel-backend-host backend)))
+  (let ((slot (gptel-backend-key backend)))
     (or (glm-gptel-auth--line-with key user-init-file)
         (glm-gptel-auth--line-with key custom-file)
         (cl-loop for source in (remq 'glm-token auth-sources)
-                 thereis (cdr (assoc key (ignore-errors
-                                           (glm-gptel-auth--keys-in source
-                                                                    host)))))
+                 thereis (nth 2 (assoc key (ignore-errors
+                                             (glm-gptel-auth--keys-in
+                                              source)))))
         (if (and slot (symbolp slot))
             (glm-gptel-auth--text "the variable `%s'" slot)
           (glm-gptel-auth--text "its definition")))))
@@ -474,141 +409,117 @@ backend with `glm-gptel-auth-make-backend'")))
 (defun glm-gptel-auth--check-backend (backend buffer)
   "Return a finding on what BACKEND would send in a request from BUFFER.
 It calls what gptel would call, and nobody is asked for anything.  Added are
-the `:account' whose token that is, the `:plan', and what was `:said'."
-  (let* (account failure tokens
+the `:account' whose token that is, and the `:plan'."
+  (let* ((account (list :host (gptel-backend-host backend)))
+         failure tokens
+         (glm-gptel-auth--undecrypted nil)
          (glm-gptel-auth--look
           (lambda (asked outcome)
             (setq account asked)
             (if (stringp outcome) (push (cons outcome asked) tokens)
-              (setq failure outcome))))
+              (setq failure (cdr outcome)))))
          (judgement
-          (glm-gptel-auth--without-gnupg
-           (lambda ()
-             (condition-case err
-                 (let ((sent (glm-gptel-auth--credential backend buffer)))
-                   (when (equal sent glm-gptel-auth--stand-in)
-                     (setq sent (glm-gptel-auth--key-of backend)))
-                   (glm-gptel-auth--judge backend sent tokens))
-               (error
-                (pcase (cdr failure)
-                  ('nil (list "failure" (error-message-string err)))
-                  ;; What is locked may be unlocked at the next request.
-                  (`(,(or "ERR_STORE_LOCKED" "ERR_PASSPHRASE") . ,said)
-                   (cons "unchecked" said))
-                  (`(,_ . ,said) (cons "failure" said))))))
-           (lambda ()
-             (list "unchecked"
-                   (glm-gptel-auth--text
-                    "its key may be in auth-source, which GnuPG cannot open"))))))
-    (append (glm-gptel-auth--finding
-             "backend" (car judgement)
-             (glm-gptel-auth--text "%s: %s" (gptel-backend-name backend)
-                                   (cadr judgement))
-             (nth 2 judgement) (nth 3 judgement))
-            (list :account (or account
-                               (list :host (gptel-backend-host backend)))
+          (condition-case err
+              (let ((sent (glm-gptel-auth--credential backend buffer)))
+                (unless glm-gptel-auth--undecrypted
+                  (glm-gptel-auth--judge backend sent tokens)))
+            (error
+             (unless glm-gptel-auth--undecrypted
+               (pcase failure
+                 ('nil (list "failure" (error-message-string err)))
+                 ;; What is locked may be unlocked at the next request.
+                 (`(,(or "ERR_STORE_LOCKED" "ERR_PASSPHRASE") . ,said)
+                  (cons "unchecked" said))
+                 (`(,_ . ,said) (cons "failure" said)))))))
+         (judgement
+          (or judgement
+              (list "unchecked"
+                    (glm-gptel-auth--text
+                     "its key may be in auth-source, which GnuPG cannot open")))))
+    (append (apply #'glm-gptel-auth--finding "backend" (car judgement)
+                   (glm-gptel-auth--text "%s: %s" (gptel-backend-name backend)
+                                         (cadr judgement))
+                   (cddr judgement))
+            (list :account account
                   :plan (if (string-search "/api/coding/"
                                            (format "%s" (gptel-backend-url
                                                          backend)))
                             "coding"
-                          "pay-as-you-go")
-                  :said (cadr judgement)))))
-
-(defun glm-gptel-auth--glm-backends (buffer)
-  "Return gptel's backends for GLM: those in use, in BUFFER too, and all known."
-  (cl-remove-if-not
-   (lambda (backend)
-     (and backend
-          (or (glm-gptel-auth--our-host-p (gptel-backend-host backend))
-              (cl-find backend glm-gptel-auth--backends
-                       :key (lambda (made) (nth 3 made))))))
-   (delete-dups
-    (append (list (buffer-local-value 'gptel-backend buffer)
-                  (default-value 'gptel-backend))
-            (mapcar #'cdr gptel--known-backends)))))
+                          "pay-as-you-go")))))
 
 (defun glm-gptel-auth--check-backends (buffer)
-  "Return findings on the backends of gptel for GLM, as BUFFER has them."
-  (cond ((featurep 'gptel)
-         (or (mapcar (lambda (backend)
-                       (glm-gptel-auth--check-backend backend buffer))
-                     (glm-gptel-auth--glm-backends buffer))
-             (list (glm-gptel-auth--finding
-                    "backend" "warning"
-                    (glm-gptel-auth--text "gptel has no backend for GLM")
-                    (glm-gptel-auth--text "run M-x %s"
-                                          'glm-gptel-auth-setup)))))
-        ((locate-library "gptel")
-         (list (glm-gptel-auth--finding
-                "backend" "unchecked"
-                (glm-gptel-auth--text
-                 "gptel is not loaded yet, and so has no backends")
-                (glm-gptel-auth--text "run M-x gptel, and then check again"))))))
+  "Return findings on the backends of gptel for GLM, as BUFFER has them.
+These are those in use, in BUFFER too, and all known."
+  (when (featurep 'gptel)
+    (or (cl-loop
+         for backend in (delete-dups
+                         (append (list (buffer-local-value 'gptel-backend buffer)
+                                       (default-value 'gptel-backend))
+                                 (mapcar #'cdr gptel--known-backends)))
+         when (and backend
+                   (or (glm-gptel-auth--our-host-p (gptel-backend-host backend))
+                       (cl-find backend glm-gptel-auth--backends
+                                :key (lambda (made) (nth 3 made)))))
+         collect (glm-gptel-auth--check-backend backend buffer))
+        (list (glm-gptel-auth--finding
+               "backend" "warning"
+               (glm-gptel-auth--text "gptel has no backend for GLM")
+               (glm-gptel-auth--text "run M-x %s" 'glm-gptel-auth-setup))))))
 
 ;;;; The doctor: what glm-token finds
 
 (defun glm-gptel-auth--ask-doctor (backends live)
-  "Return the findings of glm-token's doctor, each said once.
-It looks at the accounts of BACKENDS, findings, or at the default one.  LIVE
-non-nil means to send a token to the service."
-  (let ((said (mapcar (lambda (finding) (plist-get finding :said)) backends)))
-    (cl-loop
-     for params in (delete-dups
-                    (cl-loop for finding in (or backends '(nil))
-                             for plan = (plist-get finding :plan)
-                             collect (append
-                                      (or (plist-get finding :account)
-                                          (glm-gptel-auth--account))
-                                      (when live
-                                        (list :live t
-                                              :plan (or plan
-                                                        "pay-as-you-go"))))))
-     append (append (plist-get (glm-gptel-auth--request 'doctor params)
-                               :findings)
-                    nil)
-     into findings
-     finally return (cl-remove-if
-                     (lambda (finding)
-                       (member (plist-get finding :message) said))
-                     (delete-dups findings)))))
+  "Return the findings of glm-token's doctor that BACKENDS, findings, have not.
+It looks at their accounts, or at all that have a key.  LIVE non-nil means to
+send a token to the service."
+  (cl-loop
+   for params in (or (delete-dups
+                      (cl-loop for finding in backends
+                               for account = (plist-get finding :account)
+                               for plan = (plist-get finding :plan)
+                               when account
+                               collect (append account
+                                               (when live
+                                                 (list :live t :plan plan)))))
+                     (list (when live '(:live t))))
+   for answer = (glm-gptel-auth--request 'doctor params)
+   append (append (plist-get answer :findings) nil) into findings
+   finally return
+   (cl-remove-if (lambda (finding)
+                   (cl-some (lambda (backend)
+                              (string-suffix-p (plist-get finding :message)
+                                               (plist-get backend :message)))
+                            backends))
+                 (delete-dups findings))))
 
-(defun glm-gptel-auth--check-version (version)
-  "Return a finding on the helper, whose version is VERSION, a string."
-  (require 'glm-gptel-auth-install)
-  (if (equal version glm-gptel-auth-version)
-      (glm-gptel-auth--finding
-       "helper" "ok" (glm-gptel-auth--text "answers, version %s" version))
-    (glm-gptel-auth--finding
-     "helper" "warning"
-     (glm-gptel-auth--text "glm-token is version %s, but glm-gptel-auth is %s"
-                           version glm-gptel-auth-version)
-     (if (glm-gptel-auth--uses-installed-p)
-         (glm-gptel-auth--how-to-install)
-       (glm-gptel-auth--text
-        "update both, then M-x glm-gptel-auth-restart")))))
+(defun glm-gptel-auth--check-version ()
+  "Return a list of a finding if glm-token has another version, or nil.
+Signal a failure when it does not answer."
+  (let ((version (plist-get (glm-gptel-auth--request 'status) :version)))
+    (unless (equal version glm-gptel-auth-version)
+      (list (glm-gptel-auth--finding
+             "helper" "warning"
+             (glm-gptel-auth--text
+              "glm-token is version %s, but glm-gptel-auth is %s"
+              version glm-gptel-auth-version)
+             (glm-gptel-auth--text
+              "update both, then M-x glm-gptel-auth-restart"))))))
 
 (defun glm-gptel-auth--check-tokens (buffer live)
   "Return findings on the helper, and on the tokens of requests from BUFFER.
 LIVE non-nil means to send a token to the service."
   (condition-case failure
-      (let* ((status (glm-gptel-auth--request 'status nil))
+      (let* ((version (glm-gptel-auth--check-version))
              (backends (glm-gptel-auth--check-backends buffer)))
-        (append (list (glm-gptel-auth--check-version
-                       (plist-get status :version)))
-                backends
-                (glm-gptel-auth--ask-doctor
-                 (cl-remove-if-not (lambda (finding)
-                                     (plist-get finding :account))
-                                   backends)
-                 live)
+        (append version backends (glm-gptel-auth--ask-doctor backends live)
                 (unless live
                   (list (glm-gptel-auth--finding
                          "live" "unchecked"
                          (glm-gptel-auth--text
                           "whether the service accepts a token")
                          (glm-gptel-auth--text
-                          "C-u M-x glm-gptel-auth-doctor sends one chat \
-request of one token"))))))
+                          "C-u M-x glm-gptel-auth-doctor sends a minimal chat \
+request (max_tokens=1)"))))))
     (glm-gptel-auth-error
      ;; Without its action, which may be this doctor.
      (list (glm-gptel-auth--finding "helper" "failure" (nth 2 failure)
@@ -628,21 +539,21 @@ request of one token"))))))
                               'face (pcase level
                                       ("ok" 'success) ("warning" 'warning)
                                       ("unchecked" 'shadow) (_ 'error)))
-                  (if (equal level "ok") (plist-get finding :message)
-                    (glm-gptel-auth--with-cure (plist-get finding :message)
-                                               (plist-get finding :action)
-                                               (plist-get finding :hint)))))))
+                  (glm-gptel-auth--with-cure (plist-get finding :message)
+                                             (plist-get finding :action)
+                                             (plist-get finding :hint))))))
 
 (defun glm-gptel-auth--summary (findings)
   "Return a summary of FINDINGS, a string; leave out what is unchecked."
-  (let* ((count (lambda (&rest levels)
-                  (cl-count-if (lambda (finding)
-                                 (member (plist-get finding :level) levels))
+  (let ((problems (cl-count-if (lambda (finding)
+                                 (member (plist-get finding :level)
+                                         '("warning" "failure")))
                                findings)))
-         (problems (funcall count "warning" "failure")))
     (pcase problems
       (0 (glm-gptel-auth--text "no problems in the %d checks made"
-                               (funcall count "ok")))
+                               (cl-count "ok" findings :test #'equal
+                                         :key (lambda (finding)
+                                                (plist-get finding :level)))))
       (1 (glm-gptel-auth--text "%d problem" problems))
       (_ (glm-gptel-auth--text "%d problems" problems)))))
 
@@ -651,18 +562,23 @@ request of one token"))))))
   "Check all that a token depends on, and show what is wrong and its cure.
 It looks at what requests from this buffer would send, and asks nobody for
 anything.  It reaches the hosts too, and may take 20 seconds.  With a prefix
-argument, LIVE, send one chat request of one token to the service for each
-account."
+argument, LIVE, send a minimal chat request (max_tokens=1) to the service for
+each account."
   (interactive "P")
   (require 'auth-source)
+  (require 'epg)
   (glm-gptel-auth--say "checking ...")
   (let* ((buffer (current-buffer))
-         (findings (append (list (glm-gptel-auth--check-program)
-                                 (glm-gptel-auth--check-gptel)
-                                 (glm-gptel-auth--check-log))
-                           (glm-gptel-auth--check-proxy)
-                           (glm-gptel-auth--check-sources)
-                           (glm-gptel-auth--check-tokens buffer live))))
+         (epg-pinentry-mode 'error)     ; Rather than ask for a passphrase.
+         (epa-suppress-error-buffer t)
+         (decrypt (symbol-function 'epg-decrypt-file))
+         (findings
+          (cl-letf (((symbol-function 'epg-decrypt-file)
+                     (apply-partially #'glm-gptel-auth--decrypt decrypt)))
+            (append (list (glm-gptel-auth--check-gptel))
+                    (glm-gptel-auth--check-proxy)
+                    (glm-gptel-auth--check-sources)
+                    (glm-gptel-auth--check-tokens buffer live)))))
     (message nil)
     (glm-gptel-auth--show
      "*glm-token doctor*"

@@ -75,7 +75,7 @@ ssh -R that forwards it"
     ("the helper did not answer in time" . "后台进程没有及时回答")
     ("the helper ended with status %s" . "后台进程已退出，退出码 %s")
     ("the helper ended with status %s (%s)" . "后台进程已退出，退出码 %s（%s）")
-    ("%s was closed without an answer" . "%s 没有回答就关闭了")
+    ("%s was closed without an answer" . "%s 未作应答就关闭了连接")
     ("glm-token ended with status %s" . "glm-token 已退出，退出码 %s")
     ("glm-token gave no token" . "glm-token 没有给出令牌")
     ("GLM %s (%s): %s" . "GLM %s（%s）：%s")
@@ -100,10 +100,10 @@ ssh -R that forwards it"
 
     ;; Keys
     ("Host" . "主机")
-    ("Profile" . "Profile（账户名）")
+    ("Profile" . "key 的 profile")
     ("the default host" . "默认主机")
     ("API key (ID.SECRET) for %s: " . "%s 的 API key（ID.SECRET）：")
-    ("Keep keys in an encrypted file instead? " . "是否改为保存在加密文件中？")
+    ("Keep keys in an encrypted file instead? " . "是否改为保存到加密文件？")
     ("A different key (%s) is stored for %s; replace it? "
      . "%2$s 已保存了另一个 key（%1$s），是否替换？")
     ("not well-formed" . "格式不正确")
@@ -170,10 +170,9 @@ them with the new ones, which are copied"
     ("Check" . "验证")
     ("whether the service accepts the key was not checked"
      . "未验证服务是否接受这个 key")
-    ("To have this in every session, put these lines into your init.el:"
-     . "如需在每次启动时生效，请把以下几行写入 init.el：")
-    ("Insert them" . "插入")
-    ("Copy them" . "复制")
+    ("To have this in every session, put these lines into your init.el (i \
+inserts them, w copies them):"
+     . "如需在每次启动时生效，请把以下几行写入 init.el（按 i 插入，按 w 复制）：")
 
     ;; The doctor
     ("checking ..." . "正在检查……")
@@ -185,23 +184,16 @@ them with the new ones, which are copied"
     ("warning" . "警告")
     ("failure" . "失败")
     ("unchecked" . "未检查")
-    ("%s (set by `glm-gptel-auth-command')"
-     . "%s（由 glm-gptel-auth-command 指定）")
-    ("%s (found automatically)" . "%s（自动找到）")
     ("gptel is not installed" . "尚未安装 gptel")
     ("run M-x package-install RET gptel; for other packages, \
 M-x glm-gptel-auth-source-enable"
      . "请运行 M-x package-install RET gptel；其他包请用 \
 M-x glm-gptel-auth-source-enable")
-    ("gptel is installed; its version is unknown" . "已安装 gptel，版本未知")
-    ("gptel %s shows the token in the process list"
-     . "gptel %s 会在进程列表中暴露令牌")
-    ("update gptel to %s or later" . "请把 gptel 更新到 %s 或更高版本")
+    ("this gptel shows the token in the process list"
+     . "这个版本的 gptel 会在进程列表中暴露令牌")
+    ("update gptel to 0.9.9.5 or later"
+     . "请把 gptel 更新到 0.9.9.5 或更高版本")
     ("version %s" . "版本 %s")
-    ("gptel logs no tokens" . "gptel 不记录令牌")
-    ("`gptel-log-level' is debug, so gptel writes tokens to a buffer"
-     . "gptel-log-level 为 debug，gptel 会把令牌写入缓冲区")
-    ("set it to nil or info" . "请把它设为 nil 或 info")
     ("gptel's requests go through %s (`%s'); the checks of host and clock go \
 by the environment"
      . "gptel 的请求经由代理 %s（%s）；检查主机和时钟时，代理按环境变量选择")
@@ -210,8 +202,8 @@ by the environment"
     ("a key for %s is in %s" . "在%2$s找到 %1$s 的 key")
     ("store it with C-u M-x glm-gptel-auth-store, and then remove %s"
      . "请用 C-u M-x glm-gptel-auth-store 保存它，然后删除%s")
-    ("whether a key for %s is in `%s', which GnuPG cannot open"
-     . "%2$s 中是否有 %1$s 的 key：GnuPG 无法解密它")
+    ("whether a key is in `%s', which GnuPG cannot open"
+     . "%s 中是否有 key：GnuPG 无法解密它")
     ("its key may be in auth-source, which GnuPG cannot open"
      . "key 可能在 auth-source 中，但 GnuPG 无法解密它")
     ("glm-token is not in `auth-sources', which was set after \
@@ -233,19 +225,15 @@ M-x glm-gptel-auth-source-enable"
 `glm-gptel-auth-make-backend'"
      . "请用 M-x glm-gptel-auth-store 保存 key，并用 \
 glm-gptel-auth-make-backend 创建 backend")
-    ("gptel has no backend for GLM" . "gptel 没有 GLM 的 backend")
-    ("gptel is not loaded yet, and so has no backends"
-     . "gptel 尚未加载，因此还没有 backend")
-    ("run M-x gptel, and then check again" . "请运行 M-x gptel，然后再检查一次")
-    ("answers, version %s" . "有响应，版本 %s")
+    ("gptel has no backend for GLM" . "gptel 中没有 GLM 的 backend")
     ("glm-token is version %s, but glm-gptel-auth is %s"
      . "glm-token 的版本是 %s，而 glm-gptel-auth 是 %s")
     ("update both, then M-x glm-gptel-auth-restart"
      . "请更新两者，然后运行 M-x glm-gptel-auth-restart")
     ("backends, store, keys, hosts and clock: they need the helper"
-     . "backend、存储位置、key、主机和时钟：检查它们需要后台进程")
+     . "backend、存储位置、key、主机和时钟：需要后台进程才能检查")
     ("whether the service accepts a token" . "服务是否接受令牌")
-    ("C-u M-x glm-gptel-auth-doctor sends one chat request of one token"
+    ("C-u M-x glm-gptel-auth-doctor sends a minimal chat request (max_tokens=1)"
      . "C-u M-x glm-gptel-auth-doctor 会发送一个极小的对话请求（max_tokens=1）"))
   "Chinese formats by the English ones, an alist.
 They may take their arguments in another order.")

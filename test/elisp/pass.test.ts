@@ -47,7 +47,7 @@ for (const { emacs, version } of await emacsen()) {
     );
     assert.match(
       locked.stdout,
-      /^auth-source unchecked whether a key for open\.bigmodel\.cn is in `password-store', which GnuPG cannot open$/m,
+      /^auth-source unchecked whether a key is in `password-store', which GnuPG cannot open$/m,
     );
     assert.match(
       unlocked.stdout,

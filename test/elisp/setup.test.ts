@@ -104,8 +104,7 @@ for (const { emacs, version } of await emacsen()) {
       const unloaded = await seen('');
       const loaded = await seen("(require 'gptel)");
       rmSync(directory, { recursive: true });
-      assert.equal(unloaded, 'gptel unchecked gptel is installed; its version is unknown');
-      assert.match(loaded, /^gptel ok version 0\.9\.9/);
+      for (const line of [unloaded, loaded]) assert.match(line, /^gptel ok version 0\.9\.9/);
       assert.match(
         (await evaluate(emacs, doctor(), { env })).stdout,
         /^gptel +warning +gptel is not installed; run M-x package-install RET gptel; /m,
