@@ -40,6 +40,7 @@ export class Machine {
     chmodSync(directory, 0o755);
     machine.#settings = await machine.#readSettings();
     mkdirSync(join(directory, 'bin'));
+    mkdirSync(join(directory, 'lib'), { mode: 0o555 }); // Where that node's npm installs, as in /usr.
     copyFileSync(process.execPath, join(directory, 'bin/node'));
     const copy = async (from: string, to: string) => {
       const { status, stderr } = await run(['cp', '-a', from, join(directory, to)]);
