@@ -102,7 +102,7 @@ describe('an old version, a new one over it, and one that npm refuses', SIDE_BY_
       assert.deepEqual(
         stdout.replace(/^eyJ.*/m, 'token').split('\n'),
         [
-          'GLM: cannot find the program glm-token; run M-x glm-gptel-auth-install',
+          "GLM: cannot find the program glm-token; run `npm install -g .' in a checkout of it, or `npm pack' there, and then C-u M-x glm-gptel-auth-install here",
           `Install ~/glm-token-0.0.9.tgz with npm into ~/${version} 我的 emacs/glm-token/? `,
           `npm spoke, version 0.0.9, ${program}`,
           `Install ~/glm-token-${VERSION}.tgz with npm into ~/${version} 我的 emacs/glm-token/? `,
