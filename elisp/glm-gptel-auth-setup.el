@@ -115,24 +115,17 @@ The window has the notes of STEP too, and the page of its key."
 
 ;;;; The first run: gptel, and the lines for init.el
 
-(defun glm-gptel-auth--backend-form (lines)
-  "Return the form in LINES, Lisp that was read, for the backend."
-  (cond ((not (consp lines)) nil)
-        ((eq (car lines) 'glm-gptel-auth-make-backend) lines)
-        (t (or (glm-gptel-auth--backend-form (car lines))
-               (glm-gptel-auth--backend-form (cdr lines))))))
-
 (defun glm-gptel-auth--use (lines)
   "Have gptel use in this session the backend made by LINES, a string.
 Return what was done, a string."
   (if (not (require 'gptel nil t))
-      (glm-gptel-auth--with-cure
-       (glm-gptel-auth--text "gptel is not installed") nil
-       (glm-gptel-auth--text "run M-x package-install RET gptel"))
+      (glm-gptel-auth--text
+       "gptel is not installed; run M-x package-install RET gptel")
     (setq-default gptel-backend
                   (apply #'glm-gptel-auth-make-backend
-                         (cdr (glm-gptel-auth--backend-form
-                               (read (format "(%s\n)" lines)))))
+                         (cdr (read (substring lines (string-search
+                                                      "(glm-gptel-auth-make-"
+                                                      lines)))))
                   gptel-model (caar glm-gptel-auth-models))
     (glm-gptel-auth--text
      "in use for this session; M-x gptel starts a chat")))
@@ -141,11 +134,8 @@ Return what was done, a string."
   "Insert LINES, a string, at the end of the init file, which is not saved.
 When lines about this package are there, go to them and copy the new ones,
 since of two such blocks the last one would win."
-  (unless user-init-file
-    (user-error "%s" (glm-gptel-auth--text
-                      "GLM: %s" (glm-gptel-auth--text
-                                 "this Emacs has no init file"))))
-  (find-file-other-window user-init-file)
+  (find-file-other-window
+   (or user-init-file (locate-user-emacs-file "init.el" ".emacs")))
   (goto-char (point-min))
   (if (search-forward "glm-gptel-auth" nil t)
       (progn (beginning-of-line)
@@ -334,16 +324,14 @@ M-x glm-gptel-auth-source-enable")
 
 ;;;; The doctor: what a backend would send
 
-(defun glm-gptel-auth--key-of (backend)
-  "Return the key of BACKEND as gptel has it: a string, a function, or nil.
+(defun glm-gptel-auth--resolve-key (key)
+  "Return KEY of a backend as gptel would: a string, a function, or nil.
 Only functions that ask nobody but glm-token and auth-source are called."
-  (let ((key (gptel-backend-key backend))
-        (gptel-backend backend))
-    (while (and key (symbolp key) (not (functionp key)))
-      (setq key (and (boundp key) (symbol-value key))))
-    (if (memq key '(glm-gptel-auth-token gptel-api-key-from-auth-source))
-        (funcall key)
-      key)))
+  (while (and key (symbolp key) (not (functionp key)))
+    (setq key (and (boundp key) (symbol-value key))))
+  (if (memq key '(glm-gptel-auth-token gptel-api-key-from-auth-source))
+      (funcall key)
+    key))
 
 (defun glm-gptel-auth--credential (backend buffer)
   "Return what BACKEND would authenticate with in a request from BUFFER.
@@ -353,7 +341,9 @@ It is a string or nil, or a function that would be asked for the key."
           (header (gptel-backend-header backend)))
       ;; A header that does without the key does not ask for it.
       (aset gptel-backend (cl-struct-slot-offset 'gptel-backend 'key)
-            (lambda () (throw 'key (glm-gptel-auth--key-of backend))))
+            (lambda ()
+              (throw 'key (glm-gptel-auth--resolve-key
+                           (gptel-backend-key backend)))))
       (when (functionp header)
         (setq header (condition-case nil
                          (funcall header (list :backend gptel-backend
@@ -377,16 +367,16 @@ It is a string or nil, or a function that would be asked for the key."
             (glm-gptel-auth--text "the variable `%s'" slot)
           (glm-gptel-auth--text "its definition")))))
 
-(defun glm-gptel-auth--judge (backend sent tokens)
+(defun glm-gptel-auth--judge (backend sent asked)
   "Return a level, a message and a hint on SENT, what BACKEND would send.
-TOKENS is an alist of the tokens that glm-token gave, and of their accounts."
+ASKED is an alist of the tokens that glm-token gave, and of their accounts."
   (let ((mend (glm-gptel-auth--text
                "store the key with M-x glm-gptel-auth-store, and make the \
 backend with `glm-gptel-auth-make-backend'")))
-    (cond ((assoc sent tokens)
+    (cond ((assoc sent asked)
            (list "ok" (glm-gptel-auth--text
                        "sends a token for %s"
-                       (glm-gptel-auth--describe (cdr (assoc sent tokens))))))
+                       (glm-gptel-auth--describe (cdr (assoc sent asked))))))
           ((null sent)
            (list "failure" (glm-gptel-auth--text "sends no key") mend))
           ((functionp sent)
@@ -410,41 +400,36 @@ backend with `glm-gptel-auth-make-backend'")))
   "Return a finding on what BACKEND would send in a request from BUFFER.
 It calls what gptel would call, and nobody is asked for anything.  Added are
 the `:account' whose token that is, and the `:plan'."
-  (let* ((account (list :host (gptel-backend-host backend)))
-         failure tokens
+  (let* ((asked nil)
          (glm-gptel-auth--undecrypted nil)
-         (glm-gptel-auth--look
-          (lambda (asked outcome)
-            (setq account asked)
-            (if (stringp outcome) (push (cons outcome asked) tokens)
-              (setq failure (cdr outcome)))))
+         (glm-gptel-auth--look (lambda (account outcome)
+                                 (push (cons outcome account) asked)))
          (judgement
           (condition-case err
               (let ((sent (glm-gptel-auth--credential backend buffer)))
                 (unless glm-gptel-auth--undecrypted
-                  (glm-gptel-auth--judge backend sent tokens)))
+                  (glm-gptel-auth--judge backend sent asked)))
             (error
              (unless glm-gptel-auth--undecrypted
-               (pcase failure
-                 ('nil (list "failure" (error-message-string err)))
+               (pcase (caar asked)
                  ;; What is locked may be unlocked at the next request.
-                 (`(,(or "ERR_STORE_LOCKED" "ERR_PASSPHRASE") . ,said)
+                 (`(,_ ,(or "ERR_STORE_LOCKED" "ERR_PASSPHRASE") . ,said)
                   (cons "unchecked" said))
-                 (`(,_ . ,said) (cons "failure" said)))))))
+                 (`(,_ ,_ . ,said) (cons "failure" said))
+                 (_ (list "failure" (error-message-string err))))))))
          (judgement
           (or judgement
               (list "unchecked"
                     (glm-gptel-auth--text
-                     "its key may be in auth-source, which GnuPG cannot open")))))
+                     "its key may be in auth-source, which GnuPG cannot open"))))
+         (url (format "%s" (gptel-backend-url backend))))
     (append (apply #'glm-gptel-auth--finding "backend" (car judgement)
                    (glm-gptel-auth--text "%s: %s" (gptel-backend-name backend)
                                          (cadr judgement))
                    (cddr judgement))
-            (list :account account
-                  :plan (if (string-search "/api/coding/"
-                                           (format "%s" (gptel-backend-url
-                                                         backend)))
-                            "coding"
+            (list :account (or (cdar asked)
+                               (list :host (gptel-backend-host backend)))
+                  :plan (if (string-search "/api/coding/" url) "coding"
                           "pay-as-you-go")))))
 
 (defun glm-gptel-auth--check-backends (buffer)
@@ -543,20 +528,6 @@ request (max_tokens=1)"))))))
                                              (plist-get finding :action)
                                              (plist-get finding :hint))))))
 
-(defun glm-gptel-auth--summary (findings)
-  "Return a summary of FINDINGS, a string; leave out what is unchecked."
-  (let ((problems (cl-count-if (lambda (finding)
-                                 (member (plist-get finding :level)
-                                         '("warning" "failure")))
-                               findings)))
-    (pcase problems
-      (0 (glm-gptel-auth--text "no problems in the %d checks made"
-                               (cl-count "ok" findings :test #'equal
-                                         :key (lambda (finding)
-                                                (plist-get finding :level)))))
-      (1 (glm-gptel-auth--text "%d problem" problems))
-      (_ (glm-gptel-auth--text "%d problems" problems)))))
-
 ;;;###autoload
 (defun glm-gptel-auth-doctor (&optional live)
   "Check all that a token depends on, and show what is wrong and its cure.
@@ -582,8 +553,11 @@ each account."
     (message nil)
     (glm-gptel-auth--show
      "*glm-token doctor*"
-     (glm-gptel-auth--text "GLM token doctor: %s"
-                           (glm-gptel-auth--summary findings))
+     (glm-gptel-auth--text "GLM token doctor; problems found: %d"
+                           (cl-count-if (lambda (finding)
+                                          (member (plist-get finding :level)
+                                                  '("warning" "failure")))
+                                        findings))
      (mapcar #'glm-gptel-auth--finding-row findings)
      (lambda ()
        (with-current-buffer (if (buffer-live-p buffer) buffer (current-buffer))

@@ -156,10 +156,8 @@ ssh -R that forwards it"
 
     ;; The first run
     ("Get the API key at %s" . "在这个网页获取 API key：%s")
-    ("run M-x package-install RET gptel" . "请运行 M-x package-install RET gptel")
     ("in use for this session; M-x gptel starts a chat"
      . "已在本次会话中启用；M-x gptel 开始对话")
-    ("this Emacs has no init file" . "这个 Emacs 没有 init 文件")
     ("nothing inserted: lines about glm-gptel-auth are here already; replace \
 them with the new ones, which are copied"
      . "没有插入：这里已有 glm-gptel-auth 的配置；新的配置已复制，请用它替换")
@@ -176,10 +174,7 @@ inserts them, w copies them):"
 
     ;; The doctor
     ("checking ..." . "正在检查……")
-    ("GLM token doctor: %s" . "GLM 令牌检查：%s")
-    ("no problems in the %d checks made" . "检查了 %d 项，没有问题")
-    ("%d problem" . "%d 个问题")
-    ("%d problems" . "%d 个问题")
+    ("GLM token doctor; problems found: %d" . "GLM 令牌检查：发现 %d 个问题")
     ("ok" . "正常")
     ("warning" . "警告")
     ("failure" . "失败")
