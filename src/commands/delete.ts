@@ -1,7 +1,7 @@
 /** `glm-token delete`: removes a key. */
 
 import { GlmTokenError } from '../core/errors.ts';
-import { storeOf } from '../stores/registry.ts';
+import { mistyped, storeOf } from '../stores/registry.ts';
 import { ACCOUNT_OPTIONS, FLAG, STORE_OPTION, subcommand } from './subcommand.ts';
 
 export const deleteCommand = subcommand({
@@ -17,7 +17,9 @@ export const deleteCommand = subcommand({
       const isConfirmed = await terminal.confirm(messages.askDelete(account, store));
       if (!isConfirmed) throw new GlmTokenError('answeredNo');
     }
-    if (!(await store.delete(account))) throw new GlmTokenError('nothingToDelete', { account });
+    if (!(await store.delete(account))) {
+      throw (await mistyped(stores, account)) ?? new GlmTokenError('nothingToDelete', { account });
+    }
     terminal.note(messages.delete.deleted(account, store));
     const inUse = await stores.open(stores.inUse());
     if (inUse.name !== before) terminal.note(messages.delete.fileRemoved(inUse));

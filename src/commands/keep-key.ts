@@ -4,7 +4,7 @@ import type { Account } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, MAX_KEY_BYTES, parseKey, shortenId } from '../core/key.ts';
 import type { StoreLabel, WritableStore, WritableStoreName } from '../stores/port.ts';
-import { listAccounts, storeKey, storeOf } from '../stores/registry.ts';
+import { listAccounts, mistyped, storeKey, storeOf } from '../stores/registry.ts';
 import type { Context } from './subcommand.ts';
 
 /**
@@ -15,6 +15,23 @@ import type { Context } from './subcommand.ts';
 export async function readKey({ terminal, messages }: Context): Promise<ApiKey> {
   if (!terminal.isInteractive) return parseKey(await terminal.readInput(MAX_KEY_BYTES));
   return terminal.askUntil(() => terminal.askSecret(messages.askKey), parseKey);
+}
+
+/**
+ * Says when there is a key for a host that is almost this one; a person is asked whether to go on.
+ *
+ * @throws GlmTokenError `ERR_USAGE` when the answer is no
+ */
+export async function confirmHost(
+  { stores, terminal, messages }: Context,
+  account: Account,
+  force: boolean,
+): Promise<void> {
+  const problem = await mistyped(stores, account);
+  if (!problem) return;
+  terminal.note(messages.describe(problem));
+  if (!terminal.isInteractive || force) return;
+  if (!(await terminal.confirm(messages.askHost(account)))) throw new GlmTokenError('answeredNo');
 }
 
 export interface Destination {

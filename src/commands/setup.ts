@@ -14,7 +14,7 @@ import { type InitPaths, initLines, unstableOf } from '../setup/init-lines.ts';
 import { type Answers, nextStep, type Outcome, type Step, type StepName } from '../setup/steps.ts';
 import { isMissingKeychain } from '../stores/cure.ts';
 import { listAccounts } from '../stores/registry.ts';
-import { readKey, saveKey } from './keep-key.ts';
+import { confirmHost, readKey, saveKey } from './keep-key.ts';
 import {
   ACCOUNT_OPTIONS,
   type ArgsOf,
@@ -44,7 +44,9 @@ export const setup = subcommand({
   operands: { usage: '[emacs]', takes: ['emacs'] },
   async run(context, args, operands) {
     const { terminal, settings, messages } = context;
-    if (operands.includes('emacs')) return printAgain(context, args);
+    const isAgain = operands.includes('emacs');
+    if (args.host) await confirmHost(context, context.account(args), isAgain || args.force);
+    if (isAgain) return printAgain(context, args);
     const given = await readGivenKey(context, args);
     const hasKey = given !== '' || terminal.isInteractive || settings.apiKey !== undefined;
     if (args.rehearse || (args['rehearse-without-key'] && !hasKey)) return rehearse(context, args);

@@ -5,7 +5,7 @@ import { GlmTokenError, hasCode } from '../core/errors.ts';
 import { shortenId } from '../core/key.ts';
 import { isWords, programOf } from '../stores/key-commands.ts';
 import { storeCommand } from '../stores/registry.ts';
-import { mayReplace, readKey, saveKey, warnOfOrigin } from './keep-key.ts';
+import { confirmHost, mayReplace, readKey, saveKey, warnOfOrigin } from './keep-key.ts';
 import {
   ACCOUNT_OPTIONS,
   type ArgsOf,
@@ -30,7 +30,9 @@ export const store = subcommand({
   operands: { usage: '[-- COMMAND ...]', takes: 'program' },
   async run(context, args, words) {
     const save = args['from-command'] ? saveCommand : saveKeyOf;
-    await save(context, context.account(args), args, words);
+    const account = context.account(args);
+    await confirmHost(context, account, args.force);
+    await save(context, account, args, words);
     return undefined;
   },
 });

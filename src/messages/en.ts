@@ -1,6 +1,12 @@
 /** Every text that people read, in English: by the error or the command that it belongs to. */
 
-import { type Account, DEFAULT_HOST, DEFAULT_PROFILE, shownAccount } from '../core/account.ts';
+import {
+  type Account,
+  DEFAULT_HOST,
+  DEFAULT_PROFILE,
+  shownAccount,
+  shownHost,
+} from '../core/account.ts';
 import type { GlmTokenError, KeyFault, ServiceFault, SocketFault } from '../core/errors.ts';
 import type { Problem } from '../core/parsed-token.ts';
 import { HIDDEN, type System, shellQuote } from '../core/text.ts';
@@ -808,6 +814,7 @@ export function english(program: string, system: System = 'posix') {
     askPassphraseAfterWrong: 'Wrong passphrase. Try again: ',
     askNewPassphrase: 'New passphrase for the encrypted file: ',
     askPassphraseAgain: 'Repeat passphrase: ',
+    askHost: (account: Account) => `Go on with ${shownHost(account.host)}?`,
     askReplace: (account: Account, existing: string | undefined) =>
       `Another key${existing ? ` (${existing})` : ''} is stored for ${accountTitle(account)}. Replace it?`,
     askDelete: (account: Account, store: StoreLabel) =>

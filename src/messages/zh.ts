@@ -1,6 +1,12 @@
 /** Every text that people read, in Chinese; `en.ts` is its type, so the compiler finds what is missing. */
 
-import { type Account, DEFAULT_HOST, DEFAULT_PROFILE, shownAccount } from '../core/account.ts';
+import {
+  type Account,
+  DEFAULT_HOST,
+  DEFAULT_PROFILE,
+  shownAccount,
+  shownHost,
+} from '../core/account.ts';
 import type {
   FileFault,
   GlmTokenError,
@@ -760,6 +766,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
     askPassphraseAfterWrong: '口令错误，请重新输入：',
     askNewPassphrase: '加密文件的新口令：',
     askPassphraseAgain: '再次输入口令：',
+    askHost: (account) => `仍然使用 ${shownHost(account.host)} 吗？`,
     askReplace: (account, existing) =>
       `${accountTitle(account)} 已保存了另一个 key${existing ? `（${existing}）` : ''}，是否替换？`,
     askDelete: (account, store) =>

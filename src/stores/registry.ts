@@ -8,6 +8,7 @@ import {
 } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import { type ApiKey, formatKey, parseKey, shortenedIdOf } from '../core/key.ts';
+import { isMissingKeychain } from './cure.ts';
 import { environmentStore } from './environment.ts';
 import type { FileStore } from './file.ts';
 import { type KeyCommandStore, keyCommandStore, programOf, type Words } from './key-commands.ts';
@@ -162,7 +163,9 @@ export async function findKey(
   options: FindOptions = {},
 ): Promise<ApiKey> {
   const store = await storeOf(stores, account, options.store);
-  const text = await store.get(account, options);
+  const text = await store.get(account, options).catch(async (error) => {
+    throw (isMissingKeychain(error) && (await mistyped(stores, account))) || error;
+  });
   if (text === undefined) throw await notFound(stores, account, options.store);
   try {
     return parseKey(text);
@@ -178,16 +181,21 @@ const MAX_OTHERS = 3;
 /** How many letters of a host may be wrong, missing or too many where it is taken for another one. */
 const MAX_TYPOS = 2;
 
-/** The account whose host was meant, if some other host is almost the same. */
-async function meantBy(
-  { host }: Account,
-  accounts: readonly Account[],
-): Promise<Account | undefined> {
-  const isName = (text: string) => /^[a-z.-]+$/.test(text);
-  const known = [DEFAULT_HOST, INTERNATIONAL_HOST, ...accounts.map((account) => account.host)];
-  if (!isName(host) || known.includes(host)) return undefined;
+/** That a host was mistyped, if there is a key for one that is almost the same, and none for it. */
+export async function mistyped(
+  stores: Stores,
+  account: Account,
+  choice?: KeptStoreName,
+): Promise<GlmTokenError | undefined> {
+  const isName = (host: string) => /^[a-z.-]+$/.test(host);
+  const { host } = account;
+  if (!isName(host) || host === DEFAULT_HOST || host === INTERNATIONAL_HOST) return undefined;
+  const { accounts } = await listAccounts(stores, { store: choice, mayAsk: false });
+  const others = accounts.map((listed) => listed.account);
+  if (others.some((other) => other.host === host)) return undefined;
   const { default: leven } = await import('leven');
-  return accounts.find((other) => isName(other.host) && leven(other.host, host) <= MAX_TYPOS);
+  const meant = others.find((other) => isName(other.host) && leven(other.host, host) <= MAX_TYPOS);
+  return meant && new GlmTokenError('hostMistyped', { account, meant });
 }
 
 /** That there is no key for an account, with what there is instead. */
@@ -196,12 +204,9 @@ export async function notFound(
   account: Account,
   choice?: KeptStoreName,
 ): Promise<GlmTokenError> {
+  const problem = await mistyped(stores, account, choice);
+  if (problem) return problem;
   const { accounts } = await listAccounts(stores, { store: choice, mayAsk: false });
-  const meant = await meantBy(
-    account,
-    accounts.map((listed) => listed.account),
-  );
-  if (meant) return new GlmTokenError('hostMistyped', { account, meant });
   const isGiven = ({ store }: ListedAccount) => store.name === 'environment';
   return new GlmTokenError('keyNotFound', {
     account,

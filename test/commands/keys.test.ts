@@ -49,6 +49,31 @@ describe('piped', () => {
     }
   });
 
+  test('a host that is almost one with a key is named as that, whatever is done with it', async () => {
+    await glm(['store'], KEY);
+    const mistyped = '--host=open.bigmodl.cn';
+    const said =
+      'glm-token: no key is stored for open.bigmodl.cn, but there is a key for open.bigmodel.cn\nhint: check the host\n';
+    for (const [command, status] of [
+      [['print', mistyped], 2],
+      [['delete', mistyped, '--force'], 2],
+      [['setup', 'emacs', mistyped], 0],
+      [['store', mistyped], 0],
+    ] as const) {
+      const outcome = await glm([...command], OTHER);
+      assert.equal(outcome.status, status, outcome.stderr);
+      assert.ok(outcome.stderr.startsWith(said), outcome.stderr);
+    }
+    assert.equal((await glm(['delete', mistyped, '--force'])).stderr.includes(said), false);
+  });
+
+  test('that is said where GLM_API_KEY has the key and there is no keychain, too', async () => {
+    const bare = { ...BARE_ENV, HOME: env.HOME ?? '', GLM_API_KEY: KEY };
+    const { status, stderr } = await glmToken(['print', '--host=open.bigmodl.cn'], { env: bare });
+    assert.equal(status, 2);
+    assert.match(stderr, /but there is a key for open\.bigmodel\.cn\nhint: check the host\n$/);
+  });
+
   test('print has formats for a header and for programs', async () => {
     await glm(['store'], KEY);
     assert.match(
@@ -216,6 +241,18 @@ describe('piped', () => {
 
 describe('on a terminal', () => {
   beforeEach(clear);
+
+  test('a person is asked whether to go on with a host that is almost one with a key', async () => {
+    await glm(['store'], KEY);
+    const question = 'Go on with open.bigmodl.cn? [y/N] ';
+    const { status, stdout } = await onTerminal(
+      ['store', '--host=open.bigmodl.cn'],
+      [[question, '']],
+    );
+    assert.equal(status, 2, stdout);
+    assert.match(stdout, /there is a key for open\.bigmodel\.cn/);
+    assert.equal((await glm(['list'])).stdout.includes('open.bigmodl.cn'), false);
+  });
 
   test('store says where the key will be kept, and does not show it', async () => {
     const { status, stdout } = await onTerminal(['store'], [['not shown): ', KEY]]);
