@@ -188,7 +188,8 @@ nothing behind but a key that was stored by then."
             . ,(glm-gptel-auth--describe (plist-get done :account)))
            (,(glm-gptel-auth--text "Check")
             . ,(if verdict
-                   (glm-gptel-auth--with-cure (plist-get verdict :message) nil
+                   (glm-gptel-auth--with-cure (plist-get verdict :message)
+                                              (plist-get verdict :action)
                                               (plist-get verdict :hint))
                  (glm-gptel-auth--text
                   "whether the service accepts the key was not checked")))

@@ -105,7 +105,7 @@ ssh -R that forwards it"
     ("API key (ID.SECRET) for %s: " . "%s 的 API key（ID.SECRET）：")
     ("Keep keys in an encrypted file instead? " . "是否改为保存到加密文件？")
     ("A different key (%s) is stored for %s; replace it? "
-     . "%2$s 已保存了另一个 key（%1$s），是否替换？")
+     . "%2$s 已有另一个 key（%1$s），是否替换？")
     ("not well-formed" . "格式不正确")
     ("Does a command print the key, as of a password manager? "
      . "key 是否由命令输出（例如密码管理器的命令）？")

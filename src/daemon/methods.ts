@@ -12,7 +12,7 @@ import { PLANS } from '../service/services.ts';
 import { checkKey } from '../setup/check.ts';
 import { gatherFacts } from '../setup/facts.ts';
 import { nextStep } from '../setup/steps.ts';
-import { cureFor } from '../stores/cure.ts';
+import { cureFor, isKeyRefused } from '../stores/cure.ts';
 import { isWords, programOf } from '../stores/key-commands.ts';
 import { type StoreLabel, WRITABLE_STORES, type WritableStoreName } from '../stores/port.ts';
 import {
@@ -235,20 +235,19 @@ function methodsOf(world: HelperWorld, stores: Stores, policy: Policy) {
     },
     async verify(params, { messages }) {
       const plan = PLANS.find((name) => name === param(params, 'plan'));
-      return checkKey({ account: accountOf(params), plan }, { stores, messages, env, now });
+      return checkKey({ account: accountOf(params), plan }, { stores, messages, env, now, cure });
     },
     async explain(params, { messages }) {
       const account = accountOf(params);
-      const meaning = meaningOf(stringParam(params, 'code'));
-      if (!meaning) return { message: null, hint: null, action: null };
-      const { fault, action } = meaning;
-      const origin = await originOf(stores, account);
-      const isKeyRefused = action === 'store';
+      const serviceCode = stringParam(params, 'code');
+      const { fault } = meaningOf(serviceCode) ?? {};
+      if (!fault) return { message: null, hint: null, action: null };
       // So that the next request asks the command for its key anew.
-      if (isKeyRefused) await (await stores.open('command')).forget();
-      const canStore = policy.mayWrite && WRITABLE_STORES.some((name) => name === origin.name);
+      if (isKeyRefused(fault)) await (await stores.open('command')).forget();
+      const origin = await originOf(stores, account);
       const { message, hint } = messages.serviceFault(fault, account, origin);
-      return { message, hint, action: isKeyRefused && !canStore ? null : action };
+      const refused = { account, origin, status: 0, serviceCode, fault };
+      return { message, hint, action: cure(new GlmTokenError('tokenRefused', refused)) };
     },
   } satisfies Readonly<Record<string, Method>>;
   return { methods, accountOf, cure };

@@ -8,6 +8,7 @@ import { PLANS } from '../service/services.ts';
 import type { KeyCheck } from '../setup/check.ts';
 import type { InitPaths } from '../setup/init-lines.ts';
 import type { Answers, Outcome, Step } from '../setup/steps.ts';
+import { CURES } from '../stores/cure.ts';
 import { isWords } from '../stores/key-commands.ts';
 import { param, stringParam } from './protocol.ts';
 
@@ -48,6 +49,7 @@ function keyCheck(value: unknown): KeyCheck | undefined {
       verdict,
       message: stringParam(value, 'message', ''),
       hint: stringParam(value, 'hint', '') || null,
+      action: CURES.find((name) => name === param(value, 'action')) ?? null,
       otherPlan: planNamed(param(value, 'otherPlan')) ?? null,
     }
   );

@@ -315,7 +315,17 @@ async function checkLive(examined: Examined, { clock, ...trial }: LiveCheck): Pr
     return { ...warning('live', text), level: 'unchecked' };
   }
   // The service answers a wrong clock as it answers a wrong key.
-  const hint =
-    clock.level !== 'ok' && isService ? examined.messages.doctor.clockFirst : oneHint(text);
-  return { check: 'live', level: 'failure', message: text.message, hint, code: reason.code };
+  const isClock = clock.level !== 'ok' && isService;
+  const hint = isClock ? examined.messages.doctor.clockFirst : oneHint(text);
+  const cure = isClock ? undefined : examined.cure?.(reason);
+  // This is the doctor.
+  const action = cure === 'doctor' ? undefined : (cure ?? undefined);
+  return {
+    check: 'live',
+    level: 'failure',
+    message: text.message,
+    hint,
+    code: reason.code,
+    action,
+  };
 }

@@ -10,22 +10,15 @@ interface Meaning {
   readonly fault: ServiceFault;
   /** What it says of the key: that it is refused, or nothing. */
   readonly says: 'refused' | 'unchecked';
-  /** A command that is the cure: to store the key again, or to find out what is wrong. */
-  readonly action: 'store' | 'doctor' | null;
 }
 
 /** By code; those of three digits are HTTP statuses, which the service sends without a code of its own at times. */
-const CODES: readonly [
-  codes: RegExp,
-  fault: ServiceFault,
-  says?: Meaning['says'],
-  action?: Meaning['action'],
-][] = [
-  [/^(1000|401)$/, 'unauthenticated', 'refused', 'store'],
+const CODES: readonly [codes: RegExp, fault: ServiceFault, says?: Meaning['says']][] = [
+  [/^(1000|401)$/, 'unauthenticated', 'refused'],
   [/^1001$/, 'noToken'], // Something on the way removed it.
   [/^1002$/, 'unreadableToken', 'refused'],
-  [/^1003$/, 'expiredToken', 'refused', 'doctor'],
-  [/^1004$/, 'refusedKey', 'refused', 'store'],
+  [/^1003$/, 'expiredToken', 'refused'],
+  [/^1004$/, 'refusedKey', 'refused'],
   [/^1113$/, 'noBalance', 'refused'],
   [/^11(00|1[012]|2[01])$/, 'accountUnusable', 'refused'],
   [/^12(10|12|13|14|15)$/, 'badRequest'],
@@ -44,9 +37,8 @@ const CODES: readonly [
 
 /** What an error code of the service, or an HTTP status, means; `undefined` when it is not known. */
 export function meaningOf(code: string): Meaning | undefined {
-  const [, fault, says = 'unchecked', action = null] =
-    CODES.find(([codes]) => codes.test(code)) ?? [];
-  return fault && { fault, says, action };
+  const [, fault, says = 'unchecked'] = CODES.find(([codes]) => codes.test(code)) ?? [];
+  return fault && { fault, says };
 }
 
 /**

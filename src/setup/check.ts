@@ -1,11 +1,13 @@
 /** The check of a key with the service, as a guided first run and Emacs show it. */
 
 import type { Account } from '../core/account.ts';
+import type { GlmTokenError } from '../core/errors.ts';
 import { DEFAULT_TTL_MS, signToken } from '../core/token.ts';
 import { oneHint } from '../messages/common.ts';
 import type { Messages } from '../messages/en.ts';
 import type { Origin } from '../service/probe.ts';
 import type { PlanName } from '../service/services.ts';
+import type { Cure } from '../stores/cure.ts';
 import type { KeptStoreName } from '../stores/port.ts';
 import { findKey, originOf, type Stores } from '../stores/registry.ts';
 
@@ -13,6 +15,8 @@ export interface KeyCheck {
   readonly verdict: 'accepted' | 'refused' | 'unchecked';
   readonly message: string;
   readonly hint: string | null;
+  /** What cures a refusal, for a client that offers cures of its own. */
+  readonly action: Cure | null;
   /** The plan that the key may be for in place of the one that it was checked for. */
   readonly otherPlan: PlanName | null;
 }
@@ -24,7 +28,7 @@ export interface KeyCheck {
  */
 export async function checkKey(
   { account, plan, store }: Checked,
-  { stores, messages, env, now }: CheckWorld,
+  { stores, messages, env, now, cure }: CheckWorld,
 ): Promise<KeyCheck> {
   const { askVerdict, verdictText } = await import('../service/verdict.ts');
   const key = await findKey(stores, account, { store });
@@ -36,6 +40,7 @@ export async function checkKey(
     verdict: verdict.verdict,
     message: text.message,
     hint: oneHint(text) ?? null,
+    action: (verdict.verdict === 'refused' && cure?.(verdict.reason)) || null,
     otherPlan: verdict.otherPlan ?? null,
   };
 }
@@ -51,4 +56,5 @@ interface Checked {
 interface CheckWorld extends Origin {
   readonly stores: Stores;
   readonly messages: Messages;
+  cure?(error: GlmTokenError): Cure | null;
 }

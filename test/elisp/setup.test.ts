@@ -85,6 +85,29 @@ for (const { emacs, version } of await emacsen()) {
       assert.doesNotMatch(kept, /:coding-plan/);
     });
 
+    test('for a key that the service refuses, the cure is a command of Emacs', async () => {
+      const certificate = await makeCertificate();
+      const glm = await GlmServer.start({}, { tls: certificate });
+      const { https_proxy: _, ...direct } = env;
+      const served = { ...direct, GLM_TOKEN_HOST: glm.host, NODE_EXTRA_CA_CERTS: certificate.file };
+      await glmToken(['store'], { env: served, input: 'revokedid123.RevokedSecret1' });
+      const form = `(progn (require 'gptel)
+        (setq glm-gptel-auth-command '("${process.execPath}" "${PROGRAM}") auth-sources nil)
+        (let ((completing-read-function (lambda (_ _table &rest arguments) (nth 4 arguments))))
+          (fset 'y-or-n-p #'always)
+          (glm-gptel-auth-setup)
+          (princ (with-current-buffer "*GLM setup*" (buffer-string)))
+          (glm-gptel-auth-doctor t)
+          (princ (with-current-buffer "*glm-token doctor*" (buffer-string)))))`;
+      const { stdout, stderr } = await evaluate(emacs, form, { gptel: true, env: served });
+      await glmToken(['delete', '--force'], { env: served });
+      await glm.stop();
+      certificate.remove();
+      const refused = '.* code 1004: .*; run M-x glm-gptel-auth-store';
+      assert.match(stdout, new RegExp(`^Check +${refused}$`, 'm'), stderr);
+      assert.match(stdout, new RegExp(`^live +failure +${refused}$`, 'm'), stderr);
+    });
+
     test('a gptel that is there compiled alone is seen, and one that is missing is not', async () => {
       const directory = mkdtempSync(join(tmpdir(), 'glm-gptel-'));
       const gptel = found.elpa.find((folder) => /\/gptel-/.test(folder)) ?? '';

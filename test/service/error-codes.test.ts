@@ -40,14 +40,6 @@ test('an unknown code has no meaning', () => {
   }
 });
 
-test('storing the key again cures a refused key, and nothing else', () => {
-  const cured = ['1000', '1001', '1002', '1003', '1004', '401', '1113', '1301', '1302', '1309'];
-  assert.deepEqual(
-    cured.filter((code) => meaningOf(code)?.action === 'store'),
-    ['1000', '1004', '401'],
-  );
-});
-
 test('a service that is busy, and an error of the request itself, say nothing of the key', () => {
   const says = (code: string) => meaningOf(code)?.says;
   for (const code of ['401', '1000', '1002', '1003', '1004', '1110', '1113', '1220', '1309']) {

@@ -53,6 +53,7 @@ const check = (
   verdict,
   message: 'what the service said',
   hint: null,
+  action: null,
   otherPlan,
 });
 
