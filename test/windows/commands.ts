@@ -371,5 +371,5 @@ test('a path with spaces and Chinese is quoted in hints as cmd and PowerShell ta
   cpSync(join(PROGRAM, '..'), copy, { recursive: true });
   const command = [process.execPath, join(copy, 'cli.cjs'), 'exec'];
   const { stderr } = await run(command, { env });
-  assert.ok(stderr.includes(`: node "${join(copy, 'cli.cjs')}" exec -- COMMAND`), stderr);
+  assert.ok(stderr.includes(`: node "${join(copy, 'cli.cjs')}" exec -- PROGRAM`), stderr);
 });
