@@ -19,14 +19,15 @@ import {
   languageNamed,
   languageProblem,
   ownDirectory,
-  parentVariable,
   readSettings,
   type Settings,
 } from './settings.ts';
 import { findPaths } from './setup/paths.ts';
 import { cureFor } from './stores/cure.ts';
+import { isStuck } from './stores/keychain.ts';
+import type { StoresWorld } from './stores/port.ts';
 import { privateDirectory } from './stores/private-directory.ts';
-import { openStores, type Stores, type StoresOptions } from './stores/registry.ts';
+import { openStores, type Stores } from './stores/registry.ts';
 
 /** Set by the build from package.json. */
 declare const GLM_TOKEN_VERSION: string;
@@ -56,11 +57,11 @@ const language = json ? 'en' : chooseLanguage(env, systemLocale());
 let messages = english;
 let terminal = new Terminal({ messages, json });
 
+/** The stores, once a command has asked for them. */
+let stores: Stores | undefined;
+
 /** The account in question, for the commands in hints. */
 let about: Account | undefined;
-
-/** The stores that were opened, which may keep the process from ending by itself. */
-const opened: Stores[] = [];
 
 /** The language of the system where that is not in the environment. */
 function systemLocale(): string | undefined {
@@ -102,27 +103,21 @@ function makeContext(): Context {
   const { now } = Date;
   const openDirectory = (kind: DirectoryKind) =>
     privateDirectory({
-      path: ownDirectory(kind, env, platform),
-      parentVariable: parentVariable(kind, platform),
+      ...ownDirectory(kind, env, platform),
       uid: process.getuid?.(),
       isRun: kind === 'config',
       onMended: (path, mode) => terminal.remark(messages.modeMended(path, mode)),
     });
-  const open = (options: Partial<StoresOptions>): Stores => {
-    const stores = openStores({
-      platform,
-      env,
-      settings,
-      directory: () => openDirectory('data'),
-      configDirectory: () => openDirectory('config'),
-      hasTerminal: () => false,
-      now,
-      ...options,
-    });
-    opened.push(stores);
-    return stores;
+  const world: Omit<StoresWorld, 'onWaiting' | 'lockAfterMs' | 'accounts'> = {
+    ...settings,
+    platform,
+    env,
+    directory: () => openDirectory('data'),
+    configDirectory: () => openDirectory('config'),
+    hasTerminal: () => false,
+    askPassphrase: async () => undefined,
+    now,
   };
-  let stores: Stores | undefined;
   return {
     env,
     platform,
@@ -136,15 +131,18 @@ function makeContext(): Context {
     version: GLM_TOKEN_VERSION,
     now,
     get stores() {
-      stores ??= open({
+      stores ??= openStores({
+        ...world,
         hasTerminal: () => process.stdin.isTTY === true && process.stderr.isTTY === true,
         onWaiting: (program) => terminal.noteWaiting(program),
         askPassphrase: (question) => terminal.askPassphrase(question),
+        lockAfterMs: Number.POSITIVE_INFINITY,
+        accounts: undefined,
       });
       return stores;
     },
     askHelper: settings.socket === undefined ? undefined : helperAt(settings.socket, settings),
-    helperStores: (options) => open(options),
+    helperStores: (options) => openStores({ ...world, ...options }),
     account: ({ host = settings.account.host, profile = settings.account.profile }) => {
       about = { host, profile };
       return about;
@@ -184,7 +182,7 @@ function report(thrown: unknown): number {
   if (thrown instanceof Refused) return EXIT_SIGINT;
   if (isPipeClosed(thrown)) return EXIT_SIGPIPE;
   const error = asGlmTokenError(thrown);
-  const mayBeginFile = () => !env.GLM_TOKEN_STORE && opened[0]?.inUse() === 'keychain';
+  const mayBeginFile = () => !env.GLM_TOKEN_STORE && stores?.inUse() === 'keychain';
   terminal.report(error, cureFor(error, { mayWrite: true, mayBeginFile }), about);
   return EXIT_STATUS[error.code];
 }
@@ -204,10 +202,8 @@ function endAtOnce(status: ExitStatus): void {
   process.kill(process.pid, 'SIGKILL');
 }
 
-async function exit(status: ExitStatus): Promise<never> {
-  for (const stores of opened) {
-    if (await stores.isStuck()) endAtOnce(status);
-  }
+function exit(status: ExitStatus): never {
+  if (isStuck()) endAtOnce(status);
   if (typeof status === 'number') process.exit(status);
   process.removeAllListeners(status);
   process.kill(process.pid, status);

@@ -120,14 +120,9 @@ const PARENT_VARIABLES = {
   config: { xdg: 'XDG_CONFIG_HOME', windows: 'APPDATA' },
 } as const;
 
-/** The variable that names a directory's parent, where one does; by default it is below the user's own. */
-export function parentVariable(kind: DirectoryKind, platform: NodeJS.Platform): string | undefined {
-  const { xdg, windows } = PARENT_VARIABLES[kind];
-  return platform === 'win32' ? windows : platform === 'darwin' ? undefined : xdg;
-}
-
 /**
- * The user's directory for data or for settings of ours.
+ * The user's directory for data or for settings of ours, and the variable that can move it; macOS has
+ * none.
  *
  * @throws GlmTokenError `ERR_USAGE` when it would be below the current directory
  */
@@ -135,12 +130,13 @@ export function ownDirectory(
   kind: DirectoryKind,
   env: NodeJS.ProcessEnv,
   platform: NodeJS.Platform,
-): string {
+): { readonly path: string; readonly parentVariable: string | undefined } {
   const path = envPaths('glm-token', { suffix: '' })[kind];
-  if (isAbsolute(path)) return path;
-  const named = parentVariable(kind, platform);
+  const { xdg, windows } = PARENT_VARIABLES[kind];
+  const parentVariable = platform === 'win32' ? windows : platform === 'darwin' ? undefined : xdg;
+  if (isAbsolute(path)) return { path, parentVariable };
   const home = platform === 'win32' ? 'USERPROFILE' : 'HOME';
-  const variable = named && env[named] ? named : home;
+  const variable = parentVariable && env[parentVariable] ? parentVariable : home;
   const problem = new GlmTokenError('homeNotAbsolute');
   throw new GlmTokenError('settingInvalid', { variable, problem });
 }

@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { parentVariable, readSettings } from '../src/settings.ts';
+import { ownDirectory, readSettings } from '../src/settings.ts';
 import { BARE_ENV, type Env, only } from './support/environment.ts';
 import { glmToken, SIDE_BY_SIDE } from './support/program.ts';
 
@@ -73,7 +73,7 @@ describe('a bad value exits 2 and names its variable', SIDE_BY_SIDE, () => {
 
 test('the variable that moves a directory is named where the system has one', () => {
   const named = (platform: NodeJS.Platform) =>
-    (['data', 'config'] as const).map((kind) => parentVariable(kind, platform));
+    (['data', 'config'] as const).map((kind) => ownDirectory(kind, {}, platform).parentVariable);
   assert.deepEqual(named('linux'), ['XDG_DATA_HOME', 'XDG_CONFIG_HOME']);
   assert.deepEqual(named('win32'), ['LOCALAPPDATA', 'APPDATA']);
   assert.deepEqual(named('darwin'), [undefined, undefined]);

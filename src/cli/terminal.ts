@@ -209,7 +209,7 @@ export class Terminal {
     }
   }
 
-  #askPassphrase({ isNew, wasWrong = false }: PassphraseQuestion): Promise<string> {
+  #askPassphrase({ isNew, wasWrong }: PassphraseQuestion): Promise<string> {
     const { messages } = this.#options;
     if (wasWrong) return this.askSecret(messages.askPassphraseAfterWrong);
     if (!isNew) return this.askSecret(messages.askPassphrase);

@@ -60,6 +60,7 @@ const isSignaled = (): Promise<void> => new Promise((resolve) => onSignal(() => 
 
 async function onStdio(context: Context, args: Args): Promise<undefined> {
   const stores = context.helperStores({
+    accounts: undefined,
     lockAfterMs: args['lock-after'],
     onWaiting: (program) => served.noteWaiting(program),
   });

@@ -12,7 +12,7 @@ export const passphrase = subcommand({
     if (store.lockState() === 'new') throw new GlmTokenError('noKeyFile');
     await store.changePassphrase(async () =>
       terminal.isInteractive
-        ? ((await terminal.askPassphrase({ isNew: true })) ?? '')
+        ? ((await terminal.askPassphrase({ isNew: true, wasWrong: false })) ?? '')
         : passphraseIn(await terminal.readInput(MAX_PASSPHRASE_BYTES)),
     );
     terminal.note(messages.passphrase.changed(store));

@@ -48,7 +48,7 @@ async function saveCommand(
   if (!isWords(words)) throw new GlmTokenError('storeWithoutCommand');
   const store = await stores.open('command');
   const key = await storeCommand(store, account, words, (existing) =>
-    mayReplace(context, account, programOf(existing), args.force),
+    mayReplace(context, account, existing, args.force),
   );
   if (!key) return;
   terminal.note(messages.store.commandStored(account, shortenId(key.id), programOf(words)));

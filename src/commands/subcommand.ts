@@ -6,8 +6,8 @@ import type { AskHelper } from '../daemon/client.ts';
 import type { Messages } from '../messages/en.ts';
 import type { Settings } from '../settings.ts';
 import type { Paths } from '../setup/paths.ts';
-import { KEPT_STORES, WRITABLE_STORES } from '../stores/port.ts';
-import type { Stores, StoresOptions } from '../stores/registry.ts';
+import { KEPT_STORES, type StoresWorld, WRITABLE_STORES } from '../stores/port.ts';
+import type { Stores } from '../stores/registry.ts';
 
 /**
  * An option, and what its value means. What is said of it stands in src/messages, under the names of
@@ -133,7 +133,7 @@ export interface Context {
   /** The stores, for a command that a person runs. */
   readonly stores: Stores;
   /** The stores for the helper, which can ask no one. */
-  helperStores(options: Pick<StoresOptions, 'accounts' | 'lockAfterMs' | 'onWaiting'>): Stores;
+  helperStores(options: Pick<StoresWorld, 'accounts' | 'lockAfterMs' | 'onWaiting'>): Stores;
   /** Asks the helper at `GLM_TOKEN_SOCKET`, in place of the stores; `undefined` when that is not set. */
   readonly askHelper: AskHelper | undefined;
   /** The account that the options name, else the settings. */

@@ -13,7 +13,7 @@ import { checkKey } from '../setup/check.ts';
 import { gatherFacts } from '../setup/facts.ts';
 import { nextStep } from '../setup/steps.ts';
 import { cureFor, isKeyRefused } from '../stores/cure.ts';
-import { isWords, programOf } from '../stores/key-commands.ts';
+import { isWords } from '../stores/key-commands.ts';
 import { type StoreLabel, WRITABLE_STORES, type WritableStoreName } from '../stores/port.ts';
 import {
   accountEntry,
@@ -173,9 +173,7 @@ function methodsOf(world: HelperWorld, stores: Stores, policy: Policy) {
         if (!policy.maySetCommand) throw new GlmTokenError('commandNotAllowed');
         if (!isWords(words)) throw new GlmTokenError('parameterNotWords', { parameter: 'command' });
         const commands = await stores.open('command');
-        const key = await storeCommand(commands, account, words, (kept) =>
-          mayReplace(programOf(kept)),
-        );
+        const key = await storeCommand(commands, account, words, mayReplace);
         stored = key !== undefined;
         store = commands;
       }

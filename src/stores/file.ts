@@ -7,12 +7,13 @@ import { errnoOf, GlmTokenError, hasCode } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
 import { type Keys, PBKDF2_ROUNDS, seal, unseal } from '../core/sealed-keys.ts';
 import { Held } from './held.ts';
-import { type AskPassphrase, passphraseBytes, readPassphraseFile } from './passphrase.ts';
+import { passphraseBytes, readPassphraseFile } from './passphrase.ts';
 import {
   KEY_FILE,
   type Peril,
   type ReadOptions,
   type StoredAccount,
+  type StoresWorld,
   type WritableStore,
 } from './port.ts';
 import type { PrivateDirectory } from './private-directory.ts';
@@ -26,39 +27,12 @@ const LOCK_RETRIES = { retries: 1200, factor: 1, minTimeout: 70, randomize: true
 /** How often a person may try a passphrase. */
 const MAX_TRIES = 3;
 
-export interface FileOptions {
-  readonly directory: PrivateDirectory;
-  /** `GLM_TOKEN_PASSPHRASE_FILE`. */
-  readonly passphraseFile?: string | undefined;
-  /** Asked when there is no passphrase file. */
-  readonly askPassphrase?: AskPassphrase | undefined;
-  /** Idle time after which it locks, in milliseconds; never by default. */
-  readonly lockAfterMs?: number | undefined;
-  /** Rounds of PBKDF2 for what is sealed; fewer only in tests. */
-  readonly rounds?: number | undefined;
-  /** The time, in milliseconds since 1970 (UTC). */
-  now(): number;
-}
-
 export type LockState = 'new' | 'locked' | 'unlocked';
 
-export interface FileStore extends WritableStore {
-  /** `new`: the next passphrase is the one that the file gets. */
-  lockState(): LockState;
-  /** @throws GlmTokenError `ERR_PASSPHRASE` when the passphrase is wrong */
-  unlock(passphrase: string): Promise<void>;
-  /** Locks the file: forgets the passphrase and the keys. */
-  forget(): Promise<void>;
-  /**
-   * Seals the keys with another passphrase.
-   *
-   * @param choose gives the new one; called once the file is unlocked with the old one
-   * @throws GlmTokenError `ERR_PASSPHRASE` when the new one is empty, or the old one is wrong
-   */
-  changePassphrase(choose: () => Promise<string>): Promise<void>;
-}
-
-export const fileStore = (options: FileOptions): FileStore => new EncryptedFile(options);
+type FileWorld = Pick<
+  StoresWorld,
+  'directory' | 'passphraseFile' | 'askPassphrase' | 'lockAfterMs' | 'now'
+>;
 
 /** What is held while the file is unlocked. */
 interface Unlocked {
@@ -72,18 +46,22 @@ interface OpenOptions extends ReadOptions {
   readonly passphrase?: string;
 }
 
-class EncryptedFile implements FileStore {
+export class FileStore implements WritableStore {
   readonly name = 'file';
   readonly place: string;
-  readonly #options: FileOptions;
+  readonly #world: FileWorld;
+  readonly #directory: PrivateDirectory;
+  readonly #rounds: number;
   readonly #held: Held<Unlocked>;
   #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(options: FileOptions) {
-    this.#options = options;
-    this.place = join(options.directory.path, KEY_FILE);
-    this.#held = new Held({
-      ...options,
+  /** @param rounds of PBKDF2 for what is sealed; fewer only in tests */
+  constructor(world: FileWorld, rounds = PBKDF2_ROUNDS) {
+    this.#world = world;
+    this.#directory = world.directory();
+    this.#rounds = rounds;
+    this.place = join(this.#directory.path, KEY_FILE);
+    this.#held = new Held(world, {
       clear: ({ passphrase }) => passphrase.fill(0),
       onIdle: () => void this.forget(),
     });
@@ -117,24 +95,33 @@ class EncryptedFile implements FileStore {
   }
 
   async perishesWith(): Promise<Peril | undefined> {
-    return this.#options.directory.perishesWith();
+    return this.#directory.perishesWith();
   }
 
+  /** `new`: the next passphrase is the one that the file gets. */
   lockState(): LockState {
     if (this.#held.value && !this.#held.isIdle) return 'unlocked';
     return this.#isThere() ? 'locked' : 'new';
   }
 
+  /** @throws GlmTokenError `ERR_PASSPHRASE` when the passphrase is wrong */
   unlock(passphrase: string): Promise<void> {
     return this.#alone(async () => {
       await this.#open({ passphrase });
     });
   }
 
+  /** Locks the file: forgets the passphrase and the keys. */
   forget(): Promise<void> {
     return this.#alone(() => this.#held.forget());
   }
 
+  /**
+   * Seals the keys with another passphrase.
+   *
+   * @param choose gives the new one; called once the file is unlocked with the old one
+   * @throws GlmTokenError `ERR_PASSPHRASE` when the new one is empty, or the old one is wrong
+   */
   changePassphrase(choose: () => Promise<string>): Promise<void> {
     return this.#alone(async () => {
       await this.#open();
@@ -155,7 +142,7 @@ class EncryptedFile implements FileStore {
   }
 
   #isThere(): boolean {
-    return this.#options.directory.has(KEY_FILE);
+    return this.#directory.has(KEY_FILE);
   }
 
   /** The keys in the file; without one there are none, and nothing to unlock. */
@@ -165,7 +152,7 @@ class EncryptedFile implements FileStore {
 
   /** What is in the file now, by the first passphrase that opens it. */
   async #open(options: OpenOptions = {}): Promise<Unlocked> {
-    const text = this.#options.directory.read(KEY_FILE);
+    const text = this.#directory.read(KEY_FILE);
     const held = this.#held.value;
     const isOpen = options.passphrase === undefined && held?.text === text;
     if (held && isOpen) return this.#held.keep(held);
@@ -194,7 +181,7 @@ class EncryptedFile implements FileStore {
     isNew: boolean,
     { passphrase, mayAsk = true }: OpenOptions,
   ): AsyncGenerator<Uint8Array> {
-    const { passphraseFile, askPassphrase } = this.#options;
+    const { passphraseFile, askPassphrase } = this.#world;
     if (passphrase !== undefined) return yield passphraseBytes(passphrase);
     if (this.#held.value) yield this.#held.value.passphrase;
     if (passphraseFile) {
@@ -202,7 +189,7 @@ class EncryptedFile implements FileStore {
       throw new GlmTokenError('passphraseInFileWrong', { passphraseFile });
     }
     for (let tries = 1; tries <= MAX_TRIES; tries += 1) {
-      const typed = mayAsk ? await askPassphrase?.({ isNew, wasWrong: tries > 1 }) : undefined;
+      const typed = mayAsk ? await askPassphrase({ isNew, wasWrong: tries > 1 }) : undefined;
       if (typed === undefined) throw new GlmTokenError('passphraseNeeded', { isNew });
       yield passphraseBytes(typed);
     }
@@ -222,9 +209,8 @@ class EncryptedFile implements FileStore {
     edit: (keys: Map<string, string>) => unknown,
     newPassphrase?: Uint8Array,
   ): Promise<boolean> {
-    const { directory, rounds = PBKDF2_ROUNDS } = this.#options;
     await this.#open(); // Before the lock: other writers must not wait for a person.
-    directory.make();
+    this.#directory.make();
     const lock = await this.#takeLock();
     try {
       const current = await this.#open();
@@ -232,12 +218,12 @@ class EncryptedFile implements FileStore {
       if (!edit(keys)) return false;
       if (keys.size === 0) {
         lock.check();
-        directory.remove(KEY_FILE);
+        this.#directory.remove(KEY_FILE);
         this.#held.forget();
       } else {
         const passphrase = newPassphrase ?? current.passphrase;
-        const text = await seal(keys, passphrase, rounds);
-        directory.write(KEY_FILE, text, lock.check);
+        const text = await seal(keys, passphrase, this.#rounds);
+        this.#directory.write(KEY_FILE, text, lock.check);
         this.#hold({ passphrase, text, keys });
       }
       return true;
@@ -246,12 +232,11 @@ class EncryptedFile implements FileStore {
     }
   }
 
-  async #takeLock(): Promise<{ check(): void; release(): Promise<void> }> {
+  /** Keeps other processes from writing; `check` throws once another one has taken the lock. */
+  async #takeLock() {
     const { place: path } = this;
-    const { parentVariable } = this.#options.directory;
-    const busy = (cause: unknown) => new GlmTokenError('fileBusy', { path }, cause);
     let lost: Error | undefined;
-    const take = (retries?: LockOptions['retries']) =>
+    const take = (retries: LockOptions['retries']) =>
       lockFile(path, {
         retries,
         realpath: false, // The first writer locks before there is a file.
@@ -261,9 +246,10 @@ class EncryptedFile implements FileStore {
         },
       });
     const isTaken = (error: unknown) => errnoOf(error) === 'ELOCKED';
+    const busy = (cause: unknown) => new GlmTokenError('fileBusy', { path }, cause);
     try {
       // The library would try a full disk again as well, so it gets retries only where the lock is taken.
-      const release = await take().catch((error) => {
+      const release = await take(0).catch((error) => {
         if (isTaken(error)) return take(LOCK_RETRIES);
         throw error;
       });
@@ -274,13 +260,7 @@ class EncryptedFile implements FileStore {
         release: () => release().catch(() => {}), // It fails when the lock was lost.
       };
     } catch (error) {
-      if (isTaken(error)) throw busy(error);
-      const errno = errnoOf(error);
-      throw new GlmTokenError(
-        'fileRefused',
-        { action: 'write', path, errno, parentVariable },
-        error,
-      );
+      throw isTaken(error) ? busy(error) : this.#directory.refusal('write', path, error);
     }
   }
 }

@@ -1,23 +1,23 @@
 /** What a store holds in memory until it has been idle for a while. */
 
-export interface HeldOptions<T> {
-  /** Idle time after which the value is forgotten, in milliseconds; never by default. */
-  readonly lockAfterMs?: number | undefined;
-  /** The time, in milliseconds since 1970 (UTC). */
-  now(): number;
+import type { StoresWorld } from './port.ts';
+
+interface HeldOptions<T> {
   /** Clears what can be cleared of a value that is forgotten. */
-  clear?(value: T): void;
+  clear(value: T): void;
   /** Called by a timer when the time is over, to call {@link Held.forget} as soon as nothing uses the value. */
   onIdle(): void;
 }
 
 export class Held<T> {
+  readonly #world: Pick<StoresWorld, 'lockAfterMs' | 'now'>;
   readonly #options: HeldOptions<T>;
   #value: T | undefined;
   #usedAtMs = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: HeldOptions<T>) {
+  constructor(world: Pick<StoresWorld, 'lockAfterMs' | 'now'>, options: HeldOptions<T>) {
+    this.#world = world;
     this.#options = options;
   }
 
@@ -27,17 +27,17 @@ export class Held<T> {
 
   /** Judged by the clock, since a timer stands still while the machine sleeps. */
   get isIdle(): boolean {
-    const { lockAfterMs, now } = this.#options;
-    return lockAfterMs !== undefined && now() - this.#usedAtMs >= lockAfterMs;
+    return this.#world.now() - this.#usedAtMs >= this.#world.lockAfterMs;
   }
 
   /** Holds a value in place of the last one; its idle time starts anew. */
   keep(value: T): T {
-    const { lockAfterMs, now, onIdle } = this.#options;
+    const { lockAfterMs, now } = this.#world;
     this.#value = value;
     this.#usedAtMs = now();
     clearTimeout(this.#timer);
-    if (lockAfterMs) this.#timer = setTimeout(onIdle, lockAfterMs).unref();
+    if (Number.isFinite(lockAfterMs))
+      this.#timer = setTimeout(this.#options.onIdle, lockAfterMs).unref();
     return value;
   }
 
@@ -47,7 +47,7 @@ export class Held<T> {
 
   forget(): void {
     clearTimeout(this.#timer);
-    if (this.#value !== undefined) this.#options.clear?.(this.#value);
+    if (this.#value !== undefined) this.#options.clear(this.#value);
     this.#value = undefined;
   }
 }

@@ -8,39 +8,23 @@ import { type ApiKey, formatKey, MAX_KEY_BYTES, parseKey, tryParseKey } from '..
 import { mayBeKey, mayHoldKey, printable } from '../core/text.ts';
 import { withoutKeys } from './environment.ts';
 import { Held } from './held.ts';
-import type { OnWaiting, ReadOptions, Store, StoredAccount } from './port.ts';
+import type { ReadOptions, Store, StoredAccount, StoresWorld } from './port.ts';
 import type { PrivateDirectory } from './private-directory.ts';
 import { findProgram } from './program.ts';
 
 /** A program and its arguments, run as they are, without a shell. */
 export type Words = readonly [program: string, ...rest: string[]];
 
-export interface KeyCommandOptions {
-  readonly directory: PrivateDirectory;
-  readonly env: NodeJS.ProcessEnv;
-  /** Limit for one run, in milliseconds: the time that a person has to answer a prompt of the command. */
-  readonly timeoutMs: number;
-  /** Whether a person can answer the command on the terminal that this process has. */
-  hasTerminal(): boolean;
-  readonly onWaiting?: OnWaiting | undefined;
-  /** Idle time after which keys are forgotten, in milliseconds; never by default. */
-  readonly lockAfterMs?: number | undefined;
-  /** The time, in milliseconds since 1970 (UTC). */
-  now(): number;
-}
-
-export interface KeyCommandStore extends Store {
-  /** The command of an account, if it has one; nothing is run. */
-  commandOf(account: Account): Words | undefined;
-  /**
-   * Keeps a command for an account, once a run of it has printed a key.
-   *
-   * @throws GlmTokenError what {@link Store.get} throws, or `ERR_USAGE` when the words hold the key
-   */
-  setCommand(account: Account, words: Words): Promise<ApiKey>;
-  /** Forgets the keys that it holds. */
-  forget(): Promise<void>;
-}
+type CommandWorld = Pick<
+  StoresWorld,
+  | 'configDirectory'
+  | 'env'
+  | 'promptTimeoutMs'
+  | 'hasTerminal'
+  | 'onWaiting'
+  | 'lockAfterMs'
+  | 'now'
+>;
 
 /** Name of the file in the user's directory for settings of ours. */
 const COMMAND_FILE = 'commands.json';
@@ -57,27 +41,28 @@ const ERROR_WITHIN_MS = 100;
 /** A command that takes longer seems to wait for a person: password managers take a second or so. */
 const WAITING_AFTER_MS = 1500;
 
-export const keyCommandStore = (options: KeyCommandOptions): KeyCommandStore =>
-  new KeyCommands(options);
-
 /** Commands by the names of their accounts. */
 type Commands = ReadonlyMap<string, Words>;
 
-class KeyCommands implements KeyCommandStore {
+export class KeyCommandStore implements Store {
   readonly name = 'command';
   readonly place: string;
-  readonly #options: KeyCommandOptions;
+  readonly #world: CommandWorld;
+  readonly #directory: PrivateDirectory;
   /** What was printed, by the words that printed it. */
   readonly #held: Held<Map<string, string>>;
-  /** How often it was told to forget; what a command prints meanwhile is not held. */
-  #locks = 0;
 
-  constructor(options: KeyCommandOptions) {
-    this.#options = options;
-    this.place = join(options.directory.path, COMMAND_FILE);
-    this.#held = new Held({ ...options, onIdle: () => this.#held.forget() });
+  constructor(world: CommandWorld) {
+    this.#world = world;
+    this.#directory = world.configDirectory();
+    this.place = join(this.#directory.path, COMMAND_FILE);
+    this.#held = new Held(world, {
+      clear: (keys) => keys.clear(),
+      onIdle: () => this.#held.forget(),
+    });
   }
 
+  /** The command of an account, if it has one; nothing is run. */
   commandOf(account: Account): Words | undefined {
     return this.#read().get(accountName(account));
   }
@@ -87,16 +72,22 @@ class KeyCommands implements KeyCommandStore {
     if (!words) return undefined;
     this.#held.forgetIfIdle();
     const name = JSON.stringify(words);
-    const held = this.#held.value?.get(name);
+    const keys = this.#held.value ?? this.#held.keep(new Map());
+    const held = keys.get(name);
     if (held === undefined && options.mayAsk === false) {
       throw new GlmTokenError('keyCommandRunsLater', { account, program: programOf(words) });
     }
-    const locks = this.#locks;
     const text = held ?? formatKey(await this.#run(account, words, options));
-    if (locks === this.#locks) this.#held.keep((this.#held.value ?? new Map()).set(name, text));
+    // What a command prints after it was told to forget is not held.
+    if (keys === this.#held.value) this.#held.keep(keys.set(name, text));
     return text;
   }
 
+  /**
+   * Keeps a command for an account, once a run of it has printed a key.
+   *
+   * @throws GlmTokenError what {@link get} throws, or `ERR_USAGE` when the words hold the key
+   */
   async setCommand(account: Account, words: Words): Promise<ApiKey> {
     if (isKey(programOf(words))) throw new GlmTokenError('keyInCommand');
     const key = await this.#run(account, words);
@@ -120,27 +111,26 @@ class KeyCommands implements KeyCommandStore {
     });
   }
 
+  /** Forgets the keys that it holds. */
   async forget(): Promise<void> {
-    this.#locks += 1;
     this.#held.forget();
   }
 
   #read(): Commands {
-    const text = this.#options.directory.read(COMMAND_FILE);
+    const text = this.#directory.read(COMMAND_FILE);
     return text === undefined ? new Map() : parseCommands(text, this.place);
   }
 
   /** Two writers at once are one person in two terminals: the last one counts. */
   #change(edit: (commands: Map<string, Words>) => void): void {
-    const { directory } = this.#options;
-    directory.make();
+    this.#directory.make();
     const commands = new Map(this.#read());
     edit(commands);
     if (commands.size === 0) {
-      directory.remove(COMMAND_FILE);
+      this.#directory.remove(COMMAND_FILE);
     } else {
       const content = { commands: Object.fromEntries(commands) };
-      directory.write(COMMAND_FILE, `${JSON.stringify(content, null, 2)}\n`);
+      this.#directory.write(COMMAND_FILE, `${JSON.stringify(content, null, 2)}\n`);
     }
     this.#held.forget();
   }
@@ -151,10 +141,10 @@ class KeyCommands implements KeyCommandStore {
     words: Words,
     { tellsWhy = false }: ReadOptions = {},
   ): Promise<ApiKey> {
-    const { env, onWaiting, timeoutMs } = this.#options;
-    const hasTerminal = this.#options.hasTerminal();
+    const { env, onWaiting, promptTimeoutMs: timeoutMs } = this.#world;
+    const hasTerminal = this.#world.hasTerminal();
     const program = programOf(words);
-    const waiting = setTimeout(() => onWaiting?.(program), WAITING_AFTER_MS);
+    const waiting = setTimeout(() => onWaiting(program), WAITING_AFTER_MS);
     const ended = await runCommand(words, { env, timeoutMs, hasTerminal, tellsWhy }).finally(() =>
       clearTimeout(waiting),
     );
@@ -212,7 +202,9 @@ type Ended =
     }
   | 'late';
 
-interface RunOptions extends Pick<KeyCommandOptions, 'env' | 'timeoutMs'> {
+interface RunOptions {
+  readonly env: NodeJS.ProcessEnv;
+  readonly timeoutMs: number;
   readonly hasTerminal: boolean;
   readonly tellsWhy: boolean;
 }

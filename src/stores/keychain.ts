@@ -3,7 +3,14 @@
 import { type Account, accountName, parseAccountName } from '../core/account.ts';
 import { GlmTokenError, hasReason } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
-import type { Peril, ReadOptions, StoredAccount, WritableStore } from './port.ts';
+import type {
+  OnWaiting,
+  Peril,
+  ReadOptions,
+  StoredAccount,
+  StoresWorld,
+  WritableStore,
+} from './port.ts';
 import type { Attributes, Collection, Item, SecretService, Sight } from './secret-service.ts';
 
 type Keytar = typeof import('keytar');
@@ -18,196 +25,143 @@ const MAX_SETTLING_WAITS = 3;
 /** A keychain that is open answers in a few milliseconds; after this long it waits for a person. */
 const WAITING_AFTER_MS = 700;
 
-export interface KeychainOptions {
-  readonly platform: NodeJS.Platform;
-  /** Where to find the session bus (Linux). */
-  readonly env: NodeJS.ProcessEnv;
-  /** Limit for one call, in milliseconds: the time that a person has to answer a prompt. */
-  readonly timeoutMs: number;
-  /** In place of {@link SERVICE}: tests keep out of the way of the user's keys. */
-  readonly service?: string;
-  /** Called once a call takes so long that the keychain must be waiting for a person. */
-  readonly onWaiting?: (() => void) | undefined;
-}
-
-export interface KeychainStore extends WritableStore {
-  /** Whether a call that was given up still keeps the process from ending by itself. */
-  isStuck(): boolean;
-}
-
-/** The OS keychain: macOS Keychain, Windows Credential Manager, or the Secret Service elsewhere. */
-export function keychainStore(options: KeychainOptions): KeychainStore {
-  switch (options.platform) {
-    case 'darwin':
-      return new KeytarStore(options, 'macOS Keychain');
-    case 'win32':
-      return new KeytarStore(options, 'Windows Credential Manager');
-    default:
-      return new SecretServiceStore(options);
-  }
-}
+type KeychainWorld = Pick<StoresWorld, 'platform' | 'env' | 'promptTimeoutMs' | 'onWaiting'>;
 
 /**
- * The accounts that the Secret Service has keys for, found by looking alone, and without keytar, whose
- * threads cannot be given up.
+ * The OS keychain: macOS Keychain, Windows Credential Manager, or the Secret Service elsewhere.
  *
- * @throws GlmTokenError `ERR_STORE_UNAVAILABLE` when there is nothing to look at
+ * @param service tests take another one, to keep out of the way of the user's keys
  */
-export async function accountsInSecretService(env: NodeJS.ProcessEnv): Promise<Account[]> {
-  const { SecretService } = await import('./secret-service.ts');
-  const secrets = new SecretService(env);
-  const { items } = await secrets.look({ service: SERVICE });
-  return (await itemsByAccount(secrets, items)).map(([account]) => account);
+export function keychainStore(world: KeychainWorld, service = SERVICE): WritableStore {
+  switch (world.platform) {
+    case 'darwin':
+      return keytarStore(world, service, 'macOS Keychain');
+    case 'win32':
+      return keytarStore(world, service, 'Windows Credential Manager');
+    default:
+      return new SecretServiceStore(world, service);
+  }
 }
 
-/** The items of ours by their account: of several for one account, the first, which is read. */
-async function itemsByAccount(
-  secrets: SecretService,
-  items: readonly Item[],
-): Promise<(readonly [Account, Item])[]> {
-  const found = new Map<string, readonly [Account, Item]>();
-  for (const item of items) {
-    const { account: name = '' } = await secrets.attributesOf(item);
-    const account = parseAccountName(name);
-    if (account && !found.has(name)) found.set(name, [account, item]);
+/** Calls of keytar's that have not come back: each holds a thread, for which Node waits at its end. */
+let pendingCalls = 0;
+/** Those of them that were given up. */
+let abandonedCalls = 0;
+
+/** Whether a call to the keychain keeps the process from ending by itself. */
+export const isStuck = (): boolean => pendingCalls > 0;
+
+/** Calls keytar, within the time limit. */
+async function callKeytar<T>(
+  { platform, promptTimeoutMs, onWaiting }: KeychainWorld,
+  act: (keytar: Keytar) => Promise<T>,
+): Promise<T> {
+  const keytar = await loadKeytar(platform);
+  let isAbandoned = false;
+  const pending = act(keytar).finally(() => {
+    pendingCalls -= 1;
+    if (isAbandoned) abandonedCalls -= 1;
+  });
+  pendingCalls += 1;
+  let limit: NodeJS.Timeout | undefined;
+  const timedOut = new Promise<never>((_resolve, reject) => {
+    limit = setTimeout(() => {
+      isAbandoned = true;
+      abandonedCalls += 1;
+      reject(unanswered(promptTimeoutMs));
+    }, promptTimeoutMs);
+  });
+  try {
+    return await noteWaiting(onWaiting, Promise.race([pending, timedOut]));
+  } catch (error) {
+    if (error instanceof GlmTokenError) throw error;
+    const reason = String(error instanceof Error ? error.message : error).trim();
+    throw saysLocked(reason)
+      ? new GlmTokenError('keychainLocked', undefined, error)
+      : new GlmTokenError('keychainFailed', { reason }, error);
+  } finally {
+    clearTimeout(limit);
   }
-  return [...found.values()];
 }
 
-/** A keychain that keytar alone can use. */
-class KeytarStore implements KeychainStore {
-  readonly name = 'keychain';
-  readonly place: string;
-  protected readonly options: KeychainOptions;
-  protected readonly service: string;
-  /** Calls that have not come back; each holds a thread that keeps the process from ending. */
-  #pendingCalls = 0;
-  /** Those of them that were given up. */
-  protected abandonedCalls = 0;
-  protected hasAnswered = false;
-
-  constructor(options: KeychainOptions, place: string) {
-    this.options = options;
-    this.service = options.service ?? SERVICE;
-    this.place = place;
+async function loadKeytar(platform: NodeJS.Platform): Promise<Keytar> {
+  try {
+    return (await import('keytar')).default as unknown as Keytar;
+  } catch (error) {
+    const isLinux = platform === 'linux';
+    throw new GlmTokenError('keychainLibraryMissing', { isLinux }, error);
   }
+}
 
-  async get(account: Account, _options?: ReadOptions): Promise<string | undefined> {
-    return (await this.read(account)) ?? undefined;
+/** Waits for an act, and says so when it takes long enough to be waiting for a person. */
+async function noteWaiting<T>(onWaiting: OnWaiting, act: Promise<T>): Promise<T> {
+  const waiting = setTimeout(onWaiting, WAITING_AFTER_MS);
+  try {
+    return await act;
+  } finally {
+    clearTimeout(waiting);
   }
+}
 
-  async set(account: Account, text: string): Promise<void> {
+const unanswered = (limitMs: number): GlmTokenError =>
+  new GlmTokenError('keychainPromptUnanswered', { seconds: limitMs / 1000 });
+
+/** A keychain as keytar alone uses it. */
+const keytarStore = (world: KeychainWorld, service: string, place: string): WritableStore => ({
+  name: 'keychain',
+  place,
+  async get(account) {
     const name = accountName(account);
-    await this.#call((keytar) => keytar.setPassword(this.service, name, text));
-  }
-
-  async delete(account: Account): Promise<boolean> {
+    const text = await callKeytar(world, (keytar) => keytar.getPassword(service, name));
+    return text ?? undefined;
+  },
+  set(account, text) {
     const name = accountName(account);
-    return this.#call((keytar) => keytar.deletePassword(this.service, name));
-  }
-
-  async list(): Promise<StoredAccount[]> {
-    const found = await this.#call((keytar) => keytar.findCredentials(this.service));
+    return callKeytar(world, (keytar) => keytar.setPassword(service, name, text));
+  },
+  delete(account) {
+    const name = accountName(account);
+    return callKeytar(world, (keytar) => keytar.deletePassword(service, name));
+  },
+  async list() {
+    const found = await callKeytar(world, (keytar) => keytar.findCredentials(service));
     return found.flatMap(({ account: name, password }) => {
       const account = parseAccountName(name);
       return account ? [{ account, id: shortenedIdOf(password) }] : [];
     });
-  }
-
-  async perishesWith(): Promise<Peril | undefined> {
-    return undefined;
-  }
-
-  isStuck(): boolean {
-    return this.#pendingCalls > 0;
-  }
-
-  protected read(account: Account): Promise<string | null> {
-    const name = accountName(account);
-    return this.#call((keytar) => keytar.getPassword(this.service, name));
-  }
-
-  /** Calls keytar, within the time limit. */
-  async #call<T>(act: (keytar: Keytar) => Promise<T>): Promise<T> {
-    const keytar = await loadKeytar(this.options.platform);
-    const gaveUp = Symbol('gave up');
-    let limit: NodeJS.Timeout | undefined;
-    this.#pendingCalls += 1;
-    const pending = act(keytar).finally(() => {
-      this.#pendingCalls -= 1;
-    });
-    const timedOut = new Promise<typeof gaveUp>((resolve) => {
-      limit = setTimeout(resolve, this.options.timeoutMs, gaveUp);
-    });
-    let answer: T | typeof gaveUp;
-    try {
-      answer = await this.noteWaiting(Promise.race([pending, timedOut]));
-    } catch (error) {
-      throw await this.explain(error);
-    } finally {
-      clearTimeout(limit);
-    }
-    if (answer === gaveUp) {
-      this.abandonedCalls += 1;
-      const end = () => {
-        this.abandonedCalls -= 1;
-      };
-      pending.then(end, end);
-      throw await this.unanswered();
-    }
-    this.hasAnswered = true;
-    return answer;
-  }
-
-  /** Waits for an act, and says so when it takes long enough to be waiting for a person. */
-  protected async noteWaiting<T>(act: Promise<T>): Promise<T> {
-    const waiting = setTimeout(() => this.options.onWaiting?.(), WAITING_AFTER_MS);
-    try {
-      return await act;
-    } finally {
-      clearTimeout(waiting);
-    }
-  }
-
-  /** Why a call failed. */
-  protected async explain(error: unknown): Promise<GlmTokenError> {
-    const reason = reasonOf(error);
-    return saysLocked(reason)
-      ? new GlmTokenError('keychainLocked', undefined, error)
-      : new GlmTokenError('keychainFailed', { reason }, error);
-  }
-
-  /** Why a call had no answer in time. */
-  protected async unanswered(): Promise<GlmTokenError> {
-    const seconds = this.options.timeoutMs / 1000;
-    return new GlmTokenError('keychainPromptUnanswered', { seconds });
-  }
-}
+  },
+  perishesWith: async () => undefined,
+});
 
 /**
  * The Secret Service. keytar acts; what is there, and why keytar found nothing, is seen over D-Bus,
  * which unlocks collections, too: its questions can be given up, and ask only once. It never unlocks
  * an item, since KeePassXC allows one to a connection, and keytar has its own.
  */
-class SecretServiceStore extends KeytarStore {
+class SecretServiceStore implements WritableStore {
+  readonly name = 'keychain';
+  readonly place = 'Secret Service';
+  readonly #world: KeychainWorld;
+  readonly #service: string;
+  readonly #keytar: WritableStore;
+  #hasAnswered = false;
   #secrets: Promise<SecretService> | undefined;
   /** What keytar was allowed to read, which our own connection cannot see. */
   readonly #allowed = new Set<string>();
 
-  constructor(options: KeychainOptions) {
-    super(options, 'Secret Service');
+  constructor(world: KeychainWorld, service: string) {
+    this.#world = world;
+    this.#service = service;
+    this.#keytar = keytarStore(world, service, this.place);
   }
 
-  override async get(
-    account: Account,
-    { mayAsk = true }: ReadOptions = {},
-  ): Promise<string | undefined> {
+  async get(account: Account, { mayAsk = true }: ReadOptions = {}): Promise<string | undefined> {
     const attributes = this.#attributesOf(account);
     // keytar would ask, or hold one more thread while the window of a call that was given up is open.
-    if (!mayAsk || this.abandonedCalls > 0) {
+    if (!mayAsk || abandonedCalls > 0) {
       const { items } = await this.#open(attributes, mayAsk);
       if (items[0] === undefined) return undefined;
-      if (items[0].isLocked && mayAsk) throw await this.unanswered();
+      if (items[0].isLocked && mayAsk) throw unanswered(this.#world.promptTimeoutMs);
       if (items[0].isShutIn) throw await this.#notAsked();
       if (items[0].isLocked && !this.#allowed.has(accountName(account))) {
         throw new GlmTokenError('keychainAsksLater', { about: 'key' });
@@ -215,12 +169,12 @@ class SecretServiceStore extends KeytarStore {
     }
     const startedAt = process.uptime(); // In seconds; `performance` takes a millisecond or two to load.
     let failure: unknown;
-    const text = await this.read(account).catch((error) => {
+    const text = await this.#explain(this.#keytar.get(account)).catch((error) => {
       if (!hasReason(error, 'keychainFailed', 'keychainRestarted')) throw error;
       failure = error;
-      return null;
+      return undefined;
     });
-    if (text !== null) {
+    if (text !== undefined) {
       this.#allowed.add(accountName(account));
       return text;
     }
@@ -228,7 +182,7 @@ class SecretServiceStore extends KeytarStore {
     // keytar says "nothing there" of what is locked or denied, too. Its session with KWallet is broken
     // in about one process in 80, where a public key or a secret begins with a zero byte (measured,
     // KWallet 5.103): what is open is read without it.
-    const secrets = await this.#service();
+    const secrets = await this.#secretService();
     const { target, items } = await secrets.look(attributes);
     if (items[0]?.isLocked === false) return secrets.read(items[0]);
     if (items[0]) throw failure ?? refusal(items[0]);
@@ -243,73 +197,71 @@ class SecretServiceStore extends KeytarStore {
   }
 
   /** Stores a key, and reads it back: a read looks into every collection, a write goes to the default one. */
-  override async set(account: Account, text: string): Promise<void> {
-    const attributes = this.#attributesOf(account);
-    await this.#open(attributes, true);
-    await super.set(account, text).catch(async (error) => {
-      // A wallet that was just opened may call itself locked (seen once in hundreds).
-      if (!hasReason(error, 'keychainLocked')) throw error;
-      await this.#open(attributes, true);
-      await super.set(account, text);
-    });
+  async set(account: Account, text: string): Promise<void> {
+    await this.#open(this.#attributesOf(account), true);
+    await this.#explain(this.#keytar.set(account, text));
     const kept = await this.get(account);
     if (kept === text) return;
     throw new GlmTokenError(kept === undefined ? 'keychainDenied' : 'keychainKeepsAnother');
   }
 
-  override async delete(account: Account): Promise<boolean> {
-    await this.#open(this.#attributesOf(account), true);
+  async delete(account: Account): Promise<boolean> {
+    const attributes = this.#attributesOf(account);
+    await this.#open(attributes, true);
     // keytar deletes only what its own connection may read.
     if ((await this.get(account)) === undefined) return false;
-    await super.delete(account);
-    const { items } = await (await this.#service()).look(this.#attributesOf(account));
+    await this.#explain(this.#keytar.delete(account));
+    const { items } = await (await this.#secretService()).look(attributes);
     if (items[0]) throw refusal(items[0]);
     return true;
   }
 
   /** Looks only: asks no one, and unlocks nothing but what KWallet has open already. */
-  override async list(): Promise<StoredAccount[]> {
-    const secrets = await this.#service();
-    const { items } = await this.#open({ service: this.service }, false);
+  async list(): Promise<StoredAccount[]> {
+    const secrets = await this.#secretService();
+    const { items } = await this.#open({ service: this.#service }, false);
     await secrets.checkSession();
     if (items.some(({ isShutIn }) => isShutIn)) throw await this.#notAsked();
-    const listed: StoredAccount[] = [];
-    for (const [account, item] of await itemsByAccount(secrets, items)) {
-      if (item.isLocked) listed.push({ account, id: undefined, isLocked: true });
-      else listed.push({ account, id: shortenedIdOf(await secrets.read(item)) });
+    // Of several items for one account, the first is the one that is read.
+    const listed = new Map<string, StoredAccount>();
+    for (const item of items) {
+      const { account: name = '' } = await secrets.attributesOf(item);
+      const account = parseAccountName(name);
+      if (!account || listed.has(name)) continue;
+      if (item.isLocked) listed.set(name, { account, id: undefined, isLocked: true });
+      else listed.set(name, { account, id: shortenedIdOf(await secrets.read(item)) });
     }
-    return listed;
+    return [...listed.values()];
   }
 
-  override async perishesWith(): Promise<Peril | undefined> {
-    const { target } = await (await this.#service()).look({ service: this.service });
+  async perishesWith(): Promise<Peril | undefined> {
+    const { target } = await (await this.#secretService()).look({ service: this.#service });
     return target?.isForSession ? 'session' : undefined;
   }
 
-  /** keytar's errors are texts in the user's language, so the Secret Service itself is asked. */
-  protected override async explain(error: unknown): Promise<GlmTokenError> {
-    const secrets = await this.#service();
-    const { target } = await secrets.look({ service: this.service });
-    if (target?.isLocked) return new GlmTokenError('keychainLocked', undefined, error);
-    if (!target) return new GlmTokenError('keyringMissing', undefined, error);
-    await secrets.checkSession();
-    // libsecret keeps the address of the service that it found first, for as long as the process
-    // lives (measured, 0.20): only a new process reaches a service that was restarted.
-    return this.hasAnswered
-      ? new GlmTokenError('keychainRestarted', undefined, error)
-      : new GlmTokenError('keychainFailed', { reason: reasonOf(error) }, error);
-  }
-
-  protected override async unanswered(): Promise<GlmTokenError> {
-    const secrets = await this.#service();
-    const { target } = await secrets.look({ service: this.service }); // It may be silent, or gone.
-    if (!target && !(await secrets.makesTarget())) return new GlmTokenError('keyringMissing');
-    return super.unanswered();
+  /** Waits for keytar, whose errors are texts in the user's language: why it failed, D-Bus tells. */
+  async #explain<T>(act: Promise<T>): Promise<T> {
+    try {
+      const answer = await act;
+      this.#hasAnswered = true;
+      return answer;
+    } catch (error) {
+      if (hasReason(error, 'keychainLibraryMissing')) throw error;
+      const secrets = await this.#secretService();
+      const { target } = await secrets.look({ service: this.#service }); // It may be silent, or gone.
+      if (hasReason(error, 'keychainPromptUnanswered')) throw error;
+      if (target?.isLocked) throw new GlmTokenError('keychainLocked', undefined, error);
+      if (!target) throw new GlmTokenError('keyringMissing', undefined, error);
+      await secrets.checkSession();
+      // libsecret keeps the address of the service that it found first, for as long as the process
+      // lives (measured, 0.20): only a new process reaches a service that was restarted.
+      throw this.#hasAnswered ? new GlmTokenError('keychainRestarted', undefined, error) : error;
+    }
   }
 
   /** Looks for items, after having the default collection unlocked. */
   async #open(attributes: Attributes, mayAsk: boolean): Promise<Sight> {
-    const secrets = await this.#service();
+    const secrets = await this.#secretService();
     const sight = await secrets.look(attributes);
     // gnome-keyring makes one when a key is stored, and asks first; KeePassXC opens a wizard.
     if (!sight.target && !(await secrets.makesTarget())) throw new GlmTokenError('keyringMissing');
@@ -319,10 +271,11 @@ class SecretServiceStore extends KeytarStore {
   }
 
   async #unlock(target: Collection, mayAsk: boolean): Promise<void> {
-    const secrets = await this.#service();
+    const { onWaiting, promptTimeoutMs } = this.#world;
+    const secrets = await this.#secretService();
     if (!mayAsk && !(await secrets.isOpenWallet(target))) throw await this.#notAsked();
-    const isDone = await this.noteWaiting(secrets.unlock(target, this.options.timeoutMs));
-    if (!isDone) throw await this.unanswered();
+    const isDone = await noteWaiting(onWaiting, secrets.unlock(target, promptTimeoutMs));
+    if (!isDone) throw unanswered(promptTimeoutMs);
     for (let waits = 0; await secrets.isLocked(target); waits += 1) {
       if (waits === MAX_SETTLING_WAITS) throw new GlmTokenError('keychainLocked');
       await new Promise((resolve) => setTimeout(resolve, SETTLING_MS));
@@ -331,38 +284,26 @@ class SecretServiceStore extends KeytarStore {
 
   /** That something is locked, said by what may not ask to unlock it. */
   async #notAsked(): Promise<GlmTokenError> {
-    return (await (await this.#service()).canAsk())
+    return (await (await this.#secretService()).canAsk())
       ? new GlmTokenError('keychainAsksLater', { about: 'keychain' })
       : new GlmTokenError('keychainLocked');
   }
 
-  #service(): Promise<SecretService> {
+  #secretService(): Promise<SecretService> {
     this.#secrets ??= import('./secret-service.ts').then(
-      ({ SecretService }) => new SecretService(this.options.env),
+      ({ SecretService }) => new SecretService(this.#world.env),
     );
     return this.#secrets;
   }
 
   #attributesOf(account: Account): Attributes {
-    return { service: this.service, account: accountName(account) };
+    return { service: this.#service, account: accountName(account) };
   }
 }
 
 /** Why keytar could not have an item. */
 const refusal = ({ isShutIn }: Item): GlmTokenError =>
   new GlmTokenError(isShutIn ? 'keychainLocked' : 'keychainDenied');
-
-const reasonOf = (error: unknown): string =>
-  String(error instanceof Error ? error.message : error).trim();
-
-async function loadKeytar(platform: NodeJS.Platform): Promise<Keytar> {
-  try {
-    return (await import('keytar')).default as unknown as Keytar;
-  } catch (error) {
-    const isLinux = platform === 'linux';
-    throw new GlmTokenError('keychainLibraryMissing', { isLinux }, error);
-  }
-}
 
 /**
  * How macOS and Windows say "it is there but locked" in English. keytar passes on neither number nor

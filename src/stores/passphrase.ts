@@ -8,7 +8,7 @@ import { readDescriptor, readRegularFile } from './regular-file.ts';
 export interface PassphraseQuestion {
   readonly isNew: boolean;
   /** Whether the last answer was wrong. */
-  readonly wasWrong?: boolean;
+  readonly wasWrong: boolean;
 }
 
 /** Asks a person for the passphrase; `undefined` where there is no one to ask. */

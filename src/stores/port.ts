@@ -1,6 +1,9 @@
 /** The port that every store serves, and what a store is called. */
 
 import type { Account } from '../core/account.ts';
+import type { Settings } from '../settings.ts';
+import type { AskPassphrase } from './passphrase.ts';
+import type { PrivateDirectory } from './private-directory.ts';
 
 /** The stores that keys can be written to. */
 export const WRITABLE_STORES = ['keychain', 'file'] as const;
@@ -61,6 +64,29 @@ export interface WritableStore extends Store {
   set(account: Account, text: string): Promise<void>;
   /** Why its keys will not last, as far as that can be told. */
   perishesWith(): Promise<Peril | undefined>;
+}
+
+/** What the stores need of the world. */
+export interface StoresWorld extends Omit<Settings, 'socket'> {
+  readonly platform: NodeJS.Platform;
+  readonly env: NodeJS.ProcessEnv;
+  /** The user's directory for data of ours. */
+  directory(): PrivateDirectory;
+  /** The user's directory for settings of ours. */
+  configDirectory(): PrivateDirectory;
+  /** The only accounts that are listed; `undefined` for all of them. */
+  readonly accounts: readonly Account[] | undefined;
+  /** Whether a person can answer a command on the terminal that this process has. */
+  hasTerminal(): boolean;
+  readonly onWaiting: OnWaiting;
+  readonly askPassphrase: AskPassphrase;
+  /**
+   * Idle time after which the encrypted file is locked and keys from commands are forgotten, in
+   * milliseconds; `Infinity` for never.
+   */
+  readonly lockAfterMs: number;
+  /** The time, in milliseconds since 1970 (UTC). */
+  now(): number;
 }
 
 /** Why keys will not last: they are in memory, in a container, or in the keyring of a session. */

@@ -37,39 +37,14 @@ const REPLACE_PAUSE_MS = 20;
 
 export interface DirectoryOptions {
   readonly path: string;
-  /** The variable that names its parent, where one does. */
-  readonly parentVariable?: string | undefined;
+  /** The variable that can move it, such as `XDG_DATA_HOME`; there is none on macOS. */
+  readonly parentVariable: string | undefined;
   /** The user who must own it all; `undefined` on Windows, which keeps the user's directory private. */
   readonly uid: number | undefined;
   /** Whether what is in it is run, so that a file which others could write is refused. */
-  readonly isRun?: boolean;
+  readonly isRun: boolean;
   /** Called when the mode of a path let others in and has been corrected. */
   readonly onMended: (path: string, mode: string) => void;
-}
-
-/**
- * Files are small and calls few, so all of it is synchronous. Every method throws
- * `ERR_STORE_UNAVAILABLE` when the system refuses, and leaves what was there as it was.
- */
-export interface PrivateDirectory {
-  readonly path: string;
-  readonly parentVariable: string | undefined;
-  /** Whether there is a file of that name, whatever kind of file. */
-  has(name: string): boolean;
-  /** A file's text, or `undefined` when there is no such file. */
-  read(name: string): string | undefined;
-  /** Makes the directory where it is missing. */
-  make(): void;
-  /**
-   * Writes a file in place of the one that is there, whole or not at all, and removes what killed
-   * writers left. To be called by one writer at a time.
-   *
-   * @param beforeRename the last chance to throw, when all is written and nothing has changed yet
-   */
-  write(name: string, text: string, beforeRename?: () => void): void;
-  remove(name: string): void;
-  /** Why its files will not last, as far as that can be told. */
-  perishesWith(): Peril | undefined;
 }
 
 /** File systems that do not last, by their magic numbers (Linux, statfs(2)). */
@@ -79,26 +54,29 @@ const PERISHABLE: Record<number, Peril> = {
   2035054128: 'container', // 0x794c7630, overlayfs
 };
 
-export function privateDirectory({
-  path,
-  parentVariable,
-  uid,
-  isRun,
-  onMended,
-}: DirectoryOptions): PrivateDirectory {
+export type PrivateDirectory = ReturnType<typeof privateDirectory>;
+
+/**
+ * Files are small and calls few, so all of it is synchronous. Every method throws
+ * `ERR_STORE_UNAVAILABLE` when the system refuses, and leaves what was there as it was.
+ */
+export function privateDirectory(options: DirectoryOptions) {
+  const { path, parentVariable, uid, isRun, onMended } = options;
   const hasModes = uid !== undefined;
 
-  /** Does something to the file system; what the system refuses becomes an error of ours. */
+  /** What the system refused, as an error of ours. */
+  const refusal = (action: FileFault['action'], path: string, error: unknown): GlmTokenError => {
+    const errno = errnoOf(error);
+    return errno === IRREGULAR || errno === 'ELOOP'
+      ? new GlmTokenError('fileIrregular', { path }, error)
+      : new GlmTokenError('fileRefused', { action, path, errno, parentVariable }, error);
+  };
+
   const attempt = <T>(action: FileFault['action'], path: string, act: () => T): T => {
     try {
       return act();
     } catch (error) {
-      if (error instanceof GlmTokenError) throw error;
-      const errno = errnoOf(error);
-      if (errno === IRREGULAR || errno === 'ELOOP') {
-        throw new GlmTokenError('fileIrregular', { path }, error);
-      }
-      throw new GlmTokenError('fileRefused', { action, path, errno, parentVariable }, error);
+      throw error instanceof GlmTokenError ? error : refusal(action, path, error);
     }
   };
 
@@ -118,14 +96,20 @@ export function privateDirectory({
     onMended(file, mode.toString(8));
   };
 
-  const protectDirectory = (): void => {
-    if (hasModes) withDirectory(path, (fd) => protect(path, fd, DIRECTORY_MODE));
+  /** Does something to the directory itself, which Windows does not let one open. */
+  const withDirectory = (act: (fd: number) => void): void => {
+    if (!hasModes) return;
+    const fd = openSync(path, 'r');
+    try {
+      act(fd);
+    } finally {
+      closeSync(fd);
+    }
   };
 
-  const syncDirectory = (): void => {
-    if (hasModes) withDirectory(path, fsyncSync);
-  };
+  const protectDirectory = (): void => withDirectory((fd) => protect(path, fd, DIRECTORY_MODE));
 
+  /** Whether there is a file of that name, whatever kind of file. */
   const has = (name: string): boolean => {
     const file = join(path, name);
     return attempt('read', file, () => lstatSync(file, { throwIfNoEntry: false }) !== undefined);
@@ -133,9 +117,11 @@ export function privateDirectory({
 
   return {
     path,
-    parentVariable,
+    refusal,
     has,
-    read(name) {
+
+    /** A file's text, or `undefined` when there is no such file. */
+    read(name: string): string | undefined {
       const file = join(path, name);
       if (!has(name)) return undefined;
       return attempt('read', file, () => {
@@ -145,13 +131,22 @@ export function privateDirectory({
         });
       });
     },
-    make() {
+
+    /** Makes the directory where it is missing. */
+    make(): void {
       attempt('write', path, () => {
         mkdirSync(path, { recursive: true, mode: DIRECTORY_MODE });
         protectDirectory();
       });
     },
-    write(name, text, beforeRename) {
+
+    /**
+     * Writes a file in place of the one that is there, whole or not at all, and removes what killed
+     * writers left. To be called by one writer at a time.
+     *
+     * @param beforeRename the last chance to throw, when all is written and nothing has changed yet
+     */
+    write(name: string, text: string, beforeRename = (): void => {}): void {
       attempt('write', join(path, name), () => {
         for (const left of readdirSync(path).filter((other) => other.endsWith(TEMPORARY))) {
           rmSync(join(path, left), { force: true });
@@ -159,21 +154,24 @@ export function privateDirectory({
         const temporary = join(path, `.${crypto.randomUUID()}${TEMPORARY}`);
         try {
           writeFileSync(temporary, text, { mode: FILE_MODE, flag: 'wx', flush: true });
-          beforeRename?.();
+          beforeRename();
           replaceFile(temporary, join(path, name), hasModes);
-          syncDirectory();
+          withDirectory(fsyncSync);
         } finally {
           rmSync(temporary, { force: true });
         }
       });
     },
-    remove(name) {
+
+    remove(name: string): void {
       attempt('remove', join(path, name), () => {
         rmSync(join(path, name), { force: true });
-        syncDirectory();
+        withDirectory(fsyncSync);
       });
     },
-    perishesWith() {
+
+    /** Why its files will not last, as far as that can be told. */
+    perishesWith(): Peril | undefined {
       try {
         return PERISHABLE[statfsSync(path).type];
       } catch {
@@ -200,14 +198,5 @@ function replaceFile(from: string, to: string, isAtOnce: boolean): void {
       if (isAtOnce || !isHeld || waitedMs >= MAX_REPLACE_MS) throw error;
     }
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, REPLACE_PAUSE_MS);
-  }
-}
-
-function withDirectory(path: string, act: (fd: number) => void): void {
-  const fd = openSync(path, 'r');
-  try {
-    act(fd);
-  } finally {
-    closeSync(fd);
   }
 }

@@ -11,56 +11,26 @@ import { type ApiKey, formatKey, parseKey, shortenedIdOf } from '../core/key.ts'
 import { isMissingKeychain } from './cure.ts';
 import { environmentStore } from './environment.ts';
 import type { FileStore } from './file.ts';
-import { type KeyCommandStore, keyCommandStore, programOf, type Words } from './key-commands.ts';
-import { accountsInSecretService, type KeychainStore, keychainStore } from './keychain.ts';
-import type { AskPassphrase } from './passphrase.ts';
+import { KeyCommandStore, programOf, type Words } from './key-commands.ts';
+import { keychainStore } from './keychain.ts';
 import {
   KEY_FILE,
   type KeptStoreName,
   type KeyOrigin,
-  type OnWaiting,
   type ReadOptions,
   type Store,
   type StoredAccount,
   type StoreName,
+  type StoresWorld,
   type WritableStore,
   type WritableStoreName,
 } from './port.ts';
-import type { PrivateDirectory } from './private-directory.ts';
-
-/** What the stores need of the world. */
-export interface StoresOptions {
-  readonly platform: NodeJS.Platform;
-  readonly env: NodeJS.ProcessEnv;
-  readonly settings: {
-    readonly account: Account;
-    readonly apiKey: string | undefined;
-    readonly store: WritableStoreName | undefined;
-    readonly passphraseFile: string | undefined;
-    readonly promptTimeoutMs: number;
-  };
-  /** The user's directory for data of ours. */
-  directory(): PrivateDirectory;
-  /** The user's directory for settings of ours. */
-  configDirectory(): PrivateDirectory;
-  /** The only accounts that are listed; all of them by default. */
-  readonly accounts?: readonly Account[] | undefined;
-  /** Whether a person can answer a command on the terminal that this process has. */
-  hasTerminal(): boolean;
-  readonly onWaiting?: OnWaiting;
-  /** Omitted when there is no one to prompt. */
-  readonly askPassphrase?: AskPassphrase;
-  /** Idle time after which the encrypted file is locked and keys from commands are forgotten, in milliseconds. */
-  readonly lockAfterMs?: number | undefined;
-  /** The time, in milliseconds since 1970 (UTC). */
-  now(): number;
-}
 
 /** The stores by their names. */
 export interface StoreTypes {
   readonly environment: Store;
   readonly command: KeyCommandStore;
-  readonly keychain: KeychainStore;
+  readonly keychain: WritableStore;
   readonly file: FileStore;
 }
 
@@ -74,25 +44,15 @@ export interface Stores {
   open<Name extends StoreName>(name: Name): Promise<StoreTypes[Name]>;
   /** Has every store forget the keys that it holds. */
   lock(): Promise<void>;
-  /** Whether a call that was given up still keeps the process from ending by itself. */
-  isStuck(): Promise<boolean>;
 }
 
-export function openStores(options: StoresOptions): Stores {
-  const { settings, accounts } = options;
-  const timeoutMs = settings.promptTimeoutMs;
+export function openStores(world: StoresWorld): Stores {
+  const { accounts } = world;
   const openers: { readonly [Name in StoreName]: () => Promise<StoreTypes[Name]> } = {
-    environment: async () => environmentStore(settings.apiKey, settings.account),
-    async command() {
-      const directory = options.configDirectory();
-      return keyCommandStore({ ...options, directory, timeoutMs });
-    },
-    keychain: async () => keychainStore({ ...options, timeoutMs }),
-    async file() {
-      const { fileStore } = await import('./file.ts');
-      const { passphraseFile } = settings;
-      return fileStore({ ...options, directory: options.directory(), passphraseFile });
-    },
+    environment: async () => environmentStore(world.apiKey, world.account),
+    command: async () => new KeyCommandStore(world),
+    keychain: async () => keychainStore(world),
+    file: async () => new (await import('./file.ts')).FileStore(world),
   };
   /** Every store passes here, so that no other account comes out of any. */
   const limited = <S extends Store>(store: S): S => {
@@ -105,7 +65,7 @@ export function openStores(options: StoresOptions): Stores {
   };
   const opened: { [Name in StoreName]?: Promise<StoreTypes[Name]> } = {};
   return {
-    inUse: () => settings.store ?? (options.directory().has(KEY_FILE) ? 'file' : 'keychain'),
+    inUse: () => world.store ?? (world.directory().has(KEY_FILE) ? 'file' : 'keychain'),
     open(name) {
       opened[name] ??= openers[name]().then(limited) as (typeof opened)[typeof name];
       return opened[name] as Promise<StoreTypes[typeof name]>;
@@ -114,7 +74,6 @@ export function openStores(options: StoresOptions): Stores {
       await (await opened.file)?.forget();
       await (await opened.command)?.forget();
     },
-    isStuck: async () => (await opened.keychain)?.isStuck() === true,
   };
 }
 
@@ -252,51 +211,36 @@ export const accountEntry = ({ account, id, isLocked, program, store }: ListedAc
 });
 
 /**
- * The accounts that can be seen at a glance. The encrypted file needs its passphrase, and the keychains
- * of macOS and Windows are listed by reading each key, for which they may ask.
+ * Whether what is there already may be replaced: asked about another key or command alone, the one
+ * rule for terminal and wire.
+ *
+ * @param existing the shortened id of the key, or the program of the command
  */
-export async function glimpseAccounts(
-  stores: Stores,
-  platform: NodeJS.Platform,
-  env: NodeJS.ProcessEnv,
-): Promise<readonly Account[]> {
-  const commands = await (await stores.open('command')).list();
-  const isListed = stores.inUse() === 'keychain' && platform !== 'darwin' && platform !== 'win32';
-  const stored = isListed ? await accountsInSecretService(env).catch(() => []) : [];
-  return [...commands.map(({ account }) => account), ...stored];
-}
+type MayReplace = (existing: string | undefined) => boolean | Promise<boolean>;
 
 /**
- * Keeps a command for an account. Another one that is there already is replaced only when
- * `mayReplace` says so.
+ * Keeps a command for an account.
  *
- * @param mayReplace gets the command that is there
  * @returns the key that the command printed; `undefined` when it was not kept
  */
 export async function storeCommand(
   store: KeyCommandStore,
   account: Account,
   words: Words,
-  mayReplace: (existing: Words) => boolean | Promise<boolean>,
+  mayReplace: MayReplace,
 ): Promise<ApiKey | undefined> {
   const kept = store.commandOf(account);
   const isOther = kept !== undefined && kept.join('\0') !== words.join('\0');
-  if (isOther && !(await mayReplace(kept))) return undefined;
+  if (isOther && !(await mayReplace(programOf(kept)))) return undefined;
   return store.setCommand(account, words);
 }
 
-/**
- * Stores a key. One that is there already is replaced only when `mayReplace` says so, which is asked
- * about another key alone: the one rule for terminal and wire.
- *
- * @param mayReplace gets the shortened id of the key that is there, if it is one
- * @returns whether the key is stored now
- */
+/** Stores a key; returns whether it is stored now. */
 export async function storeKey(
   store: WritableStore,
   account: Account,
   key: ApiKey,
-  mayReplace: (existing: string | undefined) => boolean | Promise<boolean>,
+  mayReplace: MayReplace,
 ): Promise<boolean> {
   const text = formatKey(key);
   const kept = await store.get(account);

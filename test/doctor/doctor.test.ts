@@ -9,8 +9,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
 import { createServer as createTlsServer } from 'node:tls';
-import { fileStore } from '../../src/stores/file.ts';
-import { privateDirectory } from '../../src/stores/private-directory.ts';
 import { type Certificate, makeCertificate } from '../support/certificate.ts';
 import { BARE_ENV, type Env } from '../support/environment.ts';
 import { GlmServer } from '../support/glm-server.ts';
@@ -18,6 +16,7 @@ import { Helper } from '../support/helper.ts';
 import { KeychainSession } from '../support/keychain.ts';
 import { CALL, glmToken } from '../support/program.ts';
 import { type ProxyServer, startHttpProxy, startSocksProxy } from '../support/proxy.ts';
+import { openFile } from '../support/stores.ts';
 
 const HOUR_MS = 3_600_000;
 const KEY = 'id0123456789.secretsecret';
@@ -51,13 +50,8 @@ afterEach(async () => {
 
 /** Stores a key in the file, with few rounds of PBKDF2. */
 function storeKey(host: string, key: string, profile = 'default'): Promise<void> {
-  const directory = privateDirectory({
-    path: join(home, '.local/share/glm-token'),
-    uid: process.getuid?.(),
-    onMended: (path) => assert.fail(path),
-  });
   const passphraseFile = join(home, 'passphrase');
-  const store = fileStore({ directory, passphraseFile, rounds: 1000, now: Date.now });
+  const store = openFile(join(home, '.local/share/glm-token'), { passphraseFile });
   return store.set({ host, profile }, key);
 }
 

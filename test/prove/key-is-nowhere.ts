@@ -4,14 +4,13 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileStore } from '../../src/stores/file.ts';
-import { privateDirectory } from '../../src/stores/private-directory.ts';
 import { emacsen } from '../support/emacs.ts';
 import { type Env, PROGRAM } from '../support/environment.ts';
 import { GlmServer } from '../support/glm-server.ts';
 import { Helper } from '../support/helper.ts';
 import { KeychainSession } from '../support/keychain.ts';
 import { glmToken, run } from '../support/program.ts';
+import { openFile } from '../support/stores.ts';
 import { COPIES } from './bounds.ts';
 import { Canary } from './canary.ts';
 import { atMost, needsMemory, REST_MS } from './copies.ts';
@@ -247,12 +246,7 @@ async function zeroedBuffers(): Promise<Row> {
     if (text !== undefined && passphrases.includes(text)) buffers.push(bytes);
     return bytes;
   };
-  const directory = privateDirectory({
-    path: join(home, 'glm-token'),
-    uid: process.getuid?.(),
-    onMended: () => {},
-  });
-  const store = fileStore({ directory, rounds: 1000, now: Date.now });
+  const store = openFile(join(home, 'glm-token'));
   try {
     await store.unlock(first);
     await store.set({ host: 'localhost', profile: 'default' }, 'id.secret');

@@ -37,12 +37,12 @@ import { helperMethods } from '../../src/daemon/methods.ts';
 import { serve } from '../../src/daemon/stdio.ts';
 import { english } from '../../src/messages/en.ts';
 import { readSettings } from '../../src/settings.ts';
-import { fileStore } from '../../src/stores/file.ts';
-import { privateDirectory } from '../../src/stores/private-directory.ts';
+import { FileStore } from '../../src/stores/file.ts';
 import { openStores, type Stores } from '../../src/stores/registry.ts';
 import { BARE_ENV, PROGRAM } from '../support/environment.ts';
 import { Helper, type Reply } from '../support/helper.ts';
 import { run } from '../support/program.ts';
+import { openDirectory } from '../support/stores.ts';
 import { each, oneRow, type Row, type Trial, type Trials } from './row.ts';
 
 /** Rounds of PBKDF2: the properties are about everything else. */
@@ -799,25 +799,28 @@ function repliesIn(answered: string): Reply[] {
 
 /** The helper's methods on an encrypted file of their own, with a key in the environment too. */
 function makeHelper(home: string) {
-  const directory = privateDirectory({
-    path: join(home, 'data'),
-    uid: process.getuid?.(),
-    onMended: () => {},
-  });
-  const file = fileStore({ directory, rounds: ROUNDS, now: Date.now });
+  const directory = () => openDirectory(join(home, 'data'));
   // Nobody listens there, so that `doctor` ends at once, whatever host it is asked about.
   const env = { https_proxy: 'http://127.0.0.1:1' };
   process.env.https_proxy = env.https_proxy;
   const settings = readSettings(env);
-  const all = openStores({
+  const storesWorld = {
+    ...settings,
     platform: process.platform,
     env,
-    settings: { ...settings, apiKey: WHOLE, store: 'file' },
-    directory: () => directory,
-    configDirectory: () => directory,
+    apiKey: WHOLE,
+    store: 'file' as const,
+    directory,
+    configDirectory: directory,
+    accounts: undefined,
     hasTerminal: () => false,
+    onWaiting: () => {},
+    askPassphrase: async () => undefined,
+    lockAfterMs: Number.POSITIVE_INFINITY,
     now: Date.now,
-  });
+  };
+  const file = new FileStore(storesWorld, ROUNDS);
+  const all = openStores(storesWorld);
   const opened = { environment: all.open('environment'), command: all.open('command') };
   const stores: Stores = {
     ...all,

@@ -7,24 +7,25 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { environmentStore } from '../../src/stores/environment.ts';
-import { fileStore } from '../../src/stores/file.ts';
 import { keychainStore } from '../../src/stores/keychain.ts';
-import { privateDirectory } from '../../src/stores/private-directory.ts';
 import { idOf } from '../support/claims.ts';
 import { glmToken } from '../support/program.ts';
 import { ACCOUNTS, assertNoKeyIn, keyText, storeContract } from '../support/store-contract.ts';
+import { openFile } from '../support/stores.ts';
 import { openSystemKeychain, type SystemKeychain } from '../support/system-keychain.ts';
 
 describe('keychain', () => {
   let keychain: SystemKeychain;
-  const open = () =>
-    keychainStore({
+  const open = () => {
+    const world = {
       platform: process.platform,
       env: keychain.env,
-      timeoutMs: 10_000,
-      // Not one that begins like the program's own: Windows looks for what begins with a name.
-      service: `test of glm-token ${process.pid}`,
-    });
+      promptTimeoutMs: 10_000,
+      onWaiting: () => {},
+    };
+    // Not one that begins like the program's own: Windows looks for what begins with a name.
+    return keychainStore(world, `test of glm-token ${process.pid}`);
+  };
   before(async () => {
     keychain = await openSystemKeychain();
     // keytar finds its session bus in the environment of this very process.
@@ -57,13 +58,8 @@ describe('keychain', () => {
 describe('file', () => {
   const home = mkdtempSync(join(tmpdir(), 'glm-token-test-'));
   after(() => rmSync(home, { recursive: true }));
-  const directory = privateDirectory({
-    path: join(home, 'keys'),
-    uid: process.getuid?.(),
-    onMended: (path) => assert.fail(path),
-  });
   const askPassphrase = async () => 'the passphrase';
-  storeContract(() => fileStore({ directory, askPassphrase, rounds: 1000, now: Date.now }));
+  storeContract(() => openFile(join(home, 'keys'), { askPassphrase }));
 });
 
 describe('environment', () => {

@@ -20,11 +20,10 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Account } from '../../src/core/account.ts';
-import { fileStore } from '../../src/stores/file.ts';
 import type { WritableStore } from '../../src/stores/port.ts';
-import { privateDirectory } from '../../src/stores/private-directory.ts';
 import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
 import { glmToken } from '../support/program.ts';
+import { openFile } from '../support/stores.ts';
 
 const PASSPHRASE = 'correct horse 电池';
 
@@ -50,8 +49,6 @@ function makeHome(): Home {
   const passphraseFile = join(home, 'passphrase');
   writeFileSync(passphraseFile, `${PASSPHRASE}\n`, { mode: 0o600 });
   const path = join(home, '.local/share/glm-token');
-  const onMended = (path: string) => assert.fail(path);
-  const directory = privateDirectory({ path, uid: process.getuid?.(), onMended });
   return {
     path,
     keyFile: join(path, 'keys.jwe'),
@@ -62,7 +59,7 @@ function makeHome(): Home {
       GLM_TOKEN_STORE: 'file',
       GLM_TOKEN_PASSPHRASE_FILE: passphraseFile,
     },
-    open: () => fileStore({ directory, passphraseFile, rounds: 1000, now: Date.now }),
+    open: () => openFile(path, { passphraseFile }),
   };
 }
 

@@ -18,15 +18,13 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { FlattenedEncrypt } from 'jose';
 import type { Account } from '../../src/core/account.ts';
-import { type FileOptions, fileStore } from '../../src/stores/file.ts';
 import type { AskPassphrase } from '../../src/stores/passphrase.ts';
-import { privateDirectory } from '../../src/stores/private-directory.ts';
+import type { StoresWorld } from '../../src/stores/port.ts';
 import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
 import { CALL, glmToken, type Outcome, run } from '../support/program.ts';
+import { openFile, ROUNDS } from '../support/stores.ts';
 
 const PASSPHRASE = 'correct horse 电池';
-/** Enough for a test; the program's own number takes a tenth of a second each time. */
-const ROUNDS = 1000;
 
 const account = (profile: string): Account => ({ host: 'open.bigmodel.cn', profile });
 
@@ -51,17 +49,11 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(home, { recursive: true }));
 
-const directory = () =>
-  privateDirectory({ path, uid: process.getuid?.(), onMended: (path) => assert.fail(path) });
+const open = (world: Partial<StoresWorld> = {}) =>
+  openFile(path, { askPassphrase: async () => PASSPHRASE, ...world });
 
-const open = (options: Partial<FileOptions> = {}) =>
-  fileStore({
-    directory: directory(),
-    askPassphrase: async () => PASSPHRASE,
-    rounds: ROUNDS,
-    now: Date.now,
-    ...options,
-  });
+/** For a store that can ask no one. */
+const nobody: AskPassphrase = async () => undefined;
 
 /** Runs the program, which is ended after ten seconds; the status is 124 then. */
 const glmTokenInTime = (args: string[], more: Env = {}, input = ''): Promise<Outcome> =>
@@ -120,7 +112,7 @@ describe('the passphrase', () => {
   });
 
   test('is needed, where no one can be asked for it', async () => {
-    const store = open({ askPassphrase: undefined });
+    const store = open({ askPassphrase: nobody });
     const refusal = (isNew: boolean) => ({
       code: 'ERR_PASSPHRASE',
       reason: 'passphraseNeeded',
@@ -133,7 +125,7 @@ describe('the passphrase', () => {
 
   test('is the first line of a file', async () => {
     const file = join(home, 'other');
-    const store = open({ passphraseFile: file, askPassphrase: undefined });
+    const store = open({ passphraseFile: file, askPassphrase: nobody });
     writeFileSync(file, `\uFEFF${PASSPHRASE}\r\nnot this\n`);
     await store.set(account('a'), 'id.secret');
     assert.equal(await open().get(account('a')), 'id.secret');
@@ -143,7 +135,7 @@ describe('the passphrase', () => {
     await open().set(account('a'), 'id.secret');
     const file = join(home, 'other');
     const refused = (reason: string, params: object) =>
-      assert.rejects(open({ passphraseFile: file, askPassphrase: undefined }).get(account('a')), {
+      assert.rejects(open({ passphraseFile: file, askPassphrase: nobody }).get(account('a')), {
         code: 'ERR_PASSPHRASE',
         reason,
         params: { passphraseFile: file, ...params },
@@ -164,7 +156,7 @@ describe('the passphrase', () => {
 
 describe('an unlocked file', () => {
   test('stays unlocked until it is locked', async () => {
-    const store = open({ askPassphrase: undefined });
+    const store = open({ askPassphrase: nobody });
     assert.equal(store.lockState(), 'new');
     await store.unlock(PASSPHRASE);
     await store.set(account('a'), 'id.secret');
@@ -186,7 +178,7 @@ describe('an unlocked file', () => {
 
   test('is locked after its idle time, even when the machine slept', async () => {
     let nowMs = 1e12;
-    const store = open({ askPassphrase: undefined, lockAfterMs: 60_000, now: () => nowMs });
+    const store = open({ askPassphrase: nobody, lockAfterMs: 60_000, now: () => nowMs });
     await store.unlock(PASSPHRASE);
     await store.set(account('a'), 'id.secret');
     nowMs += 59_000;
@@ -199,7 +191,7 @@ describe('an unlocked file', () => {
   });
 
   test('is locked by itself when no one uses it', async () => {
-    const store = open({ askPassphrase: undefined, lockAfterMs: 20, now: () => 1e12 });
+    const store = open({ askPassphrase: nobody, lockAfterMs: 20, now: () => 1e12 });
     await store.unlock(PASSPHRASE);
     assert.equal(store.lockState(), 'unlocked');
     await delay(60);
@@ -230,7 +222,7 @@ describe('an unlocked file', () => {
   });
 
   test('is removed and locked with its last key', async () => {
-    const store = open({ askPassphrase: undefined });
+    const store = open({ askPassphrase: nobody });
     await store.unlock(PASSPHRASE);
     await store.set(account('a'), 'id.secret');
     await store.set(account('b'), 'id2.secret');

@@ -16,8 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, type TestContext, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { keyCommandStore } from '../../src/stores/key-commands.ts';
-import { privateDirectory } from '../../src/stores/private-directory.ts';
+import { KeyCommandStore } from '../../src/stores/key-commands.ts';
 import { idOf } from '../support/claims.ts';
 import { BARE_ENV, type Env, PROGRAM } from '../support/environment.ts';
 import { Helper, hasEnded } from '../support/helper.ts';
@@ -25,6 +24,7 @@ import { PasswordStore } from '../support/password-store.ts';
 import { glmToken, run, runOnTerminal } from '../support/program.ts';
 import { SocketClient, SocketHelper } from '../support/socket-helper.ts';
 import { ACCOUNTS, keyText } from '../support/store-contract.ts';
+import { openDirectory } from '../support/stores.ts';
 
 const KEY = '0123456789abcdef.TopSecretSecret1';
 const ID = '0123456789abcdef';
@@ -599,16 +599,12 @@ describe('its file', () => {
 describe('as a store', () => {
   let nowMs = 0;
   const open = (home: string) =>
-    keyCommandStore({
-      directory: privateDirectory({
-        path: join(home, 'config'),
-        uid: process.getuid?.(),
-        isRun: true,
-        onMended: (path) => assert.fail(path),
-      }),
+    new KeyCommandStore({
+      configDirectory: () => openDirectory(join(home, 'config'), { isRun: true }),
       env: BARE_ENV,
-      timeoutMs: 10_000,
+      promptTimeoutMs: 10_000,
       hasTerminal: () => false,
+      onWaiting: () => {},
       lockAfterMs: 60_000,
       now: () => nowMs,
     });

@@ -39,6 +39,7 @@ const open = (path: string, owner = uid) =>
     path,
     parentVariable: 'MOVES_IT',
     uid: owner,
+    isRun: false,
     onMended: (...args) => mended.push(args),
   });
 

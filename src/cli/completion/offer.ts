@@ -5,7 +5,7 @@ import { type Account, DEFAULT_PROFILE, sameAccount } from '../../core/account.t
 import { hasUnsafeCharacters } from '../../core/text.ts';
 import type { Messages } from '../../messages/en.ts';
 import { SERVICES } from '../../service/services.ts';
-import { glimpseAccounts } from '../../stores/registry.ts';
+import { listAccounts } from '../../stores/registry.ts';
 import { splitOperands } from '../command-line.ts';
 import { formatOffer, type Offer, type Word } from './shells.ts';
 
@@ -150,6 +150,14 @@ export async function answerScript(
   });
 }
 
+/** The keychains of macOS and Windows are listed by reading each key, for which they may ask. */
+async function glimpseAccounts({ stores, platform }: Context): Promise<readonly Account[]> {
+  const mayAskAnyway = platform === 'darwin' || platform === 'win32';
+  const store = mayAskAnyway && stores.inUse() === 'keychain' ? 'command' : undefined;
+  const { accounts } = await listAccounts(stores, { store, mayAsk: false });
+  return accounts.map(({ account }) => account);
+}
+
 /**
  * The accounts that can be seen without asking or waiting for anybody. What fails is no concern of a
  * person who presses TAB.
@@ -159,7 +167,7 @@ async function lookForAccounts(makeContext: () => Context): Promise<readonly Acc
     const context = makeContext();
     const leftMs = LIMIT_MS - performance.now();
     const limit = new Promise<readonly Account[]>((resolve) => setTimeout(resolve, leftMs, []));
-    const looked = leftMs > 0 ? glimpseAccounts(context.stores, context.platform, context.env) : [];
+    const looked = leftMs > 0 ? glimpseAccounts(context) : [];
     const stored = await Promise.race([looked, limit]).catch(() => []);
     return [context.settings.account, ...stored].filter(
       ({ host, profile }, at, all) =>
