@@ -78,23 +78,35 @@ export class KeePassSession {
     return session;
   }
 
+  /** Starts it, and types the password of each database: with `--pw-stdin`, 2.7.10 crashes. */
   async #launch(names: readonly string[]): Promise<void> {
     const { env } = this.#bus;
-    this.#service = spawn('keepassxc', ['--pw-stdin', ...names.map((name) => this.#file(name))], {
-      // Of several that share a directory for temporary files, only the first one runs.
-      env: { ...env, ...this.#display.env, TMPDIR: this.#bus.home },
-      stdio: ['pipe', 'ignore', 'ignore'],
-    });
-    this.#service.stdin?.end(`${PASSWORD}\n`.repeat(names.length));
+    this.#service = spawn(
+      'keepassxc',
+      names.map((name) => this.#file(name)),
+      {
+        // Of several that share a directory for temporary files, only the first one runs.
+        env: { ...env, ...this.#display.env, TMPDIR: this.#bus.home },
+        stdio: 'ignore',
+      },
+    );
     await until('KeePassXC on the bus', async () => {
       const args = ['--user', 'call', 'org.freedesktop.secrets', '/org/freedesktop/secrets'];
       const ping = await run(['busctl', ...args, 'org.freedesktop.DBus.Peer', 'Ping'], { env });
       return ping.status === 0;
     });
-    await until('an open database', async () => {
-      const titles = [...(await this.#titles()).values()];
-      return titles.some((title) => MAIN.test(title) && !/\[Locked\]/.test(title));
-    });
+    for (const name of names) {
+      await until('a locked database', () => this.#isInFront(/\[Locked\]/));
+      await this.#press('Return', PASSWORD);
+      await until('an open database', () => this.#isInFront(/^test\*? - /));
+      if (name !== names.at(-1)) await this.switchDatabase();
+    }
+  }
+
+  async #isInFront(title: RegExp): Promise<boolean> {
+    return [...(await this.#titles()).values()].some(
+      (shown) => MAIN.test(shown) && title.test(shown),
+    );
   }
 
   /** Puts the next database in front, so that new keys go to it. */
@@ -105,9 +117,7 @@ export class KeePassSession {
   /** Locks the database in front. */
   async lock(): Promise<void> {
     await this.#press('ctrl+l');
-    await until('a locked database', async () =>
-      [...(await this.#titles()).values()].some((title) => /\[Locked\]/.test(title)),
-    );
+    await until('a locked database', () => this.#isInFront(/\[Locked\]/));
   }
 
   /** The titles of its windows besides the main one. */
@@ -120,10 +130,10 @@ export class KeePassSession {
     await this.#display.press(UNLOCKING, 'Return', PASSWORD);
   }
 
-  async #press(key: string): Promise<void> {
+  async #press(key: string, text = ''): Promise<void> {
     const main = [...(await this.#titles())].find(([, title]) => MAIN.test(title));
     if (!main) throw new Error('KeePassXC has no main window');
-    await this.#display.keys(main[0], key);
+    await this.#display.keys(main[0], key, text);
   }
 
   #titles() {
