@@ -541,13 +541,15 @@ each account."
   (require 'epg)
   (glm-gptel-auth--say "checking ...")
   (let* ((buffer (current-buffer))
+         ;; It loads gptel, and so what init.el has for it, as M-x gptel does.
+         (gptel (glm-gptel-auth--check-gptel))
          (epg-pinentry-mode 'error)     ; Rather than ask for a passphrase.
          (epa-suppress-error-buffer t)
          (decrypt (symbol-function 'epg-decrypt-file))
          (findings
           (cl-letf (((symbol-function 'epg-decrypt-file)
                      (apply-partially #'glm-gptel-auth--decrypt decrypt)))
-            (append (list (glm-gptel-auth--check-gptel))
+            (append (list gptel)
                     (glm-gptel-auth--check-proxy)
                     (glm-gptel-auth--check-sources)
                     (glm-gptel-auth--check-tokens buffer live)))))

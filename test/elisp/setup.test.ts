@@ -134,6 +134,18 @@ for (const { emacs, version } of await emacsen()) {
       );
     });
 
+    test('the doctor loads gptel, and sees what init.el has for it', async () => {
+      const seen = async (form: string) => {
+        const loaded = doctor(`(with-eval-after-load 'gptel ${form})`);
+        return (await evaluate(emacs, loaded, { gptel: true, env })).stdout;
+      };
+      assert.match(
+        await seen('(setq gptel-backend (glm-gptel-auth-make-backend "Lazy"))'),
+        /^backend +ok +Lazy: sends a token for open\.bigmodel\.cn$/m,
+      );
+      assert.match(await seen('(error "Broken settings")'), /^gptel +failure +Broken settings$/m);
+    });
+
     test('the doctor has nobody unlock the keychain, and does not call it well', async () => {
       await session.askNobody();
       await session.lock();
