@@ -1125,7 +1125,7 @@ export function english(program: string, system: System = 'posix') {
       environment: {
         message:
           'GLM_API_KEY is set and takes precedence; every program started from here can read the key',
-        hint: `for everyday use, unset GLM_API_KEY and run: ${program} store`,
+        hint: 'for everyday use, store the key, and unset GLM_API_KEY',
       },
       environmentUnused: {
         message:

@@ -1043,7 +1043,7 @@ export function chinese(program: string, system: System = 'posix'): Messages {
       levels: { ok: '正常', warning: '警告', failure: '失败', unchecked: '未检查' },
       environment: {
         message: '已设置 GLM_API_KEY，将优先使用它；从这里启动的每个程序都能读到这个 key',
-        hint: `日常使用请取消设置 GLM_API_KEY，并运行：${program} store`,
+        hint: '日常使用请保存 key，并取消设置 GLM_API_KEY',
       },
       environmentUnused: {
         message:

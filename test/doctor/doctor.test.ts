@@ -152,7 +152,7 @@ describe('the exit status is that of the first failure', () => {
     assert.match(findings.environment?.message ?? '', /^GLM_API_KEY is set and takes precedence; /);
     assert.equal(
       findings.environment?.hint,
-      `for everyday use, unset GLM_API_KEY and run: ${CALL} store`,
+      'for everyday use, store the key, and unset GLM_API_KEY',
     );
     assert.doesNotMatch(JSON.stringify(findings), /secretsecret/);
   });
