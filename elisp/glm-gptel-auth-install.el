@@ -38,7 +38,8 @@ release sets this.")
   "Say what to do next if npm succeeded, as HOW, a string, has it."
   (when (string-prefix-p "finished" how)
     (glm-gptel-auth--stop-helper)       ; That of the old version.
-    (if (glm-gptel-auth--uses-installed-p)
+    (if (member (glm-gptel-auth--installed-script)
+                (ignore-error glm-gptel-auth-error (glm-gptel-auth--program)))
         (glm-gptel-auth--say
          "installed glm-token; M-x glm-gptel-auth-setup goes on from here")
       (glm-gptel-auth--say "installed glm-token, but another one takes \
@@ -67,7 +68,7 @@ version that is there.  No other program of that name is changed."
         "install Node, from your system's packages or nodejs.org")))
     (let ((package (if tarball (expand-file-name tarball)
                      (concat "glm-token@" glm-gptel-auth-version)))
-          (directory (glm-gptel-auth--install-directory)))
+          (directory (expand-file-name "glm-token/" user-emacs-directory)))
       (when (y-or-n-p (glm-gptel-auth--text
                        "Install %s with npm into %s? "
                        (abbreviate-file-name package)

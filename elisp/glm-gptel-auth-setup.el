@@ -178,25 +178,24 @@ Then show the lines for init.el.  Giving up with \\[keyboard-quit] leaves
 nothing behind but a key that was stored by then."
   (interactive)
   (glm-gptel-auth--with-user-errors
-    (glm-gptel-auth--interactive
-      (let* ((done (glm-gptel-auth--ask-all))
-             (verdict (plist-get done :verdict))
-             (lines (mapconcat (lambda (line) (concat line "\n"))
-                               (plist-get done :lines) "")))
-        (glm-gptel-auth--show-setup
-         `((,(glm-gptel-auth--text "Key for")
-            . ,(glm-gptel-auth--describe (plist-get done :account)))
-           (,(glm-gptel-auth--text "Check")
-            . ,(if verdict
-                   (glm-gptel-auth--with-cure (plist-get verdict :message)
-                                              (plist-get verdict :action)
-                                              (plist-get verdict :hint))
-                 (glm-gptel-auth--text
-                  "whether the service accepts the key was not checked")))
-           ("gptel" . ,(glm-gptel-auth--use lines)))
-         (append (plist-get done :notes) nil)
-         lines)
-        (message nil)))))
+    (let* ((done (glm-gptel-auth--ask-all))
+           (verdict (plist-get done :verdict))
+           (lines (mapconcat (lambda (line) (concat line "\n"))
+                             (plist-get done :lines) "")))
+      (glm-gptel-auth--show-setup
+       `((,(glm-gptel-auth--text "Key for")
+          . ,(glm-gptel-auth--describe (plist-get done :account)))
+         (,(glm-gptel-auth--text "Check")
+          . ,(if verdict
+                 (glm-gptel-auth--with-cure (plist-get verdict :message)
+                                            (plist-get verdict :action)
+                                            (plist-get verdict :hint))
+               (glm-gptel-auth--text
+                "whether the service accepts the key was not checked")))
+         ("gptel" . ,(glm-gptel-auth--use lines)))
+       (append (plist-get done :notes) nil)
+       lines)
+      (message nil))))
 
 ;;;; The doctor: gptel
 
@@ -444,8 +443,7 @@ These are those in use, in BUFFER too, and all known."
                                  (mapcar #'cdr gptel--known-backends)))
          when (and backend
                    (or (glm-gptel-auth--our-host-p (gptel-backend-host backend))
-                       (cl-find backend glm-gptel-auth--backends
-                                :key (lambda (made) (nth 3 made)))))
+                       (assq backend glm-gptel-auth--backends)))
          collect (glm-gptel-auth--check-backend backend buffer))
         (list (glm-gptel-auth--finding
                "backend" "warning"

@@ -32,16 +32,10 @@ holds for `glm-gptel-auth-plain' too, since only a helper can look."
   (or (and glm-gptel-auth-plain (not glm-gptel-auth--look))
       (condition-case failure
           (let ((glm-gptel-auth--look (or glm-gptel-auth--look #'ignore)))
-            (glm-gptel-auth--token (glm-gptel-auth--account host profile)))
+            (glm-gptel-auth--look-for-token
+             (glm-gptel-auth--account host profile)))
         (glm-gptel-auth-error
          (not (equal (nth 1 failure) "ERR_KEY_NOT_FOUND"))))))
-
-(defun glm-gptel-auth--answered-p (host)
-  "Return non-nil if a search for HOST, a string, is to be answered.
-That is one of `glm-gptel-auth-hosts', or what a backend's `:key-host' names."
-  (assoc-string host (append glm-gptel-auth-hosts
-                             (mapcar #'cadr glm-gptel-auth--backends))
-                t))
 
 (defun glm-gptel-auth--entry (host user port)
   "Return an entry of auth-source for HOST, USER and PORT, or nil.
@@ -55,8 +49,7 @@ for two hours."
       (append (list :host host :user user)
               (unless (memq port '(nil t)) (list :port port))
               (list :secret (lambda ()
-                              (glm-gptel-auth--token-for-request
-                               host profile)))))))
+                              (glm-gptel-auth-token host profile)))))))
 
 (cl-defun glm-gptel-auth--search
     (&key host user port require delete &allow-other-keys)
@@ -66,7 +59,7 @@ for any host, or for several, and look for passwords of others.  With DELETE
 non-nil, nothing is found and nothing deleted."
   (when (and (stringp host)
              (not delete)
-             (glm-gptel-auth--answered-p host)
+             (glm-gptel-auth--our-host-p host)
              (cl-subsetp require '(:host :user :port :secret)))
     (when-let* ((entry (seq-some (lambda (user)
                                    (glm-gptel-auth--entry host user port))

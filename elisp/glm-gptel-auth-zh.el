@@ -22,7 +22,6 @@
     ("GLM: %s" . "GLM：%s")
     ("%s; %s" . "%s；%s")
     ("%s. " . "%s。")
-    ("%s: " . "%s：")
     ("%s: %s" . "%s：%s")
     ("%s (default %s): " . "%s（默认 %s）：")
     ("%s (profile %s)" . "%s（profile %s）")
@@ -86,21 +85,20 @@ ssh -R that forwards it"
      . "GLM 加密文件的新口令：")
     ("Repeat passphrase: " . "再次输入口令：")
     ("The passphrases do not match. " . "两次输入的口令不一致。")
-    ("Wrong passphrase. Try again: " . "口令错误，请重新输入：")
+    ("Wrong passphrase. " . "口令错误。")
     ("no encrypted file is locked now" . "目前没有锁定的加密文件")
     ("helper locked; the system keychain is locked separately"
      . "后台进程已锁定；系统钥匙串另行上锁")
 
     ;; The backend
-    (":effort is one of %s" . ":effort 只能是 %s")
     (":host is a string such as \"api.z.ai\", without https:// and path"
      . ":host 应是 \"api.z.ai\" 这样的字符串，不带 https:// 和路径")
     ("gptel is not installed; run M-x package-install RET gptel"
      . "尚未安装 gptel；请运行 M-x package-install RET gptel")
 
     ;; Keys
-    ("Host" . "主机")
-    ("Profile" . "key 的 profile")
+    ("Host (default %s): " . "主机（默认 %s）：")
+    ("Profile (default %s): " . "key 的 profile（默认 %s）：")
     ("the default host" . "默认主机")
     ("API key (ID.SECRET) for %s: " . "%s 的 API key（ID.SECRET）：")
     ("Keep keys in an encrypted file instead? " . "是否改为保存到加密文件？")
@@ -110,8 +108,6 @@ ssh -R that forwards it"
     ("Does a command print the key, as of a password manager? "
      . "key 是否由命令输出（例如密码管理器的命令）？")
     ("Command that prints the key: " . "输出 key 的命令：")
-    ("this is a key, not a command; answer no to be asked for the key itself"
-     . "这是 key，不是命令；请回答 n，然后输入 key")
     ("stored the key for %s in %s" . "已把 %s 的 key 保存到%s")
     ("the key for %s comes from %s from now on" . "%s 的 key 今后由 %s 提供")
     ("kept the key for %s" . "保留了 %s 原有的 key")

@@ -88,7 +88,6 @@
 (declare-function auth-source-forget-all-cached "auth-source")
 (declare-function gptel-abort "ext:gptel-request")
 (declare-function gptel-backend-host "ext:gptel-request" t t)
-(declare-function gptel-backend-name "ext:gptel-request" t t)
 (declare-function gptel-fsm-info "ext:gptel-request" t t)
 (declare-function gptel--fsm-transition "ext:gptel-request")
 (declare-function gptel-make-deepseek "ext:gptel-openai-extras")
@@ -289,16 +288,8 @@ since it could have node open its debugger, where others read keys."
       (let ((value (json-read-from-string text)))
         (and (consp value) value)))))
 
-(defun glm-gptel-auth--parse-file (file)
-  "Return the JSON object in FILE as a plist, or nil when there is none."
-  (when (file-readable-p file)
-    (with-temp-buffer
-      (insert-file-contents file)
-      (glm-gptel-auth--parse-json (buffer-string)))))
-
-(defun glm-gptel-auth--executable-in (name directory)
-  "Return the absolute name of the program NAME in DIRECTORY, or nil."
-  (locate-file name (list directory) exec-suffixes #'file-executable-p))
+(defconst glm-gptel-auth--oldest-node "20.19"
+  "Version of node that glm-token needs at least, as its package.json has it.")
 
 (defun glm-gptel-auth--node-version (node)
   "Return the version of NODE, a file name, as a string such as \"22.1.0\"."
@@ -307,37 +298,28 @@ since it could have node open its debugger, where others read keys."
     (goto-char (point-min))
     (if (looking-at "v\\([0-9.]+\\)") (match-string 1) "0")))
 
-(defun glm-gptel-auth--with-node (script &optional beside)
+(defun glm-gptel-auth--with-node (script beside)
   "Return the command line of node and SCRIPT, a file name.
-That is the node in directory BESIDE; else the first on variable
-`exec-path' that is new enough for SCRIPT, by its package.json."
-  (let* ((manifest (glm-gptel-auth--parse-file
-                    (expand-file-name "../package.json"
-                                      (file-name-directory script))))
-         (engine (or (plist-get (plist-get manifest :engines) :node) ""))
-         (oldest (if (string-match "[0-9.]+" engine) (match-string 0 engine)
-                   "0"))
-         (nodes (cl-loop for directory in exec-path
-                         for node = (glm-gptel-auth--executable-in "node"
-                                                                   directory)
-                         when node collect node))
-         (cure (glm-gptel-auth--text
-                "set `glm-gptel-auth-command' as glm-token setup prints it")))
-    (list
-     (or (and beside (glm-gptel-auth--executable-in "node" beside))
-         (cl-loop for node in nodes
-                  when (version<= oldest (glm-gptel-auth--node-version node))
-                  return node)
-         (glm-gptel-auth--fail
-          nil
-          (if nodes
-              (glm-gptel-auth--text
-               "%s needs Node %s or later, and %s is version %s"
-               script oldest (car nodes)
-               (glm-gptel-auth--node-version (car nodes)))
-            (glm-gptel-auth--text "cannot find node, which runs glm-token"))
-          cure))
-     script)))
+Of the nodes that are new enough, that is the one in directory BESIDE, which
+may be nil, or else the first on variable `exec-path'."
+  (cl-loop with old = nil
+           for directory in (append (ensure-list beside) exec-path)
+           for node = (locate-file "node" (list directory) exec-suffixes
+                                   #'file-executable-p)
+           for version = (and node (glm-gptel-auth--node-version node))
+           when (and node (version<= glm-gptel-auth--oldest-node version))
+           return (list node script)
+           when node do (setq old (or old (list node version)))
+           finally
+           (glm-gptel-auth--fail
+            nil
+            (if old
+                (glm-gptel-auth--text
+                 "%s needs Node %s or later, and %s is version %s"
+                 script glm-gptel-auth--oldest-node (car old) (cadr old))
+              (glm-gptel-auth--text "cannot find node, which runs glm-token"))
+            (glm-gptel-auth--text
+             "set `glm-gptel-auth-command' as glm-token setup prints it"))))
 
 (defun glm-gptel-auth--script-p (file)
   "Return non-nil when FILE is a script for node, by its name or first line.
@@ -349,29 +331,26 @@ program or a shell script, which finds node and the script by itself."
              (ignore-errors (insert-file-contents-literally file nil 0 200))
              (looking-at-p "#!.*[/ \t]node\\(?:[ \t\r]\\|$\\)")))))
 
-(defun glm-gptel-auth--install-directory ()
-  "Return the directory that `glm-gptel-auth-install' has npm install into."
-  (file-name-as-directory (expand-file-name "glm-token" user-emacs-directory)))
-
 (defun glm-gptel-auth--installed-script ()
   "Return where the script of `glm-gptel-auth-install' is, a file name."
-  (expand-file-name "node_modules/glm-token/dist/cli.cjs"
-                    (glm-gptel-auth--install-directory)))
+  (expand-file-name "glm-token/node_modules/glm-token/dist/cli.cjs"
+                    user-emacs-directory))
 
 (defun glm-gptel-auth--configured-program ()
   "Return the value of `glm-gptel-auth-command' as a list of strings.
 Expand a leading \"~\" in each, which Emacs does for the program alone."
   (let* ((command (mapcar (lambda (word)
-                            (if (string-prefix-p "~" word)
+                            (if (file-name-absolute-p word)
                                 (expand-file-name word)
                               word))
                           (ensure-list glm-gptel-auth-command)))
-         (script (or (cadr command) ""))
-         (missing (cond ((not (executable-find (car command))) (car command))
-                        ((and (string-match-p "\\.[cm]?js\\'" script)
-                              (file-name-absolute-p script)
-                              (not (file-exists-p script)))
-                         script))))
+         (missing (cl-loop
+                   for word in command
+                   unless (cond ((file-name-absolute-p word)
+                                 (file-exists-p word))
+                                ((eq word (car command)) (executable-find word))
+                                (t))
+                   return word)))
     (when missing
       (glm-gptel-auth--fail
        nil (glm-gptel-auth--text "cannot find %s" missing)
@@ -379,41 +358,31 @@ Expand a leading \"~\" in each, which Emacs does for the program alone."
 to have glm-token searched for")))
     command))
 
-(defun glm-gptel-auth--program-on-path ()
-  "Return the command line of the glm-token on variable `exec-path', or nil.
-For the script that npm links to, that is the node beside the link."
-  (when-let* ((command (executable-find "glm-token"))
-              (directory (file-name-directory command)))
-    ;; On Windows, npm makes a .cmd file beside node_modules.
-    (let ((script (if (string-suffix-p ".cmd" command t)
-                      (expand-file-name "node_modules/glm-token/dist/cli.cjs"
-                                        directory)
-                    (file-truename command))))
-      (if (glm-gptel-auth--script-p script)
-          (glm-gptel-auth--with-node script directory)
-        (list command)))))
-
 (defun glm-gptel-auth--program ()
   "Return the command line of glm-token, a list of strings.
 The order is that of `glm-gptel-auth-command'."
   (glm-gptel-auth--globally
-    (let ((beside (expand-file-name "../dist/cli.cjs"
-                                    glm-gptel-auth--directory))
-          (installed (glm-gptel-auth--installed-script)))
+    (let* ((found (executable-find "glm-token"))
+           (beside (when found (file-name-directory found)))
+           (scripts (append
+                     (list (expand-file-name "../dist/cli.cjs"
+                                             glm-gptel-auth--directory)
+                           (glm-gptel-auth--installed-script))
+                     ;; npm makes a link to the script, on Windows a .cmd file
+                     ;; beside node_modules.
+                     (when found
+                       (list (expand-file-name
+                              "node_modules/glm-token/dist/cli.cjs" beside)
+                             (file-truename found)))))
+           (script (cl-loop for file in scripts
+                            when (glm-gptel-auth--script-p file) return file)))
       (cond (glm-gptel-auth-command (glm-gptel-auth--configured-program))
-            ((file-exists-p beside) (glm-gptel-auth--with-node beside))
-            ((file-exists-p installed) (glm-gptel-auth--with-node installed))
-            ((glm-gptel-auth--program-on-path))
+            (script (glm-gptel-auth--with-node script beside))
+            (found (list found))
             (t (require 'glm-gptel-auth-install)
                (glm-gptel-auth--fail
                 nil (glm-gptel-auth--text "cannot find the program glm-token")
                 (glm-gptel-auth--how-to-install)))))))
-
-(defun glm-gptel-auth--uses-installed-p ()
-  "Return non-nil when what `glm-gptel-auth-install' installed is in use."
-  (member (glm-gptel-auth--installed-script)
-          (condition-case nil (glm-gptel-auth--program)
-            (glm-gptel-auth-error nil))))
 
 ;;;; The helper
 
@@ -447,15 +416,11 @@ sent passphrases and keys."
                                   (nth 2 err))
         cure)))))
 
-(defmacro glm-gptel-auth--starting (&rest body)
-  "Evaluate BODY to start glm-token; signal a failure when that fails."
-  (declare (indent 0) (debug t))
-  `(condition-case err
-       (progn ,@body)
-     (file-error
-      (glm-gptel-auth--fail-helper
-       (glm-gptel-auth--text "cannot start glm-token: %s"
-                             (error-message-string err))))))
+(defun glm-gptel-auth--fail-to-start (err)
+  "Signal ERR, an error that was caught, as a failure to start glm-token."
+  (glm-gptel-auth--fail-helper
+   (glm-gptel-auth--text "cannot start glm-token: %s"
+                         (error-message-string err))))
 
 (defun glm-gptel-auth--start-process ()
   "Start a helper of our own, and return its process."
@@ -468,17 +433,16 @@ sent passphrases and keys."
                    :name "glm-token errors" :noquery t :sentinel #'ignore
                    :buffer (generate-new-buffer " *glm-token errors*" t)))
           ;; With adaptive buffering a call takes 21 ms instead of 0.3.
-          (process-adaptive-read-buffering nil)
-          process)
-      (unwind-protect
-          (setq process
-                (glm-gptel-auth--starting
-                  (make-process :name "glm-token" :command command
-                                :connection-type 'pipe :noquery t
-                                :stderr errors :coding 'utf-8-emacs-unix)))
-        (unless process (glm-gptel-auth--discard errors)))
-      (process-put process 'glm-gptel-auth-errors errors)
-      process)))
+          (process-adaptive-read-buffering nil))
+      (condition-case err
+          (let ((process (make-process :name "glm-token" :command command
+                                       :connection-type 'pipe :noquery t
+                                       :stderr errors
+                                       :coding 'utf-8-emacs-unix)))
+            (process-put process 'glm-gptel-auth-errors errors)
+            process)
+        (file-error (glm-gptel-auth--discard errors)
+                    (glm-gptel-auth--fail-to-start err))))))
 
 (defun glm-gptel-auth--framed-p (process string)
   "Return non-nil when STRING, just come from PROCESS, can be JSON-RPC.
@@ -607,20 +571,24 @@ or did not answer in time."
     (glm-gptel-auth--send process method params
                           (lambda (it) (setq answer (list 'result it)))
                           (lambda (it) (setq answer (list 'error it))))
-    (while (not (or answer late))
-      ;; Judged before the read, so that an answer which came while Emacs was
-      ;; busy or stopped still counts.
-      (setq late (or (not (process-live-p process))
-                     (> (float-time)
-                        (max deadline
-                             (or (process-get process
-                                              'glm-gptel-auth-waits-until)
-                                 0)))))
-      ;; With any other time or process this can take forever when PROCESS
-      ;; closed its output and lives on (Emacs 28, 30).
-      (accept-process-output process 0.05 nil t)
-      ;; Runs the timer by which jsonrpc.el (Emacs 30) hands on what came.
-      (input-pending-p t))
+    (unwind-protect
+        (while (not (or answer late))
+          ;; Judged before the read, so that an answer which came while Emacs
+          ;; was busy or stopped still counts.
+          (setq late (or (not (process-live-p process))
+                         (> (float-time)
+                            (max deadline
+                                 (or (process-get process
+                                                  'glm-gptel-auth-waits-until)
+                                     0)))))
+          ;; With any other time or process this can take forever when PROCESS
+          ;; closed its output and lives on (Emacs 28, 30).
+          (accept-process-output process 0.05 nil t)
+          ;; Runs the timer by which jsonrpc.el (Emacs 30) hands on what came.
+          (input-pending-p t))
+      ;; What a process sent or received last stays in the buffer that Emacs
+      ;; converts text in, until the next conversion that is not trivial.
+      (decode-coding-string "\xc3\xa4" 'utf-8))
     answer))
 
 (defun glm-gptel-auth--last-words (process)
@@ -655,9 +623,12 @@ When node itself fails, one line says why, among others that repeat code."
            (t (glm-gptel-auth--text "the helper ended with status %s"
                                     status))))))
 
-(defun glm-gptel-auth--call (method params)
-  "Have the helper do METHOD with PARAMS, and return its result, a plist.
-One that died is started once more, unless METHOD may have been done."
+(defun glm-gptel-auth--request (method &optional params)
+  "Have glm-token do METHOD, a symbol, with PARAMS, a plist.
+Return its result, a plist, or signal a failure as `glm-gptel-auth-error'.
+A helper that died is started once more, unless METHOD may have been done.
+In a command of the user's, ask for the passphrase of the encrypted file
+when it is needed."
   (let* ((process (glm-gptel-auth--live-helper))
          (answer (glm-gptel-auth--ask process method params)))
     (unless (or answer (process-live-p process) (memq method '(store delete)))
@@ -666,65 +637,59 @@ One that died is started once more, unless METHOD may have been done."
     (pcase answer
       (`(result ,result) result)
       (`(error ,err)
-       (let ((data (plist-get err :data)))
-         (glm-gptel-auth--fail (plist-get data :code) (plist-get err :message)
-                               (plist-get data :hint)
-                               (plist-get data :action))))
+       (let* ((data (plist-get err :data))
+              (code (plist-get data :code)))
+         (unless (and (equal code "ERR_PASSPHRASE")
+                      (glm-gptel-auth--may-ask-p method params))
+           (glm-gptel-auth--fail code (plist-get err :message)
+                                 (plist-get data :hint)
+                                 (plist-get data :action)))
+         (glm-gptel-auth--ask-passphrase (plist-get params :store))
+         (glm-gptel-auth--request method params)))
       (_ (glm-gptel-auth--fail-without-answer process)))))
 
-;;;; Requests, and the passphrase that they may need
+;;;; The passphrase that a request may need
 
-(defvar glm-gptel-auth--may-ask nil
-  "Non-nil when a command of the user's asked for what is done now.")
-
-(defmacro glm-gptel-auth--interactive (&rest body)
-  "Evaluate BODY, and ask for the passphrase of the encrypted file if it is needed.
-For commands of the user's."
-  (declare (indent 0) (debug t))
-  `(let ((glm-gptel-auth--may-ask t)) ,@body))
-
-(defun glm-gptel-auth--may-ask-p ()
-  "Return non-nil when a prompt is expected, and a frame can show it.
-In a timer, a filter or a sentinel, it would take what the user is typing;
-in a daemon without a frame, it would wait forever."
-  (and glm-gptel-auth--may-ask
+(defun glm-gptel-auth--may-ask-p (method params)
+  "Return non-nil when a prompt is expected in METHOD with PARAMS.
+That is in a command of the user's that does not only look.  In a timer, a
+filter or a sentinel, a prompt would take what the user is typing; in a
+daemon without a frame, it would wait forever."
+  (and this-command
        (not inhibit-quit)
-       (or noninteractive (not (equal (terminal-name) "initial_terminal")))))
+       (or noninteractive (not (equal (terminal-name) "initial_terminal")))
+       (not (memq method '(accounts unlock)))
+       (not (plist-member params :ask))))
 
 (defun glm-gptel-auth--read-secret (prompt)
   "Read a secret with PROMPT; the caller clears it.
 Emacs 28 goes on to show the keys typed in \\[view-lossage]."
   (unwind-protect (read-passwd prompt) (clear-this-command-keys)))
 
-(defun glm-gptel-auth--read-new-passphrase (prompt)
-  "Read a passphrase with PROMPT, and again, until both are the same.
-`read-passwd' by itself would ask for the second in English."
-  (let ((first (glm-gptel-auth--read-secret prompt))
-        (second (glm-gptel-auth--read-secret
-                 (glm-gptel-auth--text "Repeat passphrase: "))))
+(defun glm-gptel-auth--unlock (prompt new store)
+  "Read a passphrase with PROMPT, and have the helper unlock with it.
+NEW non-nil means to ask for it twice; `read-passwd' by itself would ask for
+the second in English.  STORE is a string or nil.  Return nil, or what to say
+before the question is asked again."
+  (let (first second)
     (unwind-protect
-        (if (equal first second) (copy-sequence first)
-          (glm-gptel-auth--read-new-passphrase
-           (concat (glm-gptel-auth--text "The passphrases do not match. ")
-                   prompt)))
-      (clear-string first)
-      (clear-string second))))
-
-(defun glm-gptel-auth--try-passphrase (prompt new store)
-  "Read a passphrase with PROMPT, and have the helper unlock the encrypted file.
-NEW non-nil means to ask for it twice.  STORE is \"file\" when that file is
-not the store in use yet, else nil."
-  (let ((passphrase (if new (glm-gptel-auth--read-new-passphrase prompt)
-                      (glm-gptel-auth--read-secret prompt))))
-    (unwind-protect
-        (glm-gptel-auth--call 'unlock (append (list :passphrase passphrase)
-                                              (when store (list :store store))))
-      (clear-string passphrase))))
+        (progn
+          (setq first (glm-gptel-auth--read-secret prompt)
+                second (when new (glm-gptel-auth--read-secret
+                                  (glm-gptel-auth--text
+                                   "Repeat passphrase: "))))
+          (if (and new (not (equal first second)))
+              (glm-gptel-auth--text "The passphrases do not match. ")
+            (glm-gptel-auth--request
+             'unlock (append (list :passphrase first)
+                             (when store (list :store store))))
+            nil))
+      (mapc #'clear-string (delq nil (list first second))))))
 
 (defun glm-gptel-auth--ask-passphrase (store)
   "Ask for the passphrase of the encrypted file until the helper accepts it.
 STORE is the store that the request names, a string, or nil."
-  (let* ((status (glm-gptel-auth--call 'status nil))
+  (let* ((status (glm-gptel-auth--request 'status))
          (new (or (equal "new" (plist-get status :lock))
                   ;; An encrypted file that exists is the store in use.
                   (and store (not (equal store (plist-get status :store))))))
@@ -733,39 +698,18 @@ STORE is the store that the request names, a string, or nil."
                         "New passphrase for the GLM encrypted file: ")
                      (glm-gptel-auth--text
                       "Passphrase of the GLM encrypted file: ")))
-         (prompt question)
+         (remark "")
          (tries 3))
-    (while (> tries 0)
+    (while remark
       (condition-case failure
-          (progn (glm-gptel-auth--try-passphrase prompt new store)
-                 (setq tries 0))
+          (setq remark (glm-gptel-auth--unlock (concat remark question)
+                                               new store))
         (glm-gptel-auth-error
-         (setq tries (1- tries)
-               prompt (if new (concat (glm-gptel-auth--sentence
-                                       (nth 2 failure))
-                                      question)
-                        (glm-gptel-auth--text
-                         "Wrong passphrase. Try again: ")))
+         (setq tries (1- tries))
          (unless (and (> tries 0) (equal "ERR_PASSPHRASE" (nth 1 failure)))
-           (signal (car failure) (cdr failure))))))))
-
-(defun glm-gptel-auth--request (method &optional params)
-  "Have glm-token do METHOD, a symbol, with PARAMS, a plist.
-Return its result, a plist.  In a command of the user's, ask for the
-passphrase of the key file when it is needed.  Signal a failure as
-`glm-gptel-auth-error'."
-  (unwind-protect
-      (condition-case failure
-          (glm-gptel-auth--call method params)
-        (glm-gptel-auth-error
-         (unless (and (equal "ERR_PASSPHRASE" (nth 1 failure))
-                      (glm-gptel-auth--may-ask-p))
            (signal (car failure) (cdr failure)))
-         (glm-gptel-auth--ask-passphrase (plist-get params :store))
-         (glm-gptel-auth--call method params)))
-    ;; What a process sent or received last stays in the buffer that Emacs
-    ;; converts text in, until the next conversion that is not trivial.
-    (decode-coding-string "\xc3\xa4" 'utf-8)))
+         (setq remark (if new (glm-gptel-auth--sentence (nth 2 failure))
+                        (glm-gptel-auth--text "Wrong passphrase. "))))))))
 
 ;;;; Tokens
 
@@ -781,47 +725,68 @@ absent, so that glm-token decides."
   "Return what `glm-token print' prints for PARAMS, a plist with a token."
   (glm-gptel-auth--globally
     (let* ((inhibit-quit nil)
-           (program (glm-gptel-auth--program))
-           (options (cl-loop for (key value) on params by #'cddr
-                             collect (format "--%s=%s"
-                                             (substring (symbol-name key) 1)
-                                             value)))
+           (command (append (glm-gptel-auth--program)
+                            '("print" "--format=json")
+                            (cl-loop for (key value) on params by #'cddr
+                                     collect (format "--%s=%s"
+                                                     (substring (symbol-name key)
+                                                                1)
+                                                     value))))
            (coding-system-for-read 'utf-8-unix)
            status reports)
       (with-temp-buffer
-        (setq status (glm-gptel-auth--starting
-                       (apply #'call-process (car program) nil t nil
-                              (append (cdr program) '("print" "--format=json")
-                                      options)))
-              ;; Node can put warnings between the lines.
+        (setq status (condition-case err
+                         (apply #'call-process (car command) nil t nil
+                                (cdr command))
+                       (file-error (glm-gptel-auth--fail-to-start err)))
               reports (mapcar #'glm-gptel-auth--parse-json
                               (split-string (buffer-string) "\n" t))))
-      (or (cl-loop for report in reports
-                   when (plist-get report :token) return report)
-          (cl-loop for report in reports for failure = (plist-get report :error)
-                   when failure
-                   do (glm-gptel-auth--fail (plist-get failure :code)
-                                            (plist-get failure :message)
-                                            (plist-get failure :hint)
-                                            (plist-get failure :action)))
-          (glm-gptel-auth--fail-helper
-           (glm-gptel-auth--text "glm-token ended with status %s" status))))))
+      ;; Node can put warnings between the lines.
+      (cl-loop for report in reports
+               for failure = (plist-get report :error)
+               when (plist-get report :token) return report
+               when failure do (glm-gptel-auth--fail
+                                (plist-get failure :code)
+                                (plist-get failure :message)
+                                (plist-get failure :hint)
+                                (plist-get failure :action))
+               finally (glm-gptel-auth--fail-helper
+                        (glm-gptel-auth--text "glm-token ended with status %s"
+                                              status))))))
 
 (defvar glm-gptel-auth--look nil
   "Non-nil if tokens are only looked for, so that nobody is asked for anything.
 It is a function that is called with each account, a plist, and its token
 or what was caught in its place.")
 
-(defun glm-gptel-auth--token (params)
+(defun glm-gptel-auth--look-for-token (account)
+  "Return the answer about a token for ACCOUNT if it needs nobody's answer.
+Tell `glm-gptel-auth--look' what came of it."
+  (condition-case failure
+      (let ((answer (glm-gptel-auth--request
+                     'token (append account '(:ask :json-false)))))
+        (funcall glm-gptel-auth--look account (plist-get answer :token))
+        answer)
+    (glm-gptel-auth-error
+     (funcall glm-gptel-auth--look account failure)
+     (signal (car failure) (cdr failure)))))
+
+(defun glm-gptel-auth--token (params &optional info)
   "Return a fresh token, a string of bytes, for PARAMS, a plist.
-These are an account, and perhaps a lifetime, `:ttl'."
-  (let* ((glm-gptel-auth--may-ask (or glm-gptel-auth--may-ask this-command))
-         (answer (cond (glm-gptel-auth--look
-                        (glm-gptel-auth--look-for-token params))
-                       ((and glm-gptel-auth-plain (not (glm-gptel-auth--socket)))
-                        (glm-gptel-auth--print params))
-                       (t (glm-gptel-auth--request 'token params))))
-         (token (plist-get answer :token)))
+These are an account, and perhaps a lifetime, `:ttl'.  When there is none,
+remove the request that gptel has begun; INFO is its plist, if it is known."
+  (let (token)
+    (unwind-protect
+        (setq token
+              (plist-get
+               (cond (glm-gptel-auth--look
+                      (glm-gptel-auth--look-for-token params))
+                     ((and glm-gptel-auth-plain
+                           (not (glm-gptel-auth--socket)))
+                      (glm-gptel-auth--print params))
+                     (t (glm-gptel-auth--request 'token params)))
+               :token))
+      (unless token (glm-gptel-auth--abandon info)))
     (unless (and (stringp token)
                  (string-match-p
                   "\\`[-A-Za-z0-9_]+\\(?:\\.[-A-Za-z0-9_]+\\)\\{2\\}\\'" token))
@@ -830,18 +795,6 @@ These are an account, and perhaps a lifetime, `:ttl'."
     ;; In a header, a multibyte string makes url.el refuse a body that is not
     ;; ASCII, and show the token with it.
     (string-to-unibyte token)))
-
-(defun glm-gptel-auth--look-for-token (account)
-  "Return the answer about a token for ACCOUNT if it needs nobody's answer.
-Tell `glm-gptel-auth--look' what came of it."
-  (condition-case failure
-      (let ((answer (glm-gptel-auth--call
-                     'token (append account '(:ask :json-false)))))
-        (funcall glm-gptel-auth--look account (plist-get answer :token))
-        answer)
-    (glm-gptel-auth-error
-     (funcall glm-gptel-auth--look account failure)
-     (signal (car failure) (cdr failure)))))
 
 ;;;###autoload
 (defun glm-gptel-auth-token (&optional host profile lifetime)
@@ -879,18 +832,15 @@ the request before it is still listed, unless the tool is asynchronous."
               ((and last (funcall ours-p last))
                (gptel--fsm-transition last 'ABRT)))))))
 
-(defun glm-gptel-auth--token-for-request (host profile &optional info)
-  "Return a fresh token for a request to HOST with PROFILE, strings or nil.
-When there is none, remove the request that gptel has begun; INFO is its
-plist, or nil when it is not known."
-  (let (token)
-    (unwind-protect
-        (setq token (glm-gptel-auth-token host profile))
-      (unless token (glm-gptel-auth--abandon info)))))
+;;;###autoload
+(defun glm-gptel-auth-header (&optional info key-host profile)
+  "Return the header of a GLM request, an alist, with a token signed for it.
+For gptel's `:header'.  INFO is gptel's plist about the request, or nil
+as before gptel 0.9.9.5.  The key is that of KEY-HOST and PROFILE, strings,
+which default to the backend's host and to `glm-gptel-auth-profile'.
 
-(defun glm-gptel-auth--header (info &optional key-host profile)
-  "Return the header for the request of INFO, gptel's plist or nil.
-KEY-HOST and PROFILE, strings or nil, are of the backend."
+When there is no token, remove the request that gptel has begun and
+signal a `user-error' that says what to do."
   (let* ((backend (or (plist-get info :backend) (bound-and-true-p gptel-backend)))
          (buffer (plist-get info :buffer))
          ;; gptel asks for headers in a buffer of curl's.
@@ -899,11 +849,8 @@ KEY-HOST and PROFILE, strings or nil, are of the backend."
                     (glm-gptel-auth--account
                      (or key-host (and backend (gptel-backend-host backend)))
                      profile)))
-         (token nil))
-    (unwind-protect
-        (setq token (glm-gptel-auth--with-user-errors
-                      (glm-gptel-auth--token account)))
-      (unless token (glm-gptel-auth--abandon info)))
+         (token (glm-gptel-auth--with-user-errors
+                  (glm-gptel-auth--token account info))))
     (when info
       (plist-put info :glm-gptel-auth account)
       (unless (memq #'glm-gptel-auth--explain-error (plist-get info :post))
@@ -911,21 +858,11 @@ KEY-HOST and PROFILE, strings or nil, are of the backend."
                                     (plist-get info :post)))))
     `(("Authorization" . ,(concat "Bearer " token)))))
 
-;;;###autoload
-(defun glm-gptel-auth-header (&optional info)
-  "Return the header of a GLM request, an alist, with a token signed for it.
-For gptel's `:header'.  INFO is gptel's plist about the request, or nil
-as before gptel 0.9.9.5.  The key is that of the backend's host and of
-`glm-gptel-auth-profile'.
-
-When there is no token, remove the request that gptel has begun and
-signal a `user-error' that says what to do."
-  (glm-gptel-auth--header info))
-
 (defun glm-gptel-auth--explain-error (&rest args)
   "Explain the service error that a gptel request met, and name its cure.
 For `:post' of a gptel request.  ARGS is gptel's plist about the request;
-gptel 0.9.9.3 passes two positions, and then nothing is said."
+gptel 0.9.9.3 passes two positions, and then nothing is said.  Nor is it
+when glm-token does not know the code, or cannot be asked."
   (when-let* ((info (car args))
               ((consp info))
               (account (plist-get info :glm-gptel-auth))
@@ -935,23 +872,22 @@ gptel 0.9.9.3 passes two positions, and then nothing is said."
               ((not glm-gptel-auth-plain)))
     ;; Not here, where \\[keyboard-quit] would skip the rest of gptel's
     ;; sentinel.
-    (run-at-time 0 nil #'glm-gptel-auth--explain account (format "%s" code)
-                 (if (consp err) (plist-get err :message) err))))
-
-(defun glm-gptel-auth--explain (account code said)
-  "Explain CODE, a string that the service answered for ACCOUNT, a plist.
-SAID is its own sentence, which is repeated.  Say nothing when glm-token
-does not know the code, or cannot be asked."
-  (when-let* ((answer (condition-case nil
-                          (glm-gptel-auth--request
-                           'explain (append account (list :code code)))
-                        (glm-gptel-auth-error nil)))
-              (message (plist-get answer :message)))
-    (message "%s" (glm-gptel-auth--text
-                   "GLM %s (%s): %s" code said
-                   (glm-gptel-auth--with-cure
-                    message (plist-get answer :action)
-                    (plist-get answer :hint))))))
+    (run-at-time
+     0 nil
+     (lambda ()
+       (when-let* ((answer (ignore-error glm-gptel-auth-error
+                             (glm-gptel-auth--request
+                              'explain (append account
+                                               (list :code
+                                                     (format "%s" code))))))
+                   (message (plist-get answer :message)))
+         (message "%s" (glm-gptel-auth--text
+                        "GLM %s (%s): %s" code
+                        ;; It is repeated, since this covers it.
+                        (if (consp err) (plist-get err :message) err)
+                        (glm-gptel-auth--with-cure
+                         message (plist-get answer :action)
+                         (plist-get answer :hint)))))))))
 
 ;;;; gptel's backend
 
@@ -1005,62 +941,25 @@ page (November 2026).  Name others, which your plan may have, in `:models'.")
 
 (defvar glm-gptel-auth--backends nil
   "Backends that `glm-gptel-auth-make-backend' made, an alist.
-Each element is (NAME HOST PROFILE BACKEND): strings, of which PROFILE may
-be nil, and the backend.")
+Each element is (BACKEND HOST PROFILE): the backend, and the account whose
+key signs, two strings, of which PROFILE may be nil.")
 
 (defun glm-gptel-auth--our-host-p (host)
-  "Return non-nil when HOST, a string, is one of `glm-gptel-auth-hosts'.
+  "Return non-nil when HOST, a string, is one that we have tokens for.
+That is one of `glm-gptel-auth-hosts', or what a backend's `:key-host' names.
 Upper and lower case are the same."
-  (assoc-string host glm-gptel-auth-hosts t))
+  (assoc-string host (append glm-gptel-auth-hosts
+                             (mapcar #'cadr glm-gptel-auth--backends))
+                t))
 
-(defconst glm-gptel-auth--efforts '(low high max)
-  "Values of `:effort', symbols.")
-
-(defun glm-gptel-auth--thinking-params (thinking coding-plan)
-  "Return the request parameter about THINKING, a plist.
-THINKING is t, nil, or `default'; CODING-PLAN is non-nil or nil."
-  (let ((preserved (unless coding-plan '(:clear_thinking :json-false))))
-    (pcase thinking
-      ('nil '(:thinking (:type "disabled")))
-      ((guard (or preserved (eq thinking t)))
-       `(:thinking (:type "enabled" ,@preserved))))))
-
-(defun glm-gptel-auth--request-params (args)
-  "Return the request parameters that ARGS stand for, a plist.
-ARGS are the keywords of `glm-gptel-auth-make-backend'; its
-`:request-params' take precedence over what its other keywords mean."
-  (let* ((effort (plist-get args :effort))
-         (thinking (if (plist-member args :thinking) (plist-get args :thinking)
-                     'default))
-         ;; Another endpoint need not know what this one documents.
-         (known (not (plist-member args :endpoint)))
-         (params (plist-get args :request-params)))
-    (unless (memq effort (cons nil glm-gptel-auth--efforts))
-      (user-error "%s" (glm-gptel-auth--text
-                        "GLM: %s" (glm-gptel-auth--text
-                                   ":effort is one of %s"
-                                   (mapconcat #'symbol-name
-                                              glm-gptel-auth--efforts ", ")))))
-    (append params
-            (cl-loop for (key value) on
-                     (append (when effort
-                               (list :reasoning_effort (symbol-name effort)))
-                             (when (or known (not (eq thinking 'default)))
-                               (glm-gptel-auth--thinking-params
-                                thinking (plist-get args :coding-plan)))
-                             (when (and known (plist-get args :stream))
-                               '(:tool_stream t)))
-                     by #'cddr
-                     unless (plist-member params key)
-                     append (list key value)))))
-
-(defun glm-gptel-auth--check-host (host)
-  "Signal a `user-error' unless HOST is what `:host' can be."
-  (unless (and (stringp host) (string-match-p "\\`[^/ \t\n]+\\'" host))
-    (user-error "%s" (glm-gptel-auth--text
-                      "GLM: %s" (glm-gptel-auth--text
-                                 ":host is a string such as \"api.z.ai\", \
-without https:// and path")))))
+(defun glm-gptel-auth--thinking (thinking coding-plan)
+  "Return the request parameters, a plist, for THINKING and CODING-PLAN.
+These are as in `glm-gptel-auth-make-backend', THINKING `default' when it is
+not given."
+  (cond ((null thinking) '(:thinking (:type "disabled")))
+        ((not coding-plan)
+         '(:thinking (:type "enabled" :clear_thinking :json-false)))
+        ((eq thinking t) '(:thinking (:type "enabled")))))
 
 (defun glm-gptel-auth--curl-args (args)
   "Return arguments for curl, ARGS of the user's among them.
@@ -1077,8 +976,8 @@ not streamed could not be read without them."
 ;;;###autoload
 (cl-defun glm-gptel-auth-make-backend
     (name &rest args &key (host (car glm-gptel-auth-hosts)) key-host profile
-          coding-plan (stream t) effort thinking request-params curl-args
-          &allow-other-keys)
+          coding-plan (stream t) effort (thinking 'default) request-params
+          curl-args endpoint &allow-other-keys)
   "Register a GLM backend for gptel with NAME, a string, and return it.
 
 HOST, a string, is the first of `glm-gptel-auth-hosts' by default;
@@ -1094,10 +993,10 @@ that it may be used with, and gptel may not be one of them; a key of the
 plan can be suspended for other use.
 
 EFFORT is how much models think, for glm-5.2 and later: the symbol low,
-high or max; the service's own default is max.  glm-5.2 knows high and max
-alone.  THINKING turns thinking on (t) or off (nil) in models before
-glm-5.3, which always thinks.  By default it is on at the pay-as-you-go
-endpoint, and left to the service at that of the Coding Plan.
+high or max; the service's own default is max.  THINKING turns thinking on
+\(t) or off (nil) in models before glm-5.3, which always thinks.  By default
+it is on at the pay-as-you-go endpoint, and left to the service at that of
+the Coding Plan.
 
 What long calls of tools need is on by default: with STREAM, which
 defaults to t, their arguments come as they are generated (`tool_stream');
@@ -1105,28 +1004,32 @@ and the model keeps what it thought before earlier calls (`clear_thinking'
 false, which is the Coding Plan's default).
 
 REQUEST-PARAMS, a plist, is sent with each request, and takes precedence
-over all of that.  CURL-ARGS are further arguments for curl.
-
-ARGS are any other keywords of `gptel-make-openai', such as `:models' and
-`:endpoint'.  They take precedence over the defaults:
-`glm-gptel-auth-models', the general endpoint.  With `:endpoint', nothing
-about tools is sent by default.
-
-Sources: https://docs.bigmodel.cn/cn/guide/start/migrate-to-glm-new (effort),
-https://openrouter.ai/z-ai/glm-5.3 (effort and thinking of glm-5.3),
-https://docs.z.ai/guides/capabilities/thinking-mode and
-https://docs.bigmodel.cn/cn/guide/capabilities/stream-tool."
+over all of that.  CURL-ARGS are further arguments for curl.  ENDPOINT is a
+path in place of that of the plan; nothing about tools is sent to it by
+default.  ARGS are any other keywords of `gptel-make-openai', such as
+`:models', by default `glm-gptel-auth-models'."
   (declare (indent 1))
-  (ignore effort thinking request-params) ; Looked up in ARGS.
   (unless (require 'gptel nil t)
     (user-error "%s" (glm-gptel-auth--text
                       "GLM: %s" (glm-gptel-auth--text
                                  "gptel is not installed; \
 run M-x package-install RET gptel"))))
   (require 'gptel-openai-extras nil t)
-  (glm-gptel-auth--check-host host)
-  (let* ((params (glm-gptel-auth--request-params
-                  (append (list :stream stream) args)))
+  (unless (and (stringp host) (string-match-p "\\`[^/ \t\n]+\\'" host))
+    (user-error "%s" (glm-gptel-auth--text
+                      "GLM: %s" (glm-gptel-auth--text
+                                 ":host is a string such as \"api.z.ai\", \
+without https:// and path"))))
+  (let* ((params (append
+                  (when effort
+                    (list :reasoning_effort (format "%s" effort)))
+                  ;; Another endpoint need not know what this one documents.
+                  (unless (and endpoint (eq thinking 'default))
+                    (glm-gptel-auth--thinking thinking coding-plan))
+                  (when (and stream (not endpoint)) (list :tool_stream t))))
+         (params (cl-loop for (key value) on request-params by #'cddr
+                          do (setq params (plist-put params key value))
+                          finally return params))
          (options (cl-loop for (key value) on args by #'cddr
                            unless (memq key '(:profile :host :key-host
                                               :coding-plan :effort :thinking
@@ -1150,69 +1053,43 @@ run M-x package-install RET gptel"))))
                                :request-params params
                                :curl-args (glm-gptel-auth--curl-args curl-args)
                                :header (lambda (&optional info)
-                                         (glm-gptel-auth--header
+                                         (glm-gptel-auth-header
                                           info key-host profile)))))))
-    (setf (alist-get name glm-gptel-auth--backends nil nil #'equal)
-          (list (or key-host host) profile backend))
+    (push (list backend (or key-host host) profile) glm-gptel-auth--backends)
     backend))
 
 ;;;; Which account a command is for
 
-(defun glm-gptel-auth--account-of-backend (backend)
-  "Return the account, a plist, whose key signs the requests of BACKEND."
-  (pcase (assoc (gptel-backend-name backend) glm-gptel-auth--backends)
-    (`(,_ ,host ,profile ,(pred (eq backend)))
-     (glm-gptel-auth--account host profile))
-    (_ (glm-gptel-auth--account (gptel-backend-host backend)))))
-
-(defun glm-gptel-auth--likely-account ()
-  "Return the account, a plist, that a command is most likely meant for.
-It is that of the current gptel backend if its host is ours, else the default."
-  (let ((backend (bound-and-true-p gptel-backend)))
-    (if (and backend
-             (or (assoc (gptel-backend-name backend) glm-gptel-auth--backends)
-                 (glm-gptel-auth--our-host-p (gptel-backend-host backend))))
-        (glm-gptel-auth--account-of-backend backend)
-      (glm-gptel-auth--account))))
-
-(defun glm-gptel-auth--try (method)
-  "Return the result of METHOD, or the message of its failure."
-  (condition-case failure (glm-gptel-auth--request method)
-    (glm-gptel-auth-error (glm-gptel-auth--failure-text failure))))
-
-(defun glm-gptel-auth--complete-account (account)
-  "Return ACCOUNT, a plist, with glm-token's defaults for what it lacks.
-What glm-token cannot say now is absent."
-  (if (and (plist-get account :host) (plist-get account :profile))
-      account
-    (let ((answer (glm-gptel-auth--try 'accounts)))
-      (append account (and (consp answer) (plist-get answer :default))))))
-
-(defun glm-gptel-auth--prompt (what default)
-  "Return a prompt for WHAT, a string; DEFAULT is a string or nil."
-  (if default (glm-gptel-auth--text "%s (default %s): " what default)
-    (glm-gptel-auth--text "%s: " what)))
+(defun glm-gptel-auth--complete-account (host profile)
+  "Return the account of HOST and PROFILE, strings or nil, a plist.
+What is set nowhere is the default of glm-token."
+  (let ((account (glm-gptel-auth--account host profile))
+        (default (plist-get (glm-gptel-auth--request 'status) :default)))
+    (cl-loop for key in '(:host :profile)
+             append (list key (or (plist-get account key)
+                                  (plist-get default key))))))
 
 (defun glm-gptel-auth--read-account ()
   "Return a list of the host and the profile that a command is for.
-With a prefix argument, ask for them.  Each is a string, or nil for the
-default of glm-token."
-  (let* ((account (glm-gptel-auth--likely-account))
-         (account (if current-prefix-arg
-                      (glm-gptel-auth--complete-account account)
-                    account))
-         (host (plist-get account :host))
-         (profile (plist-get account :profile)))
-    (when current-prefix-arg
-      (setq host (completing-read
-                  (glm-gptel-auth--prompt (glm-gptel-auth--text "Host") host)
-                  glm-gptel-auth-hosts nil nil nil nil host)
-            profile (read-string
-                     (glm-gptel-auth--prompt (glm-gptel-auth--text "Profile")
-                                             profile)
-                     nil nil profile)))
-    (mapcar (lambda (answer) (unless (equal answer "") answer))
-            (list host profile))))
+They are those of the current gptel backend if its host is ours, else the
+default.  With a prefix argument, ask for them."
+  (glm-gptel-auth--with-user-errors
+    (let* ((backend (bound-and-true-p gptel-backend))
+           (made (assq backend glm-gptel-auth--backends))
+           (host (if made (nth 1 made)
+                   (and backend
+                        (glm-gptel-auth--our-host-p (gptel-backend-host backend))
+                        (gptel-backend-host backend))))
+           (account (glm-gptel-auth--complete-account host (nth 2 made)))
+           (host (plist-get account :host))
+           (profile (plist-get account :profile)))
+      (if (not current-prefix-arg) (list host profile)
+        (list (completing-read
+               (glm-gptel-auth--text "Host (default %s): " host)
+               glm-gptel-auth-hosts nil nil nil nil host)
+              (read-string
+               (glm-gptel-auth--text "Profile (default %s): " profile)
+               nil nil profile))))))
 
 (defun glm-gptel-auth--describe (account)
   "Return a description of ACCOUNT, a plist, to use in a sentence."
@@ -1228,25 +1105,22 @@ default of glm-token."
   "Make auth-source forget what it found, and what it did not find."
   (when (featurep 'auth-source) (auth-source-forget-all-cached)))
 
-(defun glm-gptel-auth--store-or-offer-file (params)
-  "Have glm-token store as PARAMS say, and return its answer.
-Where it says that an encrypted file is the cure, store there if the user
-agrees."
-  (condition-case failure
-      (glm-gptel-auth--request 'store params)
-    (glm-gptel-auth-error
-     (if (and (equal "file" (nth 4 failure))
-              (y-or-n-p (concat (glm-gptel-auth--sentence (nth 2 failure))
-                                (glm-gptel-auth--text
-                                 "Keep keys in an encrypted file instead? "))))
-         (glm-gptel-auth--request 'store (append params '(:store "file")))
-       (signal (car failure) (cdr failure))))))
-
 (defun glm-gptel-auth--store (params)
-  "Store as PARAMS say, a plist; ask before another key is replaced.
-Return what glm-token answers, a plist."
-  (let ((answer (glm-gptel-auth--interactive
-                  (glm-gptel-auth--store-or-offer-file params))))
+  "Store as PARAMS say, a plist, and return what glm-token answers, a plist.
+Where an encrypted file is the cure, store there if the user agrees; ask
+before another key is replaced."
+  (let ((answer
+         (condition-case failure
+             (glm-gptel-auth--request 'store params)
+           (glm-gptel-auth-error
+            (unless (and (equal "file" (nth 4 failure))
+                         (y-or-n-p
+                          (concat (glm-gptel-auth--sentence (nth 2 failure))
+                                  (glm-gptel-auth--text
+                                   "Keep keys in an encrypted file instead? "))))
+              (signal (car failure) (cdr failure)))
+            (setq params (append params '(:store "file")))
+            (glm-gptel-auth--request 'store params)))))
     (unless (or (eq t (plist-get answer :stored))
                 (not (y-or-n-p
                       (glm-gptel-auth--text
@@ -1254,10 +1128,8 @@ Return what glm-token answers, a plist."
                        (or (plist-get answer :existing)
                            (glm-gptel-auth--text "not well-formed"))
                        (glm-gptel-auth--describe answer)))))
-      (setq answer (glm-gptel-auth--interactive
-                     (glm-gptel-auth--request
-                      'store (append (list :store (plist-get answer :store))
-                                     params '(:replace t))))))
+      (setq answer (glm-gptel-auth--request
+                    'store (append params '(:replace t)))))
     (glm-gptel-auth--forget)
     answer))
 
@@ -1274,19 +1146,13 @@ another key is replaced.  Return what glm-token answers, a plist."
 (defun glm-gptel-auth--read-command ()
   "With a prefix argument, ask for a command; return a list of its words.
 Return nil when none prints the key.  The history does not keep the answer,
-which may be a key that was pasted by mistake; that is refused."
+which may be a key that was pasted by mistake."
   (when (and current-prefix-arg
              (y-or-n-p (glm-gptel-auth--text "Does a command print the key, \
 as of a password manager? ")))
-    (let ((command (read-shell-command
-                    (glm-gptel-auth--text "Command that prints the key: ")
-                    nil t)))
-      (when (string-match-p "\\`[^./ ]+\\.[^./ ]\\{12,\\}\\'" command)
-        (user-error "%s" (glm-gptel-auth--text
-                          "GLM: %s" (glm-gptel-auth--text
-                                     "this is a key, not a command; answer no \
-to be asked for the key itself"))))
-      (split-string-shell-command command))))
+    (split-string-shell-command
+     (read-shell-command (glm-gptel-auth--text "Command that prints the key: ")
+                         nil t))))
 
 ;;;###autoload
 (defun glm-gptel-auth-store (&optional host profile command)
@@ -1302,18 +1168,16 @@ With a prefix argument, ask for all of them, and whether there is a COMMAND."
   (interactive (append (glm-gptel-auth--read-account)
                        (list (glm-gptel-auth--read-command))))
   (glm-gptel-auth--with-user-errors
-    (let* ((account (glm-gptel-auth--account host profile))
+    (let* ((account (glm-gptel-auth--complete-account host profile))
+           (title (glm-gptel-auth--describe account))
            (answer (if command
                        (glm-gptel-auth--store
                         (append account (list :command (vconcat command))))
                      (glm-gptel-auth--read-and-store
                       account
-                      (glm-gptel-auth--text
-                       "API key (ID.SECRET) for %s: "
-                       (glm-gptel-auth--describe
-                        (glm-gptel-auth--complete-account account)))
-                      nil)))
-           (title (glm-gptel-auth--describe answer)))
+                      (glm-gptel-auth--text "API key (ID.SECRET) for %s: "
+                                            title)
+                      nil))))
       (cond ((not (eq t (plist-get answer :stored)))
              (glm-gptel-auth--say "kept the key for %s" title))
             (command
@@ -1329,14 +1193,11 @@ They default to those of the current gptel backend, else to the default of
 glm-token.  With a prefix argument, ask for them too."
   (interactive (glm-gptel-auth--read-account))
   (glm-gptel-auth--with-user-errors
-    (let ((account (glm-gptel-auth--account host profile)))
-      (when (y-or-n-p (glm-gptel-auth--text
-                       "Delete the key stored for %s? "
-                       (glm-gptel-auth--describe
-                        (glm-gptel-auth--complete-account account))))
-        (let* ((answer (glm-gptel-auth--interactive
-                         (glm-gptel-auth--request 'delete account)))
-               (title (glm-gptel-auth--describe answer)))
+    (let* ((account (glm-gptel-auth--complete-account host profile))
+           (title (glm-gptel-auth--describe account)))
+      (when (y-or-n-p (glm-gptel-auth--text "Delete the key stored for %s? "
+                                            title))
+        (let ((answer (glm-gptel-auth--request 'delete account)))
           (glm-gptel-auth--forget)
           (if (eq t (plist-get answer :deleted))
               (glm-gptel-auth--say "deleted the key for %s" title)
@@ -1404,12 +1265,6 @@ Each row is a pair of a name and a text.  REFRESH is a function that
       (goto-char (point-min)))
     (pop-to-buffer (current-buffer))))
 
-(defun glm-gptel-auth--describe-helper (status)
-  "Return a description, a string, of the helper that answered STATUS."
-  (glm-gptel-auth--text
-   "process %d, glm-token %s, %d tokens" (plist-get status :pid)
-   (plist-get status :version) (plist-get status :tokens)))
-
 (defun glm-gptel-auth--describe-store (status accounts)
   "Return a description, a string, of the store in STATUS, the helper's plist.
 ACCOUNTS is a plist too, or a string that says why it cannot be listed."
@@ -1442,6 +1297,11 @@ ACCOUNTS is a plist too, or a string that says why it cannot be listed."
                   (plist-get account :store)))
                (plist-get answer :accounts) "\n")))
 
+(defun glm-gptel-auth--try (method)
+  "Return the result of METHOD, or the message of its failure."
+  (condition-case failure (glm-gptel-auth--request method)
+    (glm-gptel-auth-error (glm-gptel-auth--failure-text failure))))
+
 (defun glm-gptel-auth--status-rows ()
   "Return the rows of the status buffer, a list of pairs."
   (let* ((status (glm-gptel-auth--try 'status))
@@ -1453,7 +1313,10 @@ ACCOUNTS is a plist too, or a string that says why it cannot be listed."
                  (glm-gptel-auth--text "from a process for each of them"))
                 (t (glm-gptel-auth--text "from a helper that stays"))))
       (,(glm-gptel-auth--text "Helper")
-       . ,(if (stringp status) status (glm-gptel-auth--describe-helper status)))
+       . ,(if (stringp status) status
+            (glm-gptel-auth--text
+             "process %d, glm-token %s, %d tokens" (plist-get status :pid)
+             (plist-get status :version) (plist-get status :tokens))))
       (,(glm-gptel-auth--text "Store")
        . ,(if (stringp status) (glm-gptel-auth--text "unknown")
             (glm-gptel-auth--describe-store status accounts)))

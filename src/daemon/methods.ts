@@ -152,7 +152,7 @@ function methodsOf(world: HelperWorld, stores: Stores, policy: Policy) {
     async accounts() {
       const { accounts, error } = await listAccounts(stores);
       if (error !== undefined && accounts.length === 0) throw error;
-      return { accounts: accounts.map(accountEntry), default: settings.account };
+      return { accounts: accounts.map(accountEntry) };
     },
     async store(params, { messages }) {
       const account = accountOf(params);
@@ -202,6 +202,7 @@ function methodsOf(world: HelperWorld, stores: Stores, policy: Policy) {
         title: messages.storeTitle(store),
         lock: stores.inUse() === 'file' ? (await stores.open('file')).lockState() : null,
         environment: settings.apiKey !== undefined,
+        default: settings.account,
       };
     },
     async doctor(params, { messages }) {

@@ -316,9 +316,10 @@ describe('what its clients may do', () => {
     helpers.push(await SocketHelper.start(path, ['--accounts=api.z.ai'], { ...env, ...variables }));
     const client = await connect();
     const answers = [
-      await client.request('accounts'),
+      await client.request('status'),
       await client.request('token'),
       await client.request('doctor'),
+      await client.request('accounts'),
     ];
     const account = { host: 'open.bigmodel.cn', profile: 'default' };
     assert.deepEqual(answers[0]?.result?.default, account);

@@ -21,11 +21,12 @@ after(async () => {
   await session.stop();
 });
 
-test('the Emacs file has the version of the package', () => {
+test('the Emacs file has the version of the package, and the oldest node that runs it', () => {
   const text = readFileSync(`${ROOT}/elisp/glm-gptel-auth.el`, 'utf8');
-  const { version } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'));
+  const { version, engines } = JSON.parse(readFileSync(`${ROOT}/package.json`, 'utf8'));
   assert.match(text, new RegExp(`^;; Version: ${version}$`, 'm'));
   assert.ok(text.includes(`(defconst glm-gptel-auth-version "${version}"`));
+  assert.ok(text.includes(`(defconst glm-gptel-auth--oldest-node "${engines.node.slice(2)}"`));
 });
 
 for (const { emacs, version } of await emacsen()) {

@@ -77,6 +77,7 @@ For a choice, that is a regexp or nil for the default; for a question t or
 nil; for a key a string; and `quit' gives up."
   (declare (indent 1) (debug t))
   `(let* ((answers ,answers)
+          (this-command 'glm-gptel-auth-setup)
           (glm-test--said nil)
           (before (list (default-value 'gptel-backend)
                         (default-value 'gptel-model)))

@@ -359,7 +359,7 @@ run M-x glm-gptel-auth-install"))))
                        (list node (file-truename script))))))))
 
 (ert-deftest glm-test-the-first-node-that-is-new-enough-runs-it ()
-  "By what the program's package.json asks for; else both are named."
+  "Else the script and the first node are named."
   (glm-test--with-directory
     (let* ((user-emacs-directory root)
            (script (glm-gptel-auth--installed-script))
@@ -368,9 +368,6 @@ run M-x glm-gptel-auth-install"))))
            (new (glm-test--write-node "node" "20.19.1")))
       (make-directory (file-name-directory script) t)
       (with-temp-file script)
-      (with-temp-file (expand-file-name "../package.json"
-                                        (file-name-directory script))
-        (insert "{\"engines\":{\"node\":\">=20.19\"}}"))
       (glm-test--with-globals ((exec-path (list (file-name-directory old)
                                                 (file-name-directory new))))
         (should (equal (glm-gptel-auth--program) (list new script)))
@@ -588,8 +585,7 @@ run M-x glm-gptel-auth-store")))))
   (glm-test--with-key-file nil
     (let ((glm-gptel-auth-plain t))
       (should (string-match-p "; run M-x glm-gptel-auth-unlock\\|PASSPHRASE_FILE"
-                              (glm-gptel-auth--interactive
-                                (glm-test--message #'glm-gptel-auth-token))))
+                              (glm-test--message #'glm-gptel-auth-token)))
       (should-not glm-test--asked)
       (glm-test--with-environment
           (list (concat "GLM_TOKEN_PASSPHRASE_FILE=" passphrase))
@@ -899,24 +895,25 @@ No other command is known."
                         (glm-gptel-auth-token "api.z.ai" "work"))))))
 
 (ert-deftest glm-test-a-key-is-not-taken-for-a-command ()
-  "Whether there is a command is asked first; nothing is run or remembered."
-  (let ((current-prefix-arg '(4)) (agreed t) (typed "0123.MadeUpSecret")
-        history)
-    (cl-letf (((symbol-function 'y-or-n-p) (lambda (_) agreed))
-              ((symbol-function 'read-shell-command)
-               (lambda (_prompt _initial kept-in)
-                 (setq history kept-in)
-                 typed)))
-      (should (string-prefix-p
-               "GLM: this is a key, not a command; answer no"
-               (glm-test--message #'glm-gptel-auth--read-command)))
-      (should (eq history t))
-      (dolist (command '("show-key.sh" "./0123.MadeUpSecret"
-                         "pass show glm.work.api.z.ai"))
-        (setq typed command)
-        (should (equal (split-string command) (glm-gptel-auth--read-command))))
-      (setq agreed nil)
-      (should-not (glm-gptel-auth--read-command)))))
+  "Whether there is a command is asked first; a key is not kept or repeated."
+  (glm-test--with-command "exit 1"
+    (let ((current-prefix-arg '(4)) (agreed t) history)
+      (cl-letf (((symbol-function 'glm-gptel-auth--read-account)
+                 (lambda () '("api.z.ai" "work")))
+                ((symbol-function 'y-or-n-p) (lambda (_) agreed))
+                ((symbol-function 'read-shell-command)
+                 (lambda (_prompt _initial kept-in)
+                   (setq history kept-in)
+                   "0123.MadeUpSecret")))
+        (let ((message (glm-test--message #'call-interactively
+                                          #'glm-gptel-auth-store)))
+          (should (string-match-p "the command contains the key" message))
+          (should-not (string-search "MadeUp" message)))
+        (should (eq history t))
+        (dolist (file (directory-files-recursively home "" nil))
+          (should-not (string-search "MadeUp" (glm-test--contents file))))
+        (setq agreed nil)
+        (should-not (glm-gptel-auth--read-command))))))
 
 (ert-deftest glm-test-command-that-fails-says-so ()
   (glm-test--with-command "echo HUSH; echo HUSH >&2; exit 3"
@@ -1108,8 +1105,8 @@ It is \"correct horse\".  BODY is what a command of the user's does."
   (glm-test--with-key-file '("wrong" "wrong" "correct horse")
     (glm-test--should-be-token (glm-gptel-auth-token))
     (should (equal glm-test--asked
-                   '("Wrong passphrase. Try again: "
-                     "Wrong passphrase. Try again: "
+                   '("Wrong passphrase. Passphrase of the GLM encrypted file: "
+                     "Wrong passphrase. Passphrase of the GLM encrypted file: "
                      "Passphrase of the GLM encrypted file: "))))
   (glm-test--with-key-file '("wrong" "wrong" "wrong" "correct horse")
     (should (string-match-p
@@ -1199,7 +1196,7 @@ the encrypted file " (glm-test--said)))
              "\\`There is no keychain: .*\\. Keep keys in an encrypted file \
 instead\\? \\'" (car questions)))
     (should (equal (nreverse glm-test--asked)
-                   '("API key (ID.SECRET) for the default host: "
+                   '("API key (ID.SECRET) for open.bigmodel.cn: "
                      "New passphrase for the GLM encrypted file: "
                      "Repeat passphrase: "
                      "An empty passphrase protects nothing. \

@@ -49,10 +49,11 @@ const install = (file: string) => `(glm-gptel-auth-install "~/${file}")
   (princ (format "npm %s, version %s, %S\\n"
                  (with-current-buffer "*glm-token install*"
                    (if (> (count-lines 1 (point-max)) 6) "spoke" "was silent"))
-                 (plist-get (glm-gptel-auth--parse-file
-                             (concat user-emacs-directory
-                                     "glm-token/node_modules/glm-token/package.json"))
-                            :version)
+                 (with-temp-buffer
+                   (insert-file-contents
+                    (concat user-emacs-directory
+                            "glm-token/node_modules/glm-token/package.json"))
+                   (plist-get (glm-gptel-auth--parse-json (buffer-string)) :version))
                  (glm-gptel-auth--program)))`;
 
 const FORM = `(progn
