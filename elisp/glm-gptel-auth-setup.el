@@ -356,7 +356,8 @@ It is a string or nil, or a function that would be asked for the key."
 
 (defun glm-gptel-auth--where (backend key)
   "Return where KEY, a string that BACKEND sends, comes from, a string."
-  (let ((slot (gptel-backend-key backend)))
+  (let ((slot (gptel-backend-key backend))
+        (glm-gptel-auth--undecrypted nil))
     (or (glm-gptel-auth--line-with key user-init-file)
         (glm-gptel-auth--line-with key custom-file)
         (cl-loop for source in (remq 'glm-token auth-sources)
@@ -398,39 +399,39 @@ backend with `glm-gptel-auth-make-backend'")))
 
 (defun glm-gptel-auth--check-backend (backend buffer)
   "Return a finding on what BACKEND would send in a request from BUFFER.
-It calls what gptel would call, and nobody is asked for anything.  Added are
-the `:account' whose token that is, and the `:plan'."
+It calls what gptel would call, and nobody is asked for anything.  Added is
+what to ask glm-token's doctor about it, `:params', a plist."
   (let* ((asked nil)
          (glm-gptel-auth--undecrypted nil)
          (glm-gptel-auth--look (lambda (account outcome)
                                  (push (cons outcome account) asked)))
          (judgement
           (condition-case err
-              (let ((sent (glm-gptel-auth--credential backend buffer)))
-                (unless glm-gptel-auth--undecrypted
-                  (glm-gptel-auth--judge backend sent asked)))
+              (glm-gptel-auth--judge
+               backend (glm-gptel-auth--credential backend buffer) asked)
             (error
-             (unless glm-gptel-auth--undecrypted
-               (pcase (caar asked)
-                 ;; What is locked may be unlocked at the next request.
-                 (`(,_ ,(or "ERR_STORE_LOCKED" "ERR_PASSPHRASE") . ,said)
-                  (cons "unchecked" said))
-                 (`(,_ ,_ . ,said) (cons "failure" said))
-                 (_ (list "failure" (error-message-string err))))))))
-         (judgement
-          (or judgement
-              (list "unchecked"
-                    (glm-gptel-auth--text
-                     "its key may be in auth-source, which GnuPG cannot open"))))
+             (pcase (caar asked)
+               ;; What is locked may be unlocked at the next request.
+               (`(,_ ,(or "ERR_STORE_LOCKED" "ERR_PASSPHRASE") . ,said)
+                (cons "unchecked" said))
+               (`(,_ ,_ . ,said) (cons "failure" said))
+               (_ (list "failure" (error-message-string err)))))))
          (url (format "%s" (gptel-backend-url backend))))
+    (when glm-gptel-auth--undecrypted
+      (setq judgement
+            (list "unchecked"
+                  (glm-gptel-auth--text
+                   "its key may be in auth-source, which GnuPG cannot open"))))
     (append (apply #'glm-gptel-auth--finding "backend" (car judgement)
                    (glm-gptel-auth--text "%s: %s" (gptel-backend-name backend)
                                          (cadr judgement))
                    (cddr judgement))
-            (list :account (or (cdar asked)
-                               (list :host (gptel-backend-host backend)))
-                  :plan (if (string-search "/api/coding/" url) "coding"
-                          "pay-as-you-go")))))
+            (list :params
+                  (append (or (cdar asked)
+                              (list :host (gptel-backend-host backend)))
+                          (list :plan
+                                (if (string-search "/api/coding/" url) "coding"
+                                  "pay-as-you-go")))))))
 
 (defun glm-gptel-auth--check-backends (buffer)
   "Return findings on the backends of gptel for GLM, as BUFFER has them.
@@ -457,16 +458,11 @@ These are those in use, in BUFFER too, and all known."
 It looks at their accounts, or at all that have a key.  LIVE non-nil means to
 send a token to the service."
   (cl-loop
-   for params in (or (delete-dups
-                      (cl-loop for finding in backends
-                               for account = (plist-get finding :account)
-                               for plan = (plist-get finding :plan)
-                               when account
-                               collect (append account
-                                               (when live
-                                                 (list :live t :plan plan)))))
-                     (list (when live '(:live t))))
-   for answer = (glm-gptel-auth--request 'doctor params)
+   for params in (delete-dups (mapcar (lambda (finding)
+                                        (plist-get finding :params))
+                                      (or backends '(nil))))
+   for answer = (glm-gptel-auth--request
+                 'doctor (append params (when live '(:live t))))
    append (append (plist-get answer :findings) nil) into findings
    finally return
    (cl-remove-if (lambda (finding)
