@@ -3,7 +3,7 @@
 import { pad } from '../cli/columns.ts';
 import { EXIT_STATUS } from '../core/errors.ts';
 import { DEFAULT_TTL_MS } from '../core/token.ts';
-import { type AskedHelper, examine, type Finding } from '../doctor/examine.ts';
+import { type AskedHelper, examine, type Finding, finding } from '../doctor/examine.ts';
 import { freshToken } from './fresh-token.ts';
 import { ACCOUNT_OPTIONS, type Context, FLAG, subcommand } from './subcommand.ts';
 
@@ -20,7 +20,16 @@ export const doctor = subcommand({
     const isNamed = args.host !== undefined || args.profile !== undefined;
     const account = isNamed ? context.account(args) : undefined;
     const findings: Finding[] = [];
-    const options = { account, live: args.live, tellsWhy: true, helper: askedHelper(context) };
+    const options = {
+      account,
+      live: args.live,
+      helper: askedHelper(context),
+      plan: null,
+      mayAsk: true,
+      unlocksLater: false,
+      tellsWhy: true,
+      cure: () => null,
+    };
     const add = (finding: Finding) => {
       findings.push(finding);
       if (args.json) return;
@@ -32,8 +41,7 @@ export const doctor = subcommand({
       }
     };
     for await (const finding of examine(context, options)) add(finding);
-    if (!args.live)
-      add({ check: 'live', level: 'unchecked', ...messages.doctor.notTried(account) });
+    if (!args.live) add(finding('live', 'unchecked', messages.doctor.notTried(account)));
     // The first that fails, since what comes after depends on it.
     const code = findings.find(({ level }) => level === 'failure')?.code;
     if (args.json) {

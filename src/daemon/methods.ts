@@ -128,6 +128,8 @@ function methodsOf(world: HelperWorld, stores: Stores, policy: Policy) {
     return cureFor(error, { mayWrite, mayBeginFile });
   };
 
+  const planOf = (params: unknown) => PLANS.find((name) => name === param(params, 'plan')) ?? null;
+
   const storeNamed = (params: unknown): WritableStoreName =>
     WRITABLE_STORES.find((name) => name === param(params, 'store')) ?? stores.inUse();
 
@@ -208,16 +210,20 @@ function methodsOf(world: HelperWorld, stores: Stores, policy: Policy) {
     async doctor(params, { messages }) {
       const isNamed = ['host', 'profile'].some((name) => param(params, name) !== undefined);
       const account = isNamed ? accountOf(params) : undefined;
+      const examined = { env, platform, paths, version, now, settings, stores, messages };
       const findings: Finding[] = [];
-      const machine = { env, platform, paths, version, now };
-      const examined = { ...machine, settings, stores, messages, cure };
-      const live = param(params, 'live') === true;
-      const plan = PLANS.find((name) => name === param(params, 'plan'));
-      // What other programs say stays with whoever could have set them.
-      const options = { account, live, plan, unlocksLater: true, tellsWhy: policy.maySetCommand };
-      for await (const finding of examine(examined, options)) {
-        findings.push(finding);
-      }
+      const options = {
+        account,
+        live: param(params, 'live') === true,
+        plan: planOf(params),
+        mayAsk: param(params, 'ask') !== false,
+        helper: undefined,
+        unlocksLater: true,
+        // What other programs say stays with whoever could have set them.
+        tellsWhy: policy.maySetCommand,
+        cure,
+      };
+      for await (const finding of examine(examined, options)) findings.push(finding);
       return { findings };
     },
     async setup(params, { messages }) {
@@ -225,7 +231,7 @@ function methodsOf(world: HelperWorld, stores: Stores, policy: Policy) {
       accountOf(given); // Which the policy has to allow before its key is looked for.
       const answers = setupAnswers(given);
       const paths = initPaths(param(params, 'paths'));
-      const facts = await gatherFacts(answers, { env, settings, stores, paths });
+      const facts = await gatherFacts(answers, { env, settings, stores, paths, store: undefined });
       const next = nextStep(answers, facts, messages);
       if (!('lines' in next) && next.kind === 'secret' && !policy.mayWrite) {
         throw new GlmTokenError('writingNotAllowed');
@@ -233,8 +239,8 @@ function methodsOf(world: HelperWorld, stores: Stores, policy: Policy) {
       return setupResult(next);
     },
     async verify(params, { messages }) {
-      const plan = PLANS.find((name) => name === param(params, 'plan'));
-      return checkKey({ account: accountOf(params), plan }, { stores, messages, env, now, cure });
+      const checked = { account: accountOf(params), plan: planOf(params), store: undefined };
+      return checkKey(checked, { stores, messages, env, now, cure });
     },
     async explain(params, { messages }) {
       const account = accountOf(params);

@@ -19,7 +19,6 @@ import type { Trial } from '../service/verdict.ts';
 import type { Settings } from '../settings.ts';
 import type { Cure } from '../stores/cure.ts';
 import { othersCanRead } from '../stores/passphrase.ts';
-import type { StoreLabel, StoreName } from '../stores/port.ts';
 import {
   findKey,
   type ListedAccount,
@@ -46,11 +45,11 @@ export interface Finding {
   /** `unchecked`: it was not tried, or could not be. */
   readonly level: 'ok' | 'warning' | 'failure' | 'unchecked';
   readonly message: string;
-  readonly hint?: string | undefined;
+  readonly hint: string | undefined;
   /** Of a failure. */
-  readonly code?: ErrorCode;
+  readonly code: ErrorCode | undefined;
   /** Of a failure that a client can cure. */
-  readonly action?: Cure | undefined;
+  readonly action: Cure | undefined;
 }
 
 /** What the checks need of the world. */
@@ -63,121 +62,107 @@ export interface Examined {
   readonly version: string;
   readonly stores: Stores;
   now(): number;
-  /** What cures a failure, for a client that offers cures of its own. */
-  cure?(error: GlmTokenError): Cure | null;
 }
 
 /** A helper that is asked for tokens in place of this machine's stores. */
 export interface AskedHelper {
   readonly path: string;
-  status(): Promise<{
-    readonly version: string;
-    readonly store: StoreName;
-    readonly title: string;
-  }>;
+  status(): Promise<{ readonly version: string; readonly title: string }>;
   accounts(): Promise<readonly Account[]>;
   token(account: Account): Promise<string>;
 }
 
 export interface ExamineOptions {
   /** Where tokens come from, when that is not this machine. */
-  readonly helper?: AskedHelper | undefined;
+  readonly helper: AskedHelper | undefined;
   /** The only account to look at; by default every one that has a key. */
-  readonly account?: Account | undefined;
+  readonly account: Account | undefined;
   /** Whether to send a token to the service. */
-  readonly live?: boolean;
-  /** Send it with a chat request of one token on this plan's endpoint; by default, list the models. */
-  readonly plan?: PlanName | undefined;
+  readonly live: boolean;
+  /** Send it with a chat request of one token on this plan's endpoint; without one, list the models. */
+  readonly plan: PlanName | null;
+  /** When false, no command is run, and no person is asked. */
+  readonly mayAsk: boolean;
   /** Whether a locked encrypted file is as it should be, since a later request asks for its passphrase. */
-  readonly unlocksLater?: boolean;
+  readonly unlocksLater: boolean;
   /** Whether to show what a command that prints a key says when it fails. */
-  readonly tellsWhy?: boolean;
+  readonly tellsWhy: boolean;
+  /** What cures a failure, for a client that offers cures of its own. */
+  cure(error: GlmTokenError): Cure | null;
 }
 
-export async function* examine(
-  examined: Examined,
-  options: ExamineOptions,
-): AsyncGenerator<Finding> {
-  const { account, live = false, plan, unlocksLater = false, tellsWhy = false, helper } = options;
-  yield ok('version', `glm-token ${examined.version}`);
-  yield ok('node', `${process.versions.node} (${examined.paths.node})`);
-  yield* checkEnvironment(examined);
-  if (helper) {
-    yield* examineHelper(examined, options, helper);
-    return;
-  }
+export async function* examine(world: Examined, options: ExamineOptions): AsyncGenerator<Finding> {
+  const examined = { ...world, ...options };
+  yield ok('version', `glm-token ${world.version}`);
+  yield ok('node', `${process.versions.node} (${world.paths.node})`);
+  yield* checkEnvironment(world);
+  const { helper } = options;
+  yield* helper ? examineHelper(examined, helper) : examineStores(examined);
+}
 
-  const { accounts, error } = await listAccounts(examined.stores);
-  const isNeeded = account
-    ? !accounts.some((listed) => sameAccount(listed.account, account))
-    : accounts.length === 0;
-  yield await checkStore(examined, error, { isNeeded, unlocksLater });
-  const chosen = accounts.filter(
-    (listed) => (!account || sameAccount(listed.account, account)) && isUsed(listed, accounts),
-  );
+/** The world and the options. */
+type Desk = Examined & ExamineOptions;
+
+/** What there is to examine on this machine: the stores, their keys, and the hosts of these. */
+async function* examineStores(desk: Desk): AsyncGenerator<Finding> {
+  const { stores, account, live, plan } = desk;
+  const { accounts, error } = await listAccounts(stores);
+  const named = account
+    ? accounts.filter((listed) => sameAccount(listed.account, account))
+    : accounts;
+  yield await checkStore(desk, error, named.length === 0);
+  const chosen = named.filter((listed) => isUsed(listed, accounts));
   if (chosen.length === 0 && error === undefined) {
-    const reason = account
-      ? await notFound(examined.stores, account)
-      : new GlmTokenError('noKeyYet');
-    yield failure(examined, 'key', reason);
+    yield failure(
+      desk,
+      'key',
+      account ? await notFound(stores, account) : new GlmTokenError('noKeyYet'),
+    );
   }
   const keys: [Account, ApiKey][] = [];
   for (const listed of chosen) {
-    const key = yield* checkKey(examined, listed, tellsWhy);
+    const key = yield* checkKey(desk, listed);
     if (key) keys.push([listed.account, key]);
   }
 
   const hosts = new Set(chosen.map((listed) => listed.account.host));
-  if (hosts.size === 0) hosts.add((account ?? examined.settings.account).host);
+  if (hosts.size === 0) hosts.add((account ?? desk.settings.account).host);
   for (const host of hosts) {
-    const clock = yield* checkHost(examined, host);
-    if (!clock || !live) continue;
-    for (const [owner, key] of keys) {
-      if (owner.host === host) {
-        const { token } = await signToken(key, examined.now(), DEFAULT_TTL_MS);
-        const origin = await originOf(examined.stores, owner);
-        yield await checkLive(examined, { account: owner, token, origin, plan, clock });
-      }
+    const answer = yield* checkHost(desk, host);
+    if (!answer || !live) continue;
+    for (const [owner, key] of keys.filter(([owner]) => owner.host === host)) {
+      const { token } = await signToken(key, desk.now(), DEFAULT_TTL_MS);
+      const origin = await originOf(stores, owner);
+      yield await checkLive(desk, { account: owner, token, origin, plan }, answer);
     }
   }
 }
 
 /** What there is to examine when a helper on a socket is asked: the helper, one token, the host. */
-async function* examineHelper(
-  examined: Examined,
-  { account: named, live = false, plan }: ExamineOptions,
-  helper: AskedHelper,
-): AsyncGenerator<Finding> {
-  const texts = examined.messages.doctor;
-  const byDefault = examined.settings.account;
-  let account = named ?? byDefault;
-  let store: StoreLabel | undefined;
+async function* examineHelper(desk: Desk, helper: AskedHelper): AsyncGenerator<Finding> {
+  const { messages, settings, live, plan } = desk;
+  let account = desk.account ?? settings.account;
   let token: string | undefined;
+  let check: Check = 'helper';
   try {
-    const { version, title, ...status } = await helper.status();
-    store = { name: status.store, place: title };
-    yield ok('helper', texts.helperAnswers(helper.path, version, title));
-    if (!named) {
+    const { version, title } = await helper.status();
+    yield ok('helper', messages.doctor.helperAnswers(helper.path, version, title));
+    if (!desk.account) {
       const served = await helper.accounts().catch(() => []);
-      const isServed = served.some((one) => sameAccount(one, byDefault));
-      account = isServed ? byDefault : (served[0] ?? byDefault);
+      const isServed = served.some((one) => sameAccount(one, account));
+      account = isServed ? account : (served[0] ?? account);
     }
+    check = 'token';
+    token = await helper.token(account);
+    const [problem] = findProblems(parseToken(token), desk.now());
+    const text = problem && messages.inspect.problem(problem);
+    yield text ? warning('token', text) : ok('token', messages.doctor.tokenCame(account));
   } catch (error) {
-    yield failure(examined, 'helper', error);
+    yield failure(desk, check, error);
   }
-  if (store) {
-    try {
-      token = await helper.token(account);
-      const [problem] = findProblems(parseToken(token), examined.now());
-      const text = problem && examined.messages.inspect.problem(problem);
-      yield text ? warning('token', text) : ok('token', texts.tokenCame(account));
-    } catch (error) {
-      yield failure(examined, 'token', error);
-    }
-  }
-  const clock = yield* checkHost(examined, account.host);
-  if (live && clock && token && store) {
-    yield await checkLive(examined, { account, token, origin: undefined, plan, clock });
+  const answer = yield* checkHost(desk, account.host);
+  if (live && answer && token) {
+    yield await checkLive(desk, { account, token, origin: undefined, plan }, answer);
   }
 }
 
@@ -185,21 +170,19 @@ async function* examineHelper(
 const isUsed = (listed: ListedAccount, all: readonly ListedAccount[]): boolean =>
   all.find((other) => sameAccount(other.account, listed.account)) === listed;
 
-const ok = (check: Check, message: string): Finding => ({ check, level: 'ok', message });
+export const finding = (check: Check, level: Finding['level'], text: Text): Finding => {
+  const { message } = text;
+  return { check, level, message, hint: oneHint(text), code: undefined, action: undefined };
+};
 
-const warning = (check: Check, text: Text): Finding => ({
-  check,
-  level: 'warning',
-  message: text.message,
-  hint: oneHint(text),
-});
+const ok = (check: Check, message: string) => finding(check, 'ok', { message });
 
-function failure({ messages, cure }: Examined, check: Check, thrown: unknown): Finding {
+const warning = (check: Check, text: Text) => finding(check, 'warning', text);
+
+function failure({ messages, cure }: Desk, check: Check, thrown: unknown): Finding {
   const error = asGlmTokenError(thrown);
-  const { code } = error;
-  const text = messages.describe(error);
-  const action = cure?.(error) ?? undefined;
-  return { check, level: 'failure', message: text.message, hint: oneHint(text), code, action };
+  const found = finding(check, 'failure', messages.describe(error));
+  return { ...found, code: error.code, action: cure(error) ?? undefined };
 }
 
 function* checkEnvironment({ settings, platform, messages }: Examined): Generator<Finding> {
@@ -213,22 +196,21 @@ function* checkEnvironment({ settings, platform, messages }: Examined): Generato
   }
 }
 
-/** Whether the store in use answers, and whether it lasts. */
-async function checkStore(
-  examined: Examined,
-  error: unknown,
-  { isNeeded, unlocksLater }: { isNeeded: boolean; unlocksLater: boolean },
-): Promise<Finding> {
-  const { stores } = examined;
-  const { store: texts, perils, keepElsewhere, lockedUntilNeeded } = examined.messages.doctor;
+/**
+ * Whether the store in use answers, and whether it lasts.
+ *
+ * @param isNeeded whether no key is known from elsewhere, such as the environment
+ */
+async function checkStore(desk: Desk, error: unknown, isNeeded: boolean): Promise<Finding> {
+  const { stores, unlocksLater } = desk;
+  const { store: texts, perils, keepElsewhere, lockedUntilNeeded } = desk.messages.doctor;
   if (hasCode(error, 'ERR_PASSPHRASE') && unlocksLater) {
     return ok('store', lockedUntilNeeded(await stores.open('file')));
   }
   if (error !== undefined) {
-    const finding = failure(examined, 'store', error);
+    const found = failure(desk, 'store', error);
     const asksLater = hasReason(error, 'keychainAsksLater');
-    // With keys from the environment or from commands, nothing may depend on it.
-    return !isNeeded || asksLater ? { ...finding, level: 'warning' } : finding;
+    return !isNeeded || asksLater ? { ...found, level: 'warning' } : found;
   }
   const store = await stores.open(stores.inUse());
   const peril = await store.perishesWith();
@@ -238,43 +220,39 @@ async function checkStore(
 
 /** Whether an account has a key that is one; returns the key when it is. */
 async function* checkKey(
-  examined: Examined,
+  desk: Desk,
   { account, program, isLocked }: ListedAccount,
-  tellsWhy: boolean,
 ): AsyncGenerator<Finding, ApiKey | undefined> {
+  const { stores, messages, tellsWhy } = desk;
   try {
-    const key = await findKey(examined.stores, account, { tellsWhy, mayAsk: isLocked !== true });
-    yield ok('key', examined.messages.doctor.keyWellFormed(shortenId(key.id), account, program));
+    const mayAsk = desk.mayAsk && isLocked !== true;
+    const key = await findKey(stores, account, { tellsWhy, mayAsk });
+    yield ok('key', messages.doctor.keyWellFormed(shortenId(key.id), account, program));
     return key;
   } catch (error) {
-    const finding = failure(examined, 'key', error);
-    yield hasReason(error, 'keychainAsksLater') ? { ...finding, level: 'warning' } : finding;
+    const found = failure(desk, 'key', error);
+    if (hasReason(error, 'keyCommandRunsLater')) yield { ...found, level: 'unchecked' };
+    else yield hasReason(error, 'keychainAsksLater') ? { ...found, level: 'warning' } : found;
     return undefined;
   }
 }
 
-/** Whether the host answers, and how far our clock is from its; returns the latter, if it did. */
-async function* checkHost(
-  examined: Examined,
-  host: string,
-): AsyncGenerator<Finding, Finding | undefined> {
-  let answer: Answer;
+/** Whether the host answers, and how far our clock is from its; returns what it answered. */
+async function* checkHost(desk: Desk, host: string): AsyncGenerator<Finding, Answer | undefined> {
   try {
     const { askHost } = await import('../service/probe.ts');
-    answer = await askHost(host, examined);
+    const answer = await askHost(host, desk);
+    yield ok('host', desk.messages.doctor.hostAnswers(host, answer.elapsedMs, answer.proxy));
+    yield checkClock(desk, host, answer.offsetMs);
+    return answer;
   } catch (error) {
-    yield failure(examined, 'host', error);
+    yield failure(desk, 'host', error);
     return undefined;
   }
-  const { hostAnswers } = examined.messages.doctor;
-  yield ok('host', hostAnswers(host, answer.elapsedMs, answer.proxy));
-  const clock = checkClock(examined, host, answer.offsetMs);
-  yield clock;
-  return clock;
 }
 
 function checkClock(
-  { messages, platform, env }: Examined,
+  { messages, platform, env }: Desk,
   host: string,
   offsetMs: number | undefined,
 ): Finding {
@@ -296,36 +274,20 @@ function setClockCommand(platform: NodeJS.Platform, env: NodeJS.ProcessEnv): str
   return 'sudo timedatectl set-ntp true';
 }
 
-interface LiveCheck extends Trial {
-  readonly clock: Finding;
-}
-
 /** Whether the service accepts a token. */
-async function checkLive(examined: Examined, { clock, ...trial }: LiveCheck): Promise<Finding> {
+async function checkLive(desk: Desk, trial: Trial, { offsetMs = 0 }: Answer): Promise<Finding> {
   const { askVerdict, verdictText } = await import('../service/verdict.ts');
-  const verdict = await askVerdict(trial, examined);
-  const text = verdictText(verdict, trial.account, examined.messages);
-  if (verdict.verdict === 'accepted') {
-    return verdict.freeModel ? warning('live', text) : ok('live', text.message);
-  }
-  const { reason } = verdict;
+  const result = await askVerdict(trial, desk);
+  const { verdict, reason, freeModel } = result;
+  const text = verdictText(result, trial.account, desk.messages);
+  if (!reason) return freeModel ? warning('live', text) : ok('live', text.message);
   // That the service is busy says nothing of the key; that something else answers is a failure.
   const isService = hasReason(reason, 'tokenRefused') && reason.params.fault !== undefined;
-  if (verdict.verdict === 'unchecked' && isService) {
-    return { ...warning('live', text), level: 'unchecked' };
-  }
-  // The service answers a wrong clock as it answers a wrong key.
-  const isClock = clock.level !== 'ok' && isService;
-  const hint = isClock ? examined.messages.doctor.clockFirst : oneHint(text);
-  const cure = isClock ? undefined : examined.cure?.(reason);
-  // This is the doctor.
-  const action = cure === 'doctor' ? undefined : (cure ?? undefined);
-  return {
-    check: 'live',
-    level: 'failure',
-    message: text.message,
-    hint,
-    code: reason.code,
-    action,
-  };
+  if (verdict === 'unchecked' && isService) return finding('live', 'unchecked', text);
+  // The service answers as to a wrong key where no token of ours is valid by its clock.
+  const isClock = isService && Math.abs(offsetMs) > DEFAULT_TTL_MS;
+  const hint = isClock ? desk.messages.doctor.clockFirst : text.hint;
+  const cure = isClock ? null : desk.cure(reason);
+  const action = cure === 'doctor' || cure === null ? undefined : cure; // This is the doctor.
+  return { ...finding('live', 'failure', { ...text, hint }), code: reason.code, action };
 }

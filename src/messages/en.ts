@@ -1003,7 +1003,7 @@ export function english(program: string, system: System = 'posix') {
         `Check the key with ${host} now? This sends one small chat request (max_tokens=1).`,
       checking: (host: string) => `checking the key with ${host}`,
       /** `freeModel`: one that answers though the account has no balance. */
-      accepted: (account: Account, freeModel: string | undefined): Text =>
+      accepted: (account: Account, freeModel: string | null): Text =>
         freeModel
           ? {
               message: `checked: the service accepts ${keyFor(account)}, but the account has no balance, so only free models answer`,
@@ -1025,11 +1025,10 @@ export function english(program: string, system: System = 'posix') {
         message:
           'next, in Emacs: M-x package-install RET gptel (if you have none yet), restart, M-x gptel',
       },
-      rehearsed: {
-        message:
-          'this was a rehearsal with a made-up key: nothing was stored, and no service accepts this token',
+      rehearsed: (ttlMs: number) => ({
+        message: `this was a rehearsal: a made-up key signed a token for ${duration(ttlMs)}, and nothing was stored`,
         hint: `with your own key: ${program} setup`,
-      },
+      }),
     },
     store: {
       destination: (account: Account, store: StoreLabel) =>

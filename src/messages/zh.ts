@@ -954,10 +954,10 @@ export function chinese(program: string, system: System = 'posix'): Messages {
         message:
           '接下来在 Emacs 中：M-x package-install RET gptel（如果尚未安装），重启，M-x gptel',
       },
-      rehearsed: {
-        message: '这是用虚构的 key 进行的演练：没有保存任何内容，也没有服务会接受这个令牌',
+      rehearsed: (ttlMs) => ({
+        message: `这是演练：用虚构的 key 签发了一个有效期 ${duration(ttlMs)}的令牌，没有保存任何内容`,
         hint: `使用自己的 key：${program} setup`,
-      },
+      }),
     },
     store: {
       destination: (account, store) => `${keyFor(account)} 将保存到${storeTitle(store)}`,

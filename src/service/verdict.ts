@@ -10,19 +10,17 @@ import { type Answer, chat, listModels, type Origin } from './probe.ts';
 import type { PlanName } from './services.ts';
 import { PLANS } from './services.ts';
 
-export type Verdict =
-  | {
-      readonly verdict: 'accepted';
-      /** A model that costs nothing, when only such models answer: the account has no balance. */
-      readonly freeModel?: string;
-      /** The plan that the key may be for, when its account has no balance for this one. */
-      readonly otherPlan?: PlanName;
-    }
-  | {
-      readonly verdict: 'refused' | 'unchecked';
-      readonly reason: GlmTokenError;
-      readonly otherPlan?: PlanName;
-    };
+export interface Verdict {
+  readonly verdict: 'accepted' | 'refused' | 'unchecked';
+  /** Why it is not accepted; there is one unless it is. */
+  readonly reason: GlmTokenError | null;
+  /** A model that costs nothing, when only such models answer: the account has no balance. */
+  readonly freeModel: string | null;
+  /** The plan that the key may be for, when its account has no balance for this one. */
+  readonly otherPlan: PlanName | null;
+}
+
+const ACCEPTED: Verdict = { verdict: 'accepted', reason: null, freeModel: null, otherPlan: null };
 
 /** A fresh token to try. */
 export interface Trial {
@@ -30,8 +28,8 @@ export interface Trial {
   readonly token: string;
   /** Where the key is that signed it; `undefined` when a helper has it. */
   readonly origin: KeyOrigin | undefined;
-  /** The plan whose endpoint a chat request goes to; by default the models are listed, which is free. */
-  readonly plan: PlanName | undefined;
+  /** The plan whose endpoint a chat request goes to; without one the models are listed, which is free. */
+  readonly plan: PlanName | null;
 }
 
 /** Model that every plan has: https://docs.z.ai/devpack/overview and https://docs.z.ai/guides/llm */
@@ -48,16 +46,16 @@ export async function askVerdict(trial: Trial, origin: Origin): Promise<Verdict>
     const answer = plan
       ? await chat(host, plan, CHAT_MODEL, token, origin)
       : await listModels(host, token, origin);
-    if (isAcceptance(answer)) return { verdict: 'accepted' };
+    if (isAcceptance(answer)) return ACCEPTED;
     const { status, body } = answer;
     const serviceCode = errorCodeIn(body);
     const { fault, says = 'unchecked' } = meaningOf(serviceCode ?? String(status)) ?? {};
     const params = { account, origin: trial.origin, status, serviceCode, fault };
     const reason = new GlmTokenError('tokenRefused', params);
     if (fault === 'noBalance' && plan) return await judgeBalance(trial, plan, reason, origin);
-    return { verdict: says, reason };
+    return { ...ACCEPTED, verdict: says, reason };
   } catch (error) {
-    if (error instanceof GlmTokenError) return { verdict: 'unchecked', reason: error };
+    if (error instanceof GlmTokenError) return { ...ACCEPTED, verdict: 'unchecked', reason: error };
     throw error;
   }
 }
@@ -65,7 +63,7 @@ export async function askVerdict(trial: Trial, origin: Origin): Promise<Verdict>
 /** A verdict in words. */
 export function verdictText(verdict: Verdict, account: Account, messages: Messages): Text {
   const { accepted, notChecked } = messages.setup;
-  if (verdict.verdict === 'accepted') return accepted(account, verdict.freeModel);
+  if (!verdict.reason) return accepted(account, verdict.freeModel);
   const text = messages.describe(verdict.reason, account);
   return verdict.verdict === 'refused' ? text : notChecked(text);
 }
@@ -81,13 +79,12 @@ async function judgeBalance(
   reason: GlmTokenError,
   origin: Origin,
 ): Promise<Verdict> {
-  const otherPlan = PLANS.find((name) => name !== plan);
-  const other = otherPlan && { otherPlan };
-  if (plan === 'coding') return { verdict: 'refused', reason, ...other };
+  const judged = { ...ACCEPTED, otherPlan: PLANS.find((name) => name !== plan) ?? null };
+  if (plan === 'coding') return { ...judged, verdict: 'refused', reason };
   const answer = await chat(host, plan, FREE_MODEL, token, origin);
-  if (isAcceptance(answer)) return { verdict: 'accepted', freeModel: FREE_MODEL, ...other };
+  if (isAcceptance(answer)) return { ...judged, freeModel: FREE_MODEL };
   const isRefused = meaningOf(errorCodeIn(answer.body) ?? '')?.fault === 'noBalance';
-  return { verdict: isRefused ? 'refused' : 'unchecked', reason, ...other };
+  return { ...judged, verdict: isRefused ? 'refused' : 'unchecked', reason };
 }
 
 /** Whether an answer has what was asked for; an error can come with status 200, and so can a login page. */

@@ -21,6 +21,20 @@ export interface KeyCheck {
   readonly otherPlan: PlanName | null;
 }
 
+interface Checked {
+  readonly account: Account;
+  /** The plan whose endpoint is asked; without one, the models are listed. */
+  readonly plan: PlanName | null;
+  /** The store that has the key, where that is not the one in use. */
+  readonly store: KeptStoreName | undefined;
+}
+
+interface CheckWorld extends Origin {
+  readonly stores: Stores;
+  readonly messages: Messages;
+  cure(error: GlmTokenError): Cure | null;
+}
+
 /**
  * Has the service judge the key that is stored for an account.
  *
@@ -28,33 +42,15 @@ export interface KeyCheck {
  */
 export async function checkKey(
   { account, plan, store }: Checked,
-  { stores, messages, env, now, cure }: CheckWorld,
+  world: CheckWorld,
 ): Promise<KeyCheck> {
   const { askVerdict, verdictText } = await import('../service/verdict.ts');
-  const key = await findKey(stores, account, { store });
-  const origin = await originOf(stores, account, store);
-  const { token } = await signToken(key, now(), DEFAULT_TTL_MS);
-  const verdict = await askVerdict({ account, token, origin, plan }, { env, now });
-  const text = verdictText(verdict, account, messages);
-  return {
-    verdict: verdict.verdict,
-    message: text.message,
-    hint: oneHint(text) ?? null,
-    action: (verdict.verdict === 'refused' && cure?.(verdict.reason)) || null,
-    otherPlan: verdict.otherPlan ?? null,
-  };
-}
-
-interface Checked {
-  readonly account: Account;
-  /** The plan whose endpoint is asked; any by default. */
-  readonly plan: PlanName | undefined;
-  /** The store that has the key, where that is not the one in use. */
-  readonly store?: KeptStoreName | undefined;
-}
-
-interface CheckWorld extends Origin {
-  readonly stores: Stores;
-  readonly messages: Messages;
-  cure?(error: GlmTokenError): Cure | null;
+  const key = await findKey(world.stores, account, { store });
+  const origin = await originOf(world.stores, account, store);
+  const { token } = await signToken(key, world.now(), DEFAULT_TTL_MS);
+  const result = await askVerdict({ account, token, origin, plan }, world);
+  const text = verdictText(result, account, world.messages);
+  const { verdict, reason, otherPlan } = result;
+  const action = verdict === 'refused' && reason ? world.cure(reason) : null;
+  return { verdict, message: text.message, hint: oneHint(text) ?? null, action, otherPlan };
 }

@@ -1,16 +1,15 @@
 /** What there is on this machine, as the steps of the guided first run need it. */
 
 import type { Account } from '../core/account.ts';
-import { DEFAULT_HOST } from '../core/account.ts';
+import { DEFAULT_HOST, INTERNATIONAL_HOST } from '../core/account.ts';
 import type { GlmTokenError } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
-import { SERVICES } from '../service/services.ts';
 import { languageNamed, localeOf, type Settings } from '../settings.ts';
 import { isMissingKeychain } from '../stores/cure.ts';
-import type { WritableStoreName } from '../stores/port.ts';
+import type { StoreLabel, WritableStoreName } from '../stores/port.ts';
 import { type Stores, storeOf } from '../stores/registry.ts';
 import type { InitPaths } from './init-lines.ts';
-import type { Answers, Facts } from './steps.ts';
+import type { Answers } from './steps.ts';
 
 export interface SetupWorld {
   readonly env: NodeJS.ProcessEnv;
@@ -18,57 +17,66 @@ export interface SetupWorld {
   readonly stores: Stores;
   readonly paths: InitPaths;
   /** The store that an option names. */
-  readonly store?: WritableStoreName | undefined;
+  readonly store: WritableStoreName | undefined;
 }
+
+export type Facts = Awaited<ReturnType<typeof gatherFacts>>;
 
 /**
  * Looks for the key of the account only while an answer depends on it.
  *
  * @throws GlmTokenError what a store throws, such as that it is locked
  */
-export async function gatherFacts(answers: Answers, world: SetupWorld): Promise<Facts> {
+export async function gatherFacts(answers: Answers, world: SetupWorld) {
   const { env, settings, stores, paths, store } = world;
-  const named = {
-    host: answers.host ?? settings.account.host,
-    profile: answers.profile ?? settings.account.profile,
-  };
+  const { keep, file, key, plan, host, profile } = answers;
+  const { account: byDefault } = settings;
+  const named: Account = { host: host ?? byDefault.host, profile: profile ?? byDefault.profile };
   const environment = await stores.open('environment');
   const isInEnvironment = (await environment.get(named)) !== undefined;
-  const isNamed = answers.host !== undefined || Boolean(env.GLM_TOKEN_HOST) || isInEnvironment;
-  const account = isNamed ? named : undefined;
-  const { keep, file, key, plan } = answers;
+  const isNamed = host !== undefined || Boolean(env.GLM_TOKEN_HOST) || isInEnvironment;
   const isOpen = file === undefined && (keep === undefined ? key !== true : key === false);
-  const mayLook = account && plan && isOpen && !isInEnvironment;
-  const destination = await stores.open(store ?? stores.inUse());
-  // After a key that no store took, nobody is to be asked a second time.
-  const found = mayLook ? await lookFor(account, world, key === undefined) : {};
+  const destination: StoreLabel = await stores.open(store ?? stores.inUse());
+  const encrypted: StoreLabel = await stores.open('file');
+  const mayLook = isNamed && plan && isOpen && !isInEnvironment;
   return {
-    account,
+    /** `undefined` while the service is not chosen. */
+    account: isNamed ? named : undefined,
+    /** The service that is likely meant. */
     likelyHost: likelyHost(env),
+    /** Whether the key of the account is in `GLM_API_KEY`. */
     isInEnvironment,
-    storedId: found.id,
-    noKeychain: found.noKeychain,
+    // After a key that no store took, nobody is to be asked a second time.
+    ...(mayLook ? await lookFor(named, world, key === undefined) : NOTHING),
+    /** The store that a key would go to, and the encrypted file. */
     destination,
-    file: await stores.open('file'),
+    file: encrypted,
     paths,
   };
 }
 
-/** The shortened id of the key that is stored, or why there is no keychain for one. */
+interface Found {
+  /** The shortened id of the key that is stored for the account. */
+  readonly storedId: string | undefined;
+  /** Why there is no keychain, where an encrypted file could be begun. */
+  readonly noKeychain: GlmTokenError | undefined;
+}
+
+const NOTHING: Found = { storedId: undefined, noKeychain: undefined };
+
 async function lookFor(
   account: Account,
   { settings, stores, store: choice }: SetupWorld,
   mayAsk: boolean,
-): Promise<{ id?: string | undefined; noKeychain?: GlmTokenError }> {
+): Promise<Found> {
   const keeper = await storeOf(stores, account, choice);
   try {
     const text = await keeper.get(account, { mayAsk });
-    return { id: text === undefined ? undefined : shortenedIdOf(text) };
+    return { ...NOTHING, storedId: text === undefined ? undefined : shortenedIdOf(text) };
   } catch (error) {
-    const mayBeginFile =
-      keeper.name === 'keychain' && choice === undefined && settings.store === undefined;
-    if (mayBeginFile && isMissingKeychain(error)) return { noKeychain: error };
-    throw error;
+    const isNamed = choice !== undefined || settings.store !== undefined;
+    if (isNamed || !isMissingKeychain(error)) throw error;
+    return { ...NOTHING, noKeychain: error };
   }
 }
 
@@ -80,6 +88,5 @@ function likelyHost(env: NodeJS.ProcessEnv): string {
   );
   const isKnown = zone.includes('/') && !zone.startsWith('Etc/');
   const isInChina = /^Asia\/(Shanghai|Chongqing|Harbin|Urumqi|Kashgar)$/.test(zone);
-  const name = isKnown && !isInChina && !isChinese ? 'international' : 'china';
-  return SERVICES.find((service) => service.name === name)?.host ?? DEFAULT_HOST;
+  return isKnown && !isInChina && !isChinese ? INTERNATIONAL_HOST : DEFAULT_HOST;
 }

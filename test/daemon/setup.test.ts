@@ -75,7 +75,7 @@ describe('without a keychain', () => {
     const first = await stepOf({});
     assert.deepEqual(
       [first.name, first.kind, first.account, first.choices?.map(({ value }) => value)],
-      ['host', 'choice', undefined, ['open.bigmodel.cn', 'api.z.ai']],
+      ['host', 'choice', null, ['open.bigmodel.cn', 'api.z.ai']],
     );
     const host = glm.host;
     const account = { host, profile: 'default' };
@@ -88,10 +88,7 @@ describe('without a keychain', () => {
     assert.equal(existsSync(join(home, '.local')), false, 'nothing was begun');
 
     const key = await stepOf({ host, plan: PAY, file: true });
-    assert.deepEqual(
-      [key.name, key.kind, key.store, key.url],
-      ['key', 'secret', 'file', undefined],
-    );
+    assert.deepEqual([key.name, key.kind, key.store, key.url], ['key', 'secret', 'file', null]);
     await helper.request('unlock', { passphrase: 'correct horse', store: 'file' });
     const stored = await helper.request('store', { ...account, key: KEY, store: 'file' });
     assert.equal(stored.result?.stored, true);
@@ -217,7 +214,7 @@ describe('with a keychain', () => {
     assert.match(notes[0] ?? '', /the Coding Plan's terms/);
     assert.equal((await stepOf({ ...answers, keep: true })).name, 'check');
     const key = await stepOf({ ...answers, keep: false });
-    assert.deepEqual([key.name, key.store], ['key', undefined]);
+    assert.deepEqual([key.name, key.store], ['key', null]);
     assert.match(key.url ?? '', /^https:\/\/bigmodel\.cn\//);
   });
 

@@ -274,6 +274,15 @@ describe('the clock', () => {
     assert.match(findings.live?.hint ?? '', /^set the clock right first/);
   });
 
+  test('is one of two reasons for that when it is less behind than a token lives', async () => {
+    glm.skewMs = 50_000;
+    glm.failWith = { status: 401, code: '1003', message: 'x' };
+    const { findings } = await examine(['--live']);
+    assert.equal(findings.clock?.level, 'warning');
+    assert.match(findings.live?.message ?? '', /code 1003: .*expired/);
+    assert.match(findings.live?.hint ?? '', /clock may be behind .* lifetime too short/);
+  });
+
   test('is unknown when the host is decades away', async () => {
     glm.skewMs = 30 * 365 * 24 * HOUR_MS;
     const { status, findings } = await examine();

@@ -5,13 +5,8 @@ import { describe, test } from 'node:test';
 import { GlmTokenError } from '../../src/core/errors.ts';
 import { english } from '../../src/messages/en.ts';
 import type { KeyCheck } from '../../src/setup/check.ts';
-import {
-  type Answers,
-  type Facts,
-  nextStep,
-  type Outcome,
-  type Step,
-} from '../../src/setup/steps.ts';
+import type { Facts } from '../../src/setup/facts.ts';
+import { type Answers, nextStep, type Outcome, type Step } from '../../src/setup/steps.ts';
 
 const messages = english('glm-token');
 const CHINA = { host: 'open.bigmodel.cn', profile: 'default' };
@@ -95,10 +90,10 @@ describe('before there is a key', () => {
   test('a key is asked for with the page that shows it, and where it is going to be', () => {
     const step = stepOf({ plan: 'pay-as-you-go' });
     assert.deepEqual([step.name, step.kind], ['key', 'secret']);
-    assert.deepEqual([step.url, step.store], ['https://z.ai/manage-apikey/apikey-list', undefined]);
+    assert.deepEqual([step.url, step.store], ['https://z.ai/manage-apikey/apikey-list', null]);
     assert.deepEqual(noted(step), ['the key will be kept in the keychain (Secret Service)']);
     const elsewhere = { host: 'localhost:1', profile: 'default' };
-    assert.equal(stepOf({ plan: 'coding' }, { account: elsewhere }).url, undefined);
+    assert.equal(stepOf({ plan: 'coding' }, { account: elsewhere }).url, null);
   });
 
   test('without a keychain, an encrypted file is offered, and begun only after a yes', () => {

@@ -221,6 +221,18 @@ describe('the command line', () => {
     );
   });
 
+  test('doctor in the helper does not run it when it may not ask', async (t) => {
+    await keep([script(home, 'show', `echo ran >> ${home}/runs; echo ${KEY}`)]);
+    rmSync(join(home, 'runs'));
+    const helper = startHelper(t, envAt(home));
+    const { result } = await helper.request('doctor', { ask: false, live: true });
+    const findings = result?.findings as { check: string; level: string; message: string }[];
+    const found = findings.find(({ check }) => check === 'key');
+    assert.equal(found?.level, 'unchecked');
+    assert.equal(found?.message, 'show prints the key for open.bigmodel.cn, and was not run now');
+    assert.throws(() => statSync(join(home, 'runs')), { code: 'ENOENT' });
+  });
+
   test('doctor shows the first line that a command which fails says, unless it may hold a key', async (t) => {
     const show = script(home, 'show', `echo ${KEY}`);
     await keep([show]);
