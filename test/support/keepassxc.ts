@@ -95,11 +95,11 @@ export class KeePassSession {
       const ping = await run(['busctl', ...args, 'org.freedesktop.DBus.Peer', 'Ping'], { env });
       return ping.status === 0;
     });
-    for (const name of names) {
+    for (const _name of names) {
       await until('a locked database', () => this.#isInFront(/\[Locked\]/));
       await this.#press('Return', PASSWORD);
       await until('an open database', () => this.#isInFront(/^test\*? - /));
-      if (name !== names.at(-1)) await this.switchDatabase();
+      if (names.length > 1) await this.switchDatabase();
     }
   }
 
