@@ -3,7 +3,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { basename, join } from 'node:path';
 import { type Account, accountName, parseAccountName } from '../core/account.ts';
-import { GlmTokenError, type KeyCommandFault } from '../core/errors.ts';
+import { errnoOf, GlmTokenError, hasReason, type KeyCommandFault } from '../core/errors.ts';
 import { type ApiKey, formatKey, MAX_KEY_BYTES, parseKey, tryParseKey } from '../core/key.ts';
 import { mayBeKey, mayHoldKey, printable } from '../core/text.ts';
 import { withoutKeys } from './environment.ts';
@@ -141,30 +141,18 @@ export class KeyCommandStore implements Store {
     words: Words,
     { tellsWhy = false }: ReadOptions = {},
   ): Promise<ApiKey> {
-    const { env, onWaiting, promptTimeoutMs: timeoutMs } = this.#world;
-    const hasTerminal = this.#world.hasTerminal();
+    const { env, hasTerminal, onWaiting, promptTimeoutMs: timeoutMs } = this.#world;
     const program = programOf(words);
     const waiting = setTimeout(() => onWaiting(program), WAITING_AFTER_MS);
-    const ended = await runCommand(words, { env, timeoutMs, hasTerminal, tellsWhy }).finally(() =>
-      clearTimeout(waiting),
-    );
-    if (ended === 'late') {
-      const seconds = timeoutMs / 1000;
-      throw new GlmTokenError('keyCommandUnanswered', { account, program, seconds });
-    }
-    if ('fault' in ended) {
-      const { fault, said } = ended;
-      if (typeof fault === 'string' || 'status' in fault) {
-        throw new GlmTokenError('keyCommandFailed', { account, program, fault, hasTerminal, said });
-      }
-      const { errno } = fault;
-      throw new GlmTokenError('keyCommandNotRun', { account, given: program, errno });
-    }
     try {
-      return parseKey(ended.line);
+      const run = { account, env, timeoutMs, hasTerminal: hasTerminal(), tellsWhy };
+      return parseKey(await firstLineOf(words, run));
     } catch (error) {
-      const { fault } = (error as GlmTokenError<'keyInvalid'>).params;
+      if (!hasReason(error, 'keyInvalid')) throw error;
+      const { fault } = error.params;
       throw new GlmTokenError('keyCommandPrintedNoKey', { account, program, fault }, error);
+    } finally {
+      clearTimeout(waiting);
     }
   }
 }
@@ -193,16 +181,9 @@ function parseCommands(text: string, path: string): Commands {
 export const isWords = (value: unknown): value is Words =>
   Array.isArray(value) && value.length > 0 && value.every((word) => typeof word === 'string');
 
-/** How a run ended: the first line that it printed, why that is of no use, or too late. */
-type Ended =
-  | { readonly line: string }
-  | {
-      readonly fault: KeyCommandFault | { readonly errno: string };
-      readonly said?: string | undefined;
-    }
-  | 'late';
-
 interface RunOptions {
+  /** Whose key it is, for messages. */
+  readonly account: Account;
   readonly env: NodeJS.ProcessEnv;
   readonly timeoutMs: number;
   readonly hasTerminal: boolean;
@@ -212,48 +193,58 @@ interface RunOptions {
 /**
  * Runs a command to its end. Where no terminal can answer it, it gets none: a pinentry for the
  * terminal would draw over the Emacs that runs there, and take its keys.
+ *
+ * @returns the first line that it printed
+ * @throws GlmTokenError when it failed, printed without an end, or did not end in time
  */
-async function runCommand(
+async function firstLineOf(
   [program, ...rest]: Words,
-  { env, timeoutMs, hasTerminal, tellsWhy }: RunOptions,
-): Promise<Ended> {
+  { account, env, timeoutMs, hasTerminal, tellsWhy }: RunOptions,
+): Promise<string> {
+  const about = { account, program: basename(program) };
+  const failure = (fault: KeyCommandFault, said?: string) =>
+    new GlmTokenError('keyCommandFailed', { ...about, fault, hasTerminal, said });
+  const notRun = (errno: string) =>
+    new GlmTokenError('keyCommandNotRun', { account, given: about.program, errno });
+
   const { spawn } = await import('node:child_process'); // Loaded only when a command is run.
   const { GPG_TTY, ...others } = withoutKeys(env);
+  // A session of its own has no terminal, and all ends that was started in it.
+  const leadsSession = !hasTerminal && process.platform !== 'win32';
   const found = await findProgram(program, rest, {
     stdio: hasTerminal
       ? ['inherit', 'pipe', 'inherit']
       : ['ignore', 'pipe', tellsWhy ? 'pipe' : 'ignore'],
     env: hasTerminal ? { ...others, GPG_TTY } : others,
-    detached: hasGroup(hasTerminal),
+    detached: leadsSession,
     windowsHide: true,
   });
-  if (!found) return { fault: { errno: 'ENOENT' } };
+  if (!found) throw notRun('ENOENT');
   const child = spawn(found.command, found.args, found.options);
-  const end = () => endCommand(child, hasTerminal);
+  const end = () => endCommand(child, leadsSession);
   process.once('exit', end);
   const line = new FirstLine();
   const error = new FirstLine();
   let limit: NodeJS.Timeout | undefined;
   try {
-    return await new Promise<Ended>((resolve) => {
-      limit = setTimeout(resolve, timeoutMs, 'late');
+    return await new Promise<string>((resolve, reject) => {
+      limit = setTimeout(() => {
+        const seconds = timeoutMs / 1000;
+        reject(new GlmTokenError('keyCommandUnanswered', { ...about, seconds }));
+      }, timeoutMs);
       child.stdout?.on('data', (chunk: Buffer) => {
         line.take(chunk);
-        if (line.bytes > MAX_OUTPUT_BYTES) resolve({ fault: 'endless' });
+        if (line.bytes > MAX_OUTPUT_BYTES) reject(failure('endless'));
       });
-      child.once('error', ({ code = '' }: NodeJS.ErrnoException) => {
-        resolve({ fault: { errno: code } });
-      });
+      child.once('error', (error) => reject(notRun(errnoOf(error))));
       child.stderr?.on('data', (chunk: Buffer) => error.take(chunk));
       // What it leaves running may keep standard error, and 'close' waits for that.
       child.once('exit', () => setTimeout(() => child.stderr?.destroy(), ERROR_WITHIN_MS).unref());
       child.once('close', (status, signal) => {
-        if (status === 0) resolve({ line: line.text });
+        if (status === 0) return resolve(line.text);
         const said = error.text.trim();
-        resolve({
-          fault: { status: signal ?? status ?? '' },
-          said: mayHoldKey(said) ? undefined : printable(said).slice(0, MAX_SAID_CHARACTERS),
-        });
+        const shown = mayHoldKey(said) ? undefined : printable(said).slice(0, MAX_SAID_CHARACTERS);
+        reject(failure({ status: signal ?? status ?? '' }, shown));
       });
     });
   } finally {
@@ -267,14 +258,11 @@ async function runCommand(
   }
 }
 
-/** Whether a command leads a session of its own, which has no terminal, and all ends that it started. */
-const hasGroup = (hasTerminal: boolean): boolean => !hasTerminal && process.platform !== 'win32';
-
 /** Ends a command that still runs, and what it started where that is in its session. */
-function endCommand({ pid, exitCode, signalCode }: ChildProcess, hasTerminal: boolean): void {
+function endCommand({ pid, exitCode, signalCode }: ChildProcess, leadsSession: boolean): void {
   if (pid === undefined || exitCode !== null || signalCode !== null) return;
   try {
-    process.kill(hasGroup(hasTerminal) ? -pid : pid);
+    process.kill(leadsSession ? -pid : pid);
   } catch {
     // It has just ended.
   }

@@ -249,9 +249,12 @@ class SecretServiceStore implements WritableStore {
       if (hasReason(error, 'keychainLibraryMissing')) throw error;
       const secrets = await this.#secretService();
       const { target } = await secrets.look({ service: this.#service }); // It may be silent, or gone.
-      if (hasReason(error, 'keychainPromptUnanswered')) throw error;
+      const isUnanswered = hasReason(error, 'keychainPromptUnanswered');
+      // KeePassXC asks for a password before a search, even where it exposes nothing.
+      const isBeingMade = isUnanswered && (await secrets.makesTarget());
+      if (!target && !isBeingMade) throw new GlmTokenError('keyringMissing', undefined, error);
+      if (isUnanswered) throw error;
       if (target?.isLocked) throw new GlmTokenError('keychainLocked', undefined, error);
-      if (!target) throw new GlmTokenError('keyringMissing', undefined, error);
       await secrets.checkSession();
       // libsecret keeps the address of the service that it found first, for as long as the process
       // lives (measured, 0.20): only a new process reaches a service that was restarted.

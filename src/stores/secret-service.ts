@@ -1,7 +1,6 @@
 /** The Secret Service over D-Bus: looks without asking anybody, and has collections unlocked. */
 
 import { randomBytes } from 'node:crypto';
-import { connect } from 'node:net';
 import { GlmTokenError, hasReason } from '../core/errors.ts';
 import { BusGone, NoAnswer, SessionBus, socketOf } from './session-bus.ts';
 
@@ -225,8 +224,8 @@ export class SecretService {
     path: string,
     iface: string,
     member: string,
-    signature?: string,
-    body?: readonly unknown[],
+    signature = '',
+    body: readonly unknown[] = [],
     destination = SECRETS,
   ): Promise<unknown[]> {
     try {
@@ -251,21 +250,11 @@ const usualSocket = ({ XDG_RUNTIME_DIR }: NodeJS.ProcessEnv): string | undefined
 async function busOutOfReach(env: NodeJS.ProcessEnv, cause: unknown): Promise<GlmTokenError> {
   const address = env.DBUS_SESSION_BUS_ADDRESS;
   if (!address) return new GlmTokenError('keychainMissing', { hasBus: false }, cause);
-  const other = usualSocket(env);
-  const isThere = other !== undefined && (await canConnect(other));
-  return new GlmTokenError(
-    'busOutOfReach',
-    {
-      isAbstract: socketOf(address)?.startsWith('\0') === true,
-      other: isThere ? `unix:path=${other}` : undefined,
-    },
-    cause,
+  const isAbstract = socketOf(address)?.startsWith('\0') === true;
+  const usual = usualSocket(env);
+  const other = await new SessionBus(usual).call(BUS, BUS_PATH, BUS, 'GetId').then(
+    () => `unix:path=${usual}`,
+    () => undefined,
   );
+  return new GlmTokenError('busOutOfReach', { isAbstract, other }, cause);
 }
-
-const canConnect = (path: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const socket = connect(path);
-    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
-    socket.on('connect', () => socket.destroy());
-  });

@@ -148,11 +148,14 @@ describe('a locked database', () => {
 });
 
 test('a database that exposes nothing is no keyring: no wizard opens, and the cure is its setting', async () => {
-  await start({ keys: { exposed: false } });
+  await start({ keys: { exposed: false } }, '2s');
   for (const command of [['store'], ['list'], ['doctor']]) {
     const { status, stdout, stderr } = await glm(command, 'id.secret');
     assert.equal(status, 5);
     assert.match(stdout + stderr, /no default keyring(.|\n)*"Expose entries under this group"/);
   }
   assert.deepEqual(await session.windows(), []);
+  // A search does open its window, which leads nowhere.
+  const { stderr } = await glm(['print']);
+  assert.match(stderr, /^glm-token: .*no default keyring(.|\n)*"Expose entries under this group"/);
 });
