@@ -59,11 +59,11 @@ version that is there.  No other program of that name is changed."
   (glm-gptel-auth--with-user-errors
     (unless (or tarball glm-gptel-auth--published)
       (glm-gptel-auth--fail
-       nil (glm-gptel-auth--text "glm-token is not on npm's registry yet")
+       (glm-gptel-auth--text "glm-token is not on npm's registry yet")
        (glm-gptel-auth--how-to-install)))
     (unless (executable-find "npm")
       (glm-gptel-auth--fail
-       nil (glm-gptel-auth--text "cannot find npm, which comes with Node")
+       (glm-gptel-auth--text "cannot find npm, which comes with Node")
        (glm-gptel-auth--text
         "install Node, from your system's packages or nodejs.org")))
     (let ((package (if tarball (expand-file-name tarball)

@@ -403,8 +403,16 @@ It calls what gptel would call, and nobody is asked for anything.  Added is
 what to ask glm-token's doctor about it, `:params', a plist."
   (let* ((asked nil)
          (glm-gptel-auth--undecrypted nil)
-         (glm-gptel-auth--look (lambda (account outcome)
-                                 (push (cons outcome account) asked)))
+         (glm-gptel-auth--look
+          (lambda (account)
+            (condition-case failure
+                (let ((answer (glm-gptel-auth--request
+                               'token (append account '(:ask :json-false)))))
+                  (push (cons (plist-get answer :token) account) asked)
+                  answer)
+              (glm-gptel-auth-error
+               (push (cons failure account) asked)
+               (signal (car failure) (cdr failure))))))
          (judgement
           (condition-case err
               (glm-gptel-auth--judge

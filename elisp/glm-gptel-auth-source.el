@@ -31,9 +31,10 @@ may be one, and the token that is asked for later signals the cure.  That
 holds for `glm-gptel-auth-plain' too, since only a helper can look."
   (or (and glm-gptel-auth-plain (not glm-gptel-auth--look))
       (condition-case failure
-          (let ((glm-gptel-auth--look (or glm-gptel-auth--look #'ignore)))
-            (glm-gptel-auth--look-for-token
-             (glm-gptel-auth--account host profile)))
+          (let ((account (glm-gptel-auth--account host profile)))
+            (if glm-gptel-auth--look (funcall glm-gptel-auth--look account)
+              (glm-gptel-auth--request
+               'token (append account '(:ask :json-false)))))
         (glm-gptel-auth-error
          (not (equal (nth 1 failure) "ERR_KEY_NOT_FOUND"))))))
 

@@ -93,8 +93,7 @@ ssh -R that forwards it"
     ;; The backend
     (":host is a string such as \"api.z.ai\", without https:// and path"
      . ":host 应是 \"api.z.ai\" 这样的字符串，不带 https:// 和路径")
-    ("gptel is not installed; run M-x package-install RET gptel"
-     . "尚未安装 gptel；请运行 M-x package-install RET gptel")
+    ("run M-x package-install RET gptel" . "请运行 M-x package-install RET gptel")
 
     ;; Keys
     ("Host (default %s): " . "主机（默认 %s）：")
@@ -116,10 +115,8 @@ ssh -R that forwards it"
     ("no key is stored for %s" . "没有保存 %s 的 key")
 
     ;; The helper, and what there is
-    ("helper restarted (glm-token %s, process %s)"
-     . "已重启后台进程（glm-token %s，进程 %s）")
-    ("connected to the helper again (glm-token %s, process %s)"
-     . "已重新连接后台进程（glm-token %s，进程 %s）")
+    ("the helper answers again (glm-token %s, process %s)"
+     . "后台进程已重新就绪（glm-token %s，进程 %s）")
     ("GLM token status" . "GLM 令牌状态")
     ("Tokens" . "令牌")
     ("from the helper at %s" . "由 %s 处的后台进程签发")

@@ -47,18 +47,9 @@
 ;;     (setq gptel-backend (glm-gptel-auth-make-backend "GLM")
 ;;           gptel-model 'glm-5.3))
 ;;
-;; Further commands:
-;;
-;;   M-x glm-gptel-auth-store, -delete    store or delete another key
-;;   M-x glm-gptel-auth-status            show helper, store and accounts
-;;   M-x glm-gptel-auth-doctor            find out why there is no token
-;;   M-x glm-gptel-auth-unlock, -lock     the passphrase of the encrypted file
-;;   M-x glm-gptel-auth-restart           restart the helper
-;;   M-x glm-gptel-auth-source-enable     give tokens to every other package
-;;
-;; Options: M-x customize-group RET glm-gptel-auth.  Models, thinking, the
-;; Coding Plan, versions of gptel, and other packages are on the page
-;; docs/emacs.md of the program's repository and npm package, in Chinese
+;; Options: M-x customize-group RET glm-gptel-auth.  Commands, models,
+;; thinking, the Coding Plan, versions of gptel, and other packages are on the
+;; page docs/emacs.md of the program's repository and npm package, in Chinese
 ;; docs/emacs.zh-CN.md.
 
 ;;; Code:
@@ -213,15 +204,11 @@ Its Chinese is in glm-gptel-auth-zh.el."
 
 (define-error 'glm-gptel-auth-error "GLM token")
 
-(defun glm-gptel-auth--fail (code message &optional hint action)
-  "Signal a failure with CODE, MESSAGE, HINT and ACTION.
-MESSAGE is a string, and each of the others a string or nil: a code and an
-action as glm-token has them, and what to do where no action cures it."
+(defun glm-gptel-auth--fail (message &optional hint action code)
+  "Signal a failure with MESSAGE, HINT, ACTION and CODE.
+MESSAGE is a string, and each of the others a string or nil: what to do,
+what does it, and why, the last two as glm-token has them."
   (signal 'glm-gptel-auth-error (list code message hint action)))
-
-(defun glm-gptel-auth--fail-helper (message)
-  "Signal MESSAGE, a string, as a failure of the helper."
-  (glm-gptel-auth--fail "ERR_DAEMON" message nil "doctor"))
 
 (defconst glm-gptel-auth--commands
   '(("store" . glm-gptel-auth-store)
@@ -312,7 +299,6 @@ may be nil, or else the first on variable `exec-path'."
            when node do (setq old (or old (list node version)))
            finally
            (glm-gptel-auth--fail
-            nil
             (if old
                 (glm-gptel-auth--text
                  "%s needs Node %s or later, and %s is version %s"
@@ -353,7 +339,7 @@ Expand a leading \"~\" in each, which Emacs does for the program alone."
                    return word)))
     (when missing
       (glm-gptel-auth--fail
-       nil (glm-gptel-auth--text "cannot find %s" missing)
+       (glm-gptel-auth--text "cannot find %s" missing)
        (glm-gptel-auth--text "check `glm-gptel-auth-command', or set it to nil \
 to have glm-token searched for")))
     command))
@@ -381,7 +367,7 @@ The order is that of `glm-gptel-auth-command'."
             (found (list found))
             (t (require 'glm-gptel-auth-install)
                (glm-gptel-auth--fail
-                nil (glm-gptel-auth--text "cannot find the program glm-token")
+                (glm-gptel-auth--text "cannot find the program glm-token")
                 (glm-gptel-auth--how-to-install)))))))
 
 ;;;; The helper
@@ -404,23 +390,22 @@ sent passphrases and keys."
         (owner (file-attribute-user-id (file-attributes socket 'integer))))
     (unless (member owner (list nil 0 (user-uid)))
       (glm-gptel-auth--fail
-       nil (glm-gptel-auth--text
-            "the socket %s belongs to another user and is not trusted" socket)
+       (glm-gptel-auth--text
+        "the socket %s belongs to another user and is not trusted" socket)
        cure))
     (condition-case err
         (make-network-process :name "glm-token" :family 'local :service socket
                               :noquery t :coding 'utf-8-emacs-unix)
       (file-error
        (glm-gptel-auth--fail
-        nil (glm-gptel-auth--text "nothing answers at %s (%s)" socket
-                                  (nth 2 err))
+        (glm-gptel-auth--text "nothing answers at %s (%s)" socket (nth 2 err))
         cure)))))
 
 (defun glm-gptel-auth--fail-to-start (err)
   "Signal ERR, an error that was caught, as a failure to start glm-token."
-  (glm-gptel-auth--fail-helper
-   (glm-gptel-auth--text "cannot start glm-token: %s"
-                         (error-message-string err))))
+  (glm-gptel-auth--fail (glm-gptel-auth--text "cannot start glm-token: %s"
+                                              (error-message-string err))
+                        nil "doctor"))
 
 (defun glm-gptel-auth--start-process ()
   "Start a helper of our own, and return its process."
@@ -613,7 +598,7 @@ When node itself fails, one line says why, among others that repeat code."
          (socket (process-get process 'glm-gptel-auth-socket))
          (status (process-exit-status process)))
     (when (eq process glm-gptel-auth--helper) (glm-gptel-auth--stop-helper))
-    (glm-gptel-auth--fail-helper
+    (glm-gptel-auth--fail
      (cond (late (glm-gptel-auth--text "the helper did not answer in time"))
            (words (glm-gptel-auth--text
                    "the helper ended with status %s (%s)" status
@@ -621,7 +606,8 @@ When node itself fails, one line says why, among others that repeat code."
            (socket (glm-gptel-auth--text "%s was closed without an answer"
                                          socket))
            (t (glm-gptel-auth--text "the helper ended with status %s"
-                                    status))))))
+                                    status)))
+     nil "doctor")))
 
 (defun glm-gptel-auth--request (method &optional params)
   "Have glm-token do METHOD, a symbol, with PARAMS, a plist.
@@ -641,9 +627,8 @@ when it is needed."
               (code (plist-get data :code)))
          (unless (and (equal code "ERR_PASSPHRASE")
                       (glm-gptel-auth--may-ask-p method params))
-           (glm-gptel-auth--fail code (plist-get err :message)
-                                 (plist-get data :hint)
-                                 (plist-get data :action)))
+           (glm-gptel-auth--fail (plist-get err :message) (plist-get data :hint)
+                                 (plist-get data :action) code))
          (glm-gptel-auth--ask-passphrase (plist-get params :store))
          (glm-gptel-auth--request method params)))
       (_ (glm-gptel-auth--fail-without-answer process)))))
@@ -746,30 +731,18 @@ absent, so that glm-token decides."
                for failure = (plist-get report :error)
                when (plist-get report :token) return report
                when failure do (glm-gptel-auth--fail
-                                (plist-get failure :code)
                                 (plist-get failure :message)
                                 (plist-get failure :hint)
-                                (plist-get failure :action))
-               finally (glm-gptel-auth--fail-helper
+                                (plist-get failure :action)
+                                (plist-get failure :code))
+               finally (glm-gptel-auth--fail
                         (glm-gptel-auth--text "glm-token ended with status %s"
-                                              status))))))
+                                              status)
+                        nil "doctor")))))
 
 (defvar glm-gptel-auth--look nil
-  "Non-nil if tokens are only looked for, so that nobody is asked for anything.
-It is a function that is called with each account, a plist, and its token
-or what was caught in its place.")
-
-(defun glm-gptel-auth--look-for-token (account)
-  "Return the answer about a token for ACCOUNT if it needs nobody's answer.
-Tell `glm-gptel-auth--look' what came of it."
-  (condition-case failure
-      (let ((answer (glm-gptel-auth--request
-                     'token (append account '(:ask :json-false)))))
-        (funcall glm-gptel-auth--look account (plist-get answer :token))
-        answer)
-    (glm-gptel-auth-error
-     (funcall glm-gptel-auth--look account failure)
-     (signal (car failure) (cdr failure)))))
+  "Function that is called for each token in place of glm-token, or nil.
+It gets an account, a plist, and asks nobody for anything.")
 
 (defun glm-gptel-auth--token (params &optional info)
   "Return a fresh token, a string of bytes, for PARAMS, a plist.
@@ -780,7 +753,7 @@ remove the request that gptel has begun; INFO is its plist, if it is known."
         (setq token
               (plist-get
                (cond (glm-gptel-auth--look
-                      (glm-gptel-auth--look-for-token params))
+                      (funcall glm-gptel-auth--look params))
                      ((and glm-gptel-auth-plain
                            (not (glm-gptel-auth--socket)))
                       (glm-gptel-auth--print params))
@@ -790,8 +763,8 @@ remove the request that gptel has begun; INFO is its plist, if it is known."
     (unless (and (stringp token)
                  (string-match-p
                   "\\`[-A-Za-z0-9_]+\\(?:\\.[-A-Za-z0-9_]+\\)\\{2\\}\\'" token))
-      (glm-gptel-auth--fail-helper
-       (glm-gptel-auth--text "glm-token gave no token")))
+      (glm-gptel-auth--fail (glm-gptel-auth--text "glm-token gave no token")
+                            nil "doctor"))
     ;; In a header, a multibyte string makes url.el refuse a body that is not
     ;; ASCII, and show the token with it.
     (string-to-unibyte token)))
@@ -980,46 +953,36 @@ not streamed could not be read without them."
           curl-args endpoint &allow-other-keys)
   "Register a GLM backend for gptel with NAME, a string, and return it.
 
-HOST, a string, is the first of `glm-gptel-auth-hosts' by default;
-\"api.z.ai\" is the international endpoint.  KEY-HOST, a string, is the host
-whose key signs, by default HOST; for requests through a proxy or gateway of
-your own, which is sent the token.  PROFILE, a string, fixes the profile
-whose key signs for this backend; by default it is `glm-gptel-auth-profile'
-at the time of the request.
+HOST is the first of `glm-gptel-auth-hosts' by default; \"api.z.ai\" is the
+international endpoint.  KEY-HOST and PROFILE name the key that signs, by
+default that of HOST and of `glm-gptel-auth-profile' at the time of the
+request.  KEY-HOST is for a proxy or gateway of your own at HOST, which is
+sent the token.  All of these are strings.
 
-CODING-PLAN non-nil selects the endpoint of the GLM Coding Plan and
-`glm-gptel-auth-coding-models'.  Beware: the plan's terms name the tools
-that it may be used with, and gptel may not be one of them; a key of the
-plan can be suspended for other use.
+CODING-PLAN non-nil selects the endpoint and the models of the GLM Coding
+Plan.  Beware: its terms name the tools that it may be used with, and gptel
+may not be one of them; a key can be suspended for other use.
 
-EFFORT is how much models think, for glm-5.2 and later: the symbol low,
-high or max; the service's own default is max.  THINKING turns thinking on
-\(t) or off (nil) in models before glm-5.3, which always thinks.  By default
-it is on at the pay-as-you-go endpoint, and left to the service at that of
-the Coding Plan.
+EFFORT is the symbol low, high or max, for glm-5.2 and later.  THINKING is t
+or nil, for models before glm-5.3; by default it is t at the pay-as-you-go
+endpoint.  With STREAM, t by default, arguments of tools are streamed too.
+ENDPOINT is another path, to which nothing about tools or thinking is sent
+by default.
 
-What long calls of tools need is on by default: with STREAM, which
-defaults to t, their arguments come as they are generated (`tool_stream');
-and the model keeps what it thought before earlier calls (`clear_thinking'
-false, which is the Coding Plan's default).
-
-REQUEST-PARAMS, a plist, is sent with each request, and takes precedence
-over all of that.  CURL-ARGS are further arguments for curl.  ENDPOINT is a
-path in place of that of the plan; nothing about tools is sent to it by
-default.  ARGS are any other keywords of `gptel-make-openai', such as
-`:models', by default `glm-gptel-auth-models'."
+REQUEST-PARAMS, a plist, takes precedence over what all of that would send.
+CURL-ARGS are further arguments for curl.  ARGS are any other keywords of
+`gptel-make-openai', such as `:models', by default `glm-gptel-auth-models'."
   (declare (indent 1))
-  (unless (require 'gptel nil t)
-    (user-error "%s" (glm-gptel-auth--text
-                      "GLM: %s" (glm-gptel-auth--text
-                                 "gptel is not installed; \
-run M-x package-install RET gptel"))))
-  (require 'gptel-openai-extras nil t)
-  (unless (and (stringp host) (string-match-p "\\`[^/ \t\n]+\\'" host))
-    (user-error "%s" (glm-gptel-auth--text
-                      "GLM: %s" (glm-gptel-auth--text
-                                 ":host is a string such as \"api.z.ai\", \
+  (glm-gptel-auth--with-user-errors
+    (unless (require 'gptel nil t)
+      (glm-gptel-auth--fail
+       (glm-gptel-auth--text "gptel is not installed")
+       (glm-gptel-auth--text "run M-x package-install RET gptel")))
+    (unless (and (stringp host) (string-match-p "\\`[^/ \t\n]+\\'" host))
+      (glm-gptel-auth--fail
+       (glm-gptel-auth--text ":host is a string such as \"api.z.ai\", \
 without https:// and path"))))
+  (require 'gptel-openai-extras nil t)
   (let* ((params (append
                   (when effort
                     (list :reasoning_effort (format "%s" effort)))
@@ -1211,15 +1174,10 @@ glm-token.  With a prefix argument, ask for them too."
   (interactive)
   (glm-gptel-auth--stop-helper)
   (glm-gptel-auth--with-user-errors
-    (let* ((status (glm-gptel-auth--request 'status))
-           (version (plist-get status :version))
-           (pid (plist-get status :pid)))
-      (if (glm-gptel-auth--socket)
-          (glm-gptel-auth--say
-           "connected to the helper again (glm-token %s, process %s)"
-           version pid)
-        (glm-gptel-auth--say "helper restarted (glm-token %s, process %s)"
-                             version pid)))))
+    (let ((status (glm-gptel-auth--request 'status)))
+      (glm-gptel-auth--say "the helper answers again (glm-token %s, process %s)"
+                           (plist-get status :version)
+                           (plist-get status :pid)))))
 
 ;;;###autoload
 (defun glm-gptel-auth-unlock ()

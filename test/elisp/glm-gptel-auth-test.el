@@ -748,7 +748,7 @@ Return the names before them."
         (should (equal (nreverse prompts)
                        '("api.z.ai 的 API key（ID.SECRET）："
                          "api.z.ai 的 API key（ID.SECRET）："
-                         "api.z.ai 已保存了另一个 key（za…），是否替换？"
+                         "api.z.ai 已有另一个 key（za…），是否替换？"
                          "是否删除 api.z.ai 的 key？")))))))
 
 (ert-deftest glm-test-two-thousand-tokens-with-one-helper ()
@@ -1083,7 +1083,7 @@ It is \"correct horse\".  BODY is what a command of the user's does."
         (glm-test--should-be-token (glm-gptel-auth-token))
         (should (equal (funcall state) "unlocked"))
         (glm-gptel-auth-restart)
-        (should (string-prefix-p "GLM: connected to the helper again"
+        (should (string-prefix-p "GLM: the helper answers again"
                                  (glm-test--said)))
         (should (equal (funcall state) "unlocked"))
         (glm-gptel-auth-lock)
