@@ -93,7 +93,8 @@ ssh -R that forwards it"
     ;; The backend
     (":host is a string such as \"api.z.ai\", without https:// and path"
      . ":host 应是 \"api.z.ai\" 这样的字符串，不带 https:// 和路径")
-    ("run M-x package-install RET gptel" . "请运行 M-x package-install RET gptel")
+    ("gptel is not installed; run M-x package-install RET gptel"
+     . "尚未安装 gptel；请运行 M-x package-install RET gptel")
 
     ;; Keys
     ("Host (default %s): " . "主机（默认 %s）：")

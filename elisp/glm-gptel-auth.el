@@ -976,8 +976,8 @@ CURL-ARGS are further arguments for curl.  ARGS are any other keywords of
   (glm-gptel-auth--with-user-errors
     (unless (require 'gptel nil t)
       (glm-gptel-auth--fail
-       (glm-gptel-auth--text "gptel is not installed")
-       (glm-gptel-auth--text "run M-x package-install RET gptel")))
+       (glm-gptel-auth--text
+        "gptel is not installed; run M-x package-install RET gptel")))
     (unless (and (stringp host) (string-match-p "\\`[^/ \t\n]+\\'" host))
       (glm-gptel-auth--fail
        (glm-gptel-auth--text ":host is a string such as \"api.z.ai\", \
