@@ -1,13 +1,11 @@
 /** Requests to the host: the only network access of the whole program. */
 
-import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
-import { isIP, type Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
+import type { Socket } from 'node:net';
 import { GlmTokenError } from '../core/errors.ts';
-import { connectThrough, type ProxyServer, proxyFor } from './proxy.ts';
-import type { PlanName } from './services.ts';
-import { PLAN_PATHS } from './services.ts';
+import { connectThrough, proxyFor } from './proxy.ts';
+import { PLAN_PATHS, type PlanName } from './services.ts';
 
 /** Limit for a whole exchange, the proxy's part included. A host answers in a second or two. */
 const ANSWER_WITHIN_MS = 15_000;
@@ -45,11 +43,11 @@ export interface Origin {
 
 /** Asks the host for its headers, without credentials. */
 export const askHost = (host: string, origin: Origin): Promise<Answer> =>
-  send(host, { method: 'HEAD', path: MODELS_PATH }, origin);
+  send(host, { method: 'HEAD', path: MODELS_PATH, token: null, body: null }, origin);
 
 /** Asks the service for its list of models, which costs nothing, with a token. */
 export const listModels = (host: string, token: string, origin: Origin): Promise<Answer> =>
-  send(host, { method: 'GET', path: MODELS_PATH, token }, origin);
+  send(host, { method: 'GET', path: MODELS_PATH, token, body: null }, origin);
 
 /** Sends one chat request for one token to a model, on the endpoint of a plan. */
 export const chat = (
@@ -59,11 +57,8 @@ export const chat = (
   token: string,
   origin: Origin,
 ): Promise<Answer> => {
-  const body = JSON.stringify({
-    model,
-    messages: [{ role: 'user', content: 'Hi' }],
-    max_tokens: 1,
-  });
+  const messages = [{ role: 'user', content: 'Hi' }];
+  const body = JSON.stringify({ model, messages, max_tokens: 1 });
   const path = `${PLAN_PATHS[plan]}/chat/completions`;
   return send(host, { method: 'POST', path, token, body }, origin);
 };
@@ -71,9 +66,9 @@ export const chat = (
 interface Outgoing {
   readonly method: string;
   readonly path: string;
-  readonly token?: string;
+  readonly token: string | null;
   /** JSON. */
-  readonly body?: string;
+  readonly body: string | null;
 }
 
 /** @throws GlmTokenError `ERR_NETWORK` when no answer came in time */
@@ -84,11 +79,11 @@ async function send(host: string, outgoing: Outgoing, { env, now }: Origin): Pro
   const timer = setTimeout(() => limit.abort(), ANSWER_WITHIN_MS);
   try {
     const startedAtMs = now();
-    const tunnel = proxy && (await openTunnel(proxy, url, limit.signal));
-    const answer = await exchange(url, outgoing, tunnel, limit.signal);
+    const socket = proxy && (await connectThrough(proxy, url, limit.signal));
+    const { dateMs, ...answer } = await exchange(url, outgoing, socket, limit.signal);
     const answeredAtMs = now();
     // The header has whole seconds, rounded down; and it was written about half-way.
-    const offsetMs = answer.dateMs + 500 - (startedAtMs + answeredAtMs) / 2;
+    const offsetMs = dateMs + 500 - (startedAtMs + answeredAtMs) / 2;
     return {
       ...answer,
       proxy: proxy?.shown,
@@ -99,9 +94,10 @@ async function send(host: string, outgoing: Outgoing, { env, now }: Origin): Pro
     const { code, message } = error as NodeJS.ErrnoException;
     const fault = limit.signal.aborted ? 'timeout' : code || message;
     const seconds = ANSWER_WITHIN_MS / 1000;
+    const { shown, variable } = proxy ?? {};
     throw new GlmTokenError(
       'hostUnreachable',
-      { host, proxy: proxy?.shown, variable: proxy?.variable, fault, seconds },
+      { host, proxy: shown, variable, fault, seconds },
       error,
     );
   } finally {
@@ -109,62 +105,46 @@ async function send(host: string, outgoing: Outgoing, { env, now }: Origin): Pro
   }
 }
 
-async function openTunnel(proxy: ProxyServer, url: URL, signal: AbortSignal): Promise<Socket> {
-  const host = url.hostname.replace(/^\[|\]$/g, '');
-  const socket = await connectThrough(proxy, host, Number(url.port || 443), signal);
-  const tunnel = connectTls({ socket, host, ...(isIP(host) ? {} : { servername: host }) });
-  signal.addEventListener('abort', () => tunnel.destroy(), { once: true });
-  await once(tunnel, 'secureConnect', { signal });
-  tunnel.on('error', () => {}); // Between here and the request, which reports the end itself.
-  return tunnel;
-}
-
-interface RawAnswer {
-  readonly status: number;
-  readonly body: string;
-  /** Not a number without a `Date` header that is one. */
-  readonly dateMs: number;
-}
-
-/** One request and its answer, of which no more than {@link MAX_BODY_BYTES} are read. */
+/**
+ * One request and its answer, of which no more than {@link MAX_BODY_BYTES} are read. `dateMs` is not a
+ * number without a `Date` header that is one.
+ *
+ * @param socket the connection to the host, where a proxy made it
+ */
 function exchange(
   url: URL,
   { method, token, body }: Outgoing,
-  tunnel: Socket | undefined,
+  socket: Socket | undefined,
   signal: AbortSignal,
-): Promise<RawAnswer> {
+): Promise<{ status: number; body: string; dateMs: number }> {
+  const headers = {
+    'Cache-Control': 'no-cache',
+    ...(token && { Authorization: `Bearer ${token}` }),
+    ...(body && { 'Content-Type': 'application/json' }),
+  };
   return new Promise((resolve, reject) => {
-    const outgoing = request(url, {
-      method,
-      headers: {
-        'Cache-Control': 'no-cache',
-        ...(token ? { Authorization: `Bearer ${token}` } : {}),
-        ...(body ? { 'Content-Type': 'application/json' } : {}),
-      },
-      signal,
-      // With an agent, Node would ignore the tunnel and connect without the proxy.
-      ...(tunnel ? { createConnection: () => tunnel } : { agent: false }),
-    });
+    // Without an agent that is kept, since one would connect anew, without the proxy.
+    const options = { method, headers, signal, agent: false, ...(socket && { socket }) } as const;
+    const outgoing = request(url, options);
+    const finish = ({ statusCode: status = 0, headers }: IncomingMessage, chunks: Buffer[]) => {
+      outgoing.destroy();
+      const body = Buffer.concat(chunks).toString();
+      resolve({ status, body, dateMs: Date.parse(headers.date ?? '') });
+    };
     outgoing.on('error', reject);
-    outgoing.on('upgrade', ({ statusCode = 0, headers }, socket) => {
-      socket.destroy();
-      resolve({ status: statusCode, body: '', dateMs: Date.parse(headers.date ?? '') });
+    outgoing.on('upgrade', (response, upgraded) => {
+      upgraded.destroy();
+      finish(response, []);
     });
     outgoing.on('response', (response) => {
       const chunks: Buffer[] = [];
       let size = 0;
-      const finish = () => {
-        outgoing.destroy();
-        const body = Buffer.concat(chunks).toString();
-        const dateMs = Date.parse(response.headers.date ?? '');
-        resolve({ status: response.statusCode ?? 0, body, dateMs });
-      };
       response.on('data', (chunk: Buffer) => {
         chunks.push(chunk);
         size += chunk.length;
-        if (size > MAX_BODY_BYTES) finish();
+        if (size > MAX_BODY_BYTES) finish(response, chunks);
       });
-      response.on('end', finish);
+      response.on('end', () => finish(response, chunks));
       response.on('error', reject);
     });
     outgoing.end(body);

@@ -1,9 +1,9 @@
 /** The proxy that the environment names, and connections through it. */
 
 import { lookup } from 'node:dns/promises';
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { isIPv6, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { getProxyForUrl } from 'proxy-from-env';
 import { SocksClient } from 'socks';
 import { GlmTokenError } from '../core/errors.ts';
@@ -38,34 +38,26 @@ export function proxyFor(url: string, env: NodeJS.ProcessEnv): ProxyServer | und
   return { url: parsed, variable, shown: `${parsed.protocol}//${parsed.host}` };
 }
 
-/** A connection to a host and port through a proxy; `signal` gives it up. */
+/** A connection to the host of a URL through a proxy; `signal` gives it up. */
 export const connectThrough = (
-  { url }: ProxyServer,
-  host: string,
-  port: number,
+  { url: proxy }: ProxyServer,
+  url: URL,
   signal: AbortSignal,
-): Promise<Socket> =>
-  url.protocol.startsWith('socks')
-    ? connectBySocks(url, host, port, signal)
-    : connectByHttp(url, host, port, signal);
-
-const DEFAULT_PORTS: Record<string, number> = { 'http:': 80, 'https:': 443 };
-const DEFAULT_SOCKS_PORT = 1080;
+): Promise<Socket> => {
+  const [host, port] = [url.hostname.replace(/^\[|\]$/g, ''), Number(url.port || 443)];
+  const isSocks = proxy.protocol.startsWith('socks');
+  return isSocks ? bySocks(proxy, host, port, signal) : byHttp(proxy, url, port, signal);
+};
 
 /** RFC 9110's CONNECT. Node's own parser limits the size of what the proxy answers. */
-function connectByHttp(
-  proxy: URL,
-  host: string,
-  port: number,
-  signal: AbortSignal,
-): Promise<Socket> {
-  const target = `${isIPv6(host) ? `[${host}]` : host}:${port}`;
+function byHttp(proxy: URL, url: URL, port: number, signal: AbortSignal): Promise<Socket> {
+  const target = `${url.hostname}:${port}`;
   const user = decodeURIComponent(`${proxy.username}:${proxy.password}`);
   const authorization = `Basic ${Buffer.from(user).toString('base64')}`;
   return new Promise((resolve, reject) => {
     const connect = (proxy.protocol === 'https:' ? httpsRequest : httpRequest)({
       host: proxy.hostname.replace(/^\[|\]$/g, ''),
-      port: proxy.port || DEFAULT_PORTS[proxy.protocol],
+      port: proxy.port || undefined,
       method: 'CONNECT',
       path: target,
       headers: {
@@ -75,23 +67,24 @@ function connectByHttp(
       agent: false,
       signal,
     });
-    const refuse = (status: number | undefined) =>
-      reject(Object.assign(new Error('the proxy refused'), { code: `HTTP ${status}` }));
-    connect.on('connect', ({ statusCode }, socket) => {
-      if (statusCode === 200) return resolve(socket);
-      socket.destroy();
-      return refuse(statusCode);
-    });
-    connect.on('response', ({ statusCode }) => {
+    const refuse = ({ statusCode }: IncomingMessage) => {
       connect.destroy();
-      refuse(statusCode);
+      reject(Object.assign(new Error('the proxy refused'), { code: `HTTP ${statusCode}` }));
+    };
+    connect.on('connect', (answer, socket) => {
+      if (answer.statusCode === 200) return resolve(socket);
+      socket.destroy();
+      return refuse(answer);
     });
+    connect.on('response', refuse);
     connect.on('error', reject);
     connect.end();
   });
 }
 
-async function connectBySocks(
+const DEFAULT_SOCKS_PORT = 1080;
+
+async function bySocks(
   proxy: URL,
   host: string,
   port: number,

@@ -105,7 +105,11 @@ describe('a connection through a proxy', () => {
   afterEach(() => proxy?.stop());
 
   const connect = (url: string, host: string, signal = new AbortController().signal) =>
-    connectThrough({ url: new URL(url), variable: 'x', shown: 'x' }, host, port, signal);
+    connectThrough(
+      { url: new URL(url), variable: 'x', shown: 'x' },
+      new URL(`https://${host}:${port}`),
+      signal,
+    );
 
   async function assertEchoes(socket: Socket) {
     socket.write('hello');
@@ -130,7 +134,7 @@ describe('a connection through a proxy', () => {
   });
 
   test('gives an HTTP proxy its password, and an IPv6 address in brackets', async () => {
-    const asked = await connectRequest((host) => `http://us%40er:p%3Aw@${host}`, '::1');
+    const asked = await connectRequest((host) => `http://us%40er:p%3Aw@${host}`, '[::1]');
     assert.deepEqual([asked.url, asked.headers.host], [`[::1]:${port}`, `[::1]:${port}`]);
     const credentials = Buffer.from('us@er:p:w').toString('base64');
     assert.equal(asked.headers['proxy-authorization'], `Basic ${credentials}`);
