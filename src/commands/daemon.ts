@@ -75,10 +75,7 @@ async function onSocket(context: Context, args: Args): Promise<undefined> {
   if (accounts && mayWrite) throw new GlmTokenError('accountsAreReadOnly');
   const policy: Policy = { mayWrite, maySetCommand: false, accounts };
   const path = args.socket || defaultSocketPath(env, platform);
-  const place = { path, uid: process.getuid?.() };
-  const { isSocketPassed, listenAt, listenOnPassed, serveClients } = await import(
-    '../daemon/socket.ts'
-  );
+  const { listen, serveClients } = await import('../daemon/socket.ts');
   const signaled = isSignaled();
   const stores = context.helperStores({
     accounts,
@@ -87,13 +84,12 @@ async function onSocket(context: Context, args: Args): Promise<undefined> {
   });
   const server = createServer();
   const clients = serveClients(server, helperMethods(context, stores, policy), args['exit-after']);
-  const isPassed = isSocketPassed(env, process.pid);
-  const remove = isPassed ? await listenOnPassed(server, place) : await listenAt(server, place);
+  const remove = await listen(server, { path, uid: process.getuid?.() }, env);
   try {
     terminal.note(messages.daemon.listening(path, accounts));
     await Promise.race([clients.idle, signaled]);
   } finally {
-    remove?.();
+    remove();
   }
   return undefined;
 }

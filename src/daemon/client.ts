@@ -9,7 +9,6 @@ import {
   EXIT_STATUS,
   errnoOf,
   GlmTokenError,
-  hasCode,
   ReportedError,
   type SocketFault,
 } from '../core/errors.ts';
@@ -41,38 +40,29 @@ export interface ClientOptions {
 /** How long to wait for an answer, in milliseconds; a keychain that is open takes some. */
 const ANSWER_MS = 10_000;
 
-/** Number of passphrase attempts allowed. */
+/** How often a person may type a passphrase. */
 const PASSPHRASE_TRIES = 3;
 
 /**
- * Asks the helper, on a connection of its own for each request. Failures of the helper are thrown as
- * {@link ReportedError}; a helper that cannot be asked, as `ERR_DAEMON`.
+ * Asks the helper, on a connection of its own for each request; a person is asked for the passphrase of
+ * an encrypted file that is locked. Failures of the helper are thrown as {@link ReportedError}; a helper
+ * that cannot be asked, as `ERR_DAEMON`.
  */
 export function helperClient(options: ClientOptions): AskHelper {
   return async (method, params = {}) => {
-    try {
-      return await askOnce(options, method, params);
-    } catch (error) {
-      if (!hasCode(error, 'ERR_PASSPHRASE')) throw error;
-      await unlock(options, error);
-      return askOnce(options, method, params);
+    let passphrase: string | undefined;
+    for (let tries = 0; ; tries += 1) {
+      try {
+        if (passphrase !== undefined) await askOnce(options, 'unlock', { passphrase });
+        return await askOnce(options, method, params);
+      } catch (error) {
+        const isLocked = error instanceof ReportedError && error.params.action === 'unlock';
+        if (!isLocked || tries === PASSPHRASE_TRIES) throw error;
+        passphrase = await options.askPassphrase({ isNew: false, wasWrong: tries > 0 });
+        if (passphrase === undefined) throw error;
+      }
     }
   };
-}
-
-/** Has a person type the passphrase of a encrypted file that is locked; throws `error` where nobody is. */
-async function unlock(options: ClientOptions, error: unknown): Promise<void> {
-  if ((await askOnce(options, 'status', {})).lock !== 'locked') throw error;
-  for (let tries = 1; ; tries += 1) {
-    const passphrase = await options.askPassphrase({ isNew: false, wasWrong: tries > 1 });
-    if (passphrase === undefined) throw error;
-    try {
-      await askOnce(options, 'unlock', { passphrase });
-      return;
-    } catch (refusal) {
-      if (!hasCode(refusal, 'ERR_PASSPHRASE') || tries === PASSPHRASE_TRIES) throw refusal;
-    }
-  }
 }
 
 async function askOnce<Method extends Parameters<AskHelper>[0]>(

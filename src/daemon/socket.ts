@@ -32,63 +32,67 @@ export interface Place {
 }
 
 /**
- * Has a server listen at a path, in place of a helper that has ended there. The server must know what
- * to do with a client: one may connect at once.
+ * Has a server listen: on the socket that systemd passed, or at a path, in place of a helper that has
+ * ended there. The server must know what to do with a client: one may connect at once.
  *
- * @returns what removes the socket
+ * @returns what removes the socket, if it is ours to remove
  * @throws GlmTokenError `ERR_DAEMON` when that is not safe, or when a helper answers there already
  */
-export async function listenAt(server: Server, { path, uid }: Place): Promise<() => void> {
-  return attempt(path, async () => {
-    const directory = dirname(path);
-    mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
+export async function listen(
+  server: Server,
+  { path, uid }: Place,
+  env: NodeJS.ProcessEnv,
+): Promise<() => void> {
+  const directory = dirname(path);
+  const isPassed = isSocketPassed(env);
+  try {
+    if (!isPassed) mkdirSync(directory, { recursive: true, mode: DIRECTORY_MODE });
     checkDirectory(directory, uid);
-    const release = await lockStart(path);
+    if (!isPassed) return await listenAt(server, path);
+    await listenOnPassed(server, { path, uid });
+    return () => {};
+  } catch (error) {
+    if (error instanceof GlmTokenError) throw error;
+    const errno = errnoOf(error);
+    throw new GlmTokenError('socketRefused', { path, errno }, error);
+  }
+}
+
+async function listenAt(server: Server, path: string): Promise<() => void> {
+  const release = await lockStart(path);
+  try {
+    await clearStale(path);
+    const umask = process.umask(SOCKET_UMASK);
     try {
-      await clearStale(path);
-      const umask = process.umask(SOCKET_UMASK);
-      try {
-        server.listen(path);
-      } finally {
-        process.umask(umask);
-      }
-      await once(server, 'listening');
-      const { ino } = lstatSync(path);
-      const isOurs = () => lstatSync(path, { throwIfNoEntry: false })?.ino === ino;
-      return () => {
-        if (isOurs()) unlinkSync(path);
-      };
+      server.listen(path);
     } finally {
-      await release();
+      process.umask(umask);
     }
-  });
+    await once(server, 'listening');
+  } finally {
+    await release();
+  }
+  const { ino } = lstatSync(path);
+  return () => {
+    const isOurs = lstatSync(path, { throwIfNoEntry: false })?.ino === ino;
+    if (isOurs) unlinkSync(path);
+  };
 }
 
 /** Whether systemd started this process with a socket: sd_listen_fds(3). */
-export const isSocketPassed = (
-  { LISTEN_PID, LISTEN_FDS }: NodeJS.ProcessEnv,
-  pid: number,
-): boolean => LISTEN_PID === String(pid) && Number(LISTEN_FDS) >= 1;
+const isSocketPassed = ({ LISTEN_PID, LISTEN_FDS }: NodeJS.ProcessEnv): boolean =>
+  LISTEN_PID === String(process.pid) && Number(LISTEN_FDS) >= 1;
 
-/**
- * Has a server listen on the socket that systemd passed, and that is not ours to remove.
- *
- * @param place where that socket is
- * @throws GlmTokenError `ERR_DAEMON` when it is not a Unix socket that is closed to others
- */
-export async function listenOnPassed(server: Server, { path, uid }: Place): Promise<void> {
-  return attempt(path, async () => {
-    checkDirectory(dirname(path), uid);
-    const stats = statSync(path, { throwIfNoEntry: false });
-    const listening = once(server, 'listening').catch(() => {});
-    if (stats?.isSocket() && isClosed(stats, uid)) server.listen({ fd: FIRST_PASSED_FD });
-    else throw new GlmTokenError('socketPassedInvalid');
-    await listening;
-    // A socket of the network has an address that is an object.
-    if (!server.listening || (server.address() ?? '') !== '') {
-      throw new GlmTokenError('socketPassedInvalid');
-    }
-  });
+async function listenOnPassed(server: Server, { path, uid }: Place): Promise<void> {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (!stats?.isSocket() || !isClosed(stats, uid)) throw new GlmTokenError('socketPassedInvalid');
+  const listening = once(server, 'listening').catch(() => {});
+  server.listen({ fd: FIRST_PASSED_FD });
+  await listening;
+  // A socket of the network has an address that is an object.
+  if (!server.listening || (server.address() ?? '') !== '') {
+    throw new GlmTokenError('socketPassedInvalid');
+  }
 }
 
 /** Write permission is what lets others make files in a directory, and connect to a socket (Linux). */
@@ -108,8 +112,9 @@ async function lockStart(path: string): Promise<() => Promise<void>> {
   try {
     return await lock(path, { realpath: false, stale: STALE_LOCK_MS });
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw code === 'ELOCKED' ? new GlmTokenError('helperRunning', { path }, error) : error;
+    throw errnoOf(error) === 'ELOCKED'
+      ? new GlmTokenError('helperRunning', { path }, error)
+      : error;
   }
 }
 
@@ -128,20 +133,10 @@ async function isAnswered(path: string): Promise<boolean> {
     await once(socket, 'connect');
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return false;
+    if (errnoOf(error) === 'ECONNREFUSED') return false;
     throw error;
   } finally {
     socket.destroy();
-  }
-}
-
-async function attempt<T>(path: string, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (error) {
-    if (error instanceof GlmTokenError) throw error;
-    const errno = errnoOf(error);
-    throw new GlmTokenError('socketRefused', { path, errno }, error);
   }
 }
 
