@@ -118,17 +118,15 @@ The window has the notes of STEP too, and the page of its key."
 (defun glm-gptel-auth--use (lines)
   "Have gptel use in this session the backend made by LINES, a string.
 Return what was done, a string."
-  (if (not (require 'gptel nil t))
-      (glm-gptel-auth--text
-       "gptel is not installed; run M-x package-install RET gptel")
-    (setq-default gptel-backend
-                  (apply #'glm-gptel-auth-make-backend
-                         (cdr (read (substring lines (string-search
-                                                      "(glm-gptel-auth-make-"
-                                                      lines)))))
-                  gptel-model (caar glm-gptel-auth-models))
-    (glm-gptel-auth--text
-     "in use for this session; M-x gptel starts a chat")))
+  (condition-case err
+      (let ((form (read (substring lines (string-search
+                                          "(glm-gptel-auth-make-" lines)))))
+        (setq-default gptel-backend (apply #'glm-gptel-auth-make-backend
+                                           (cdr form))
+                      gptel-model (caar glm-gptel-auth-models))
+        (glm-gptel-auth--text
+         "in use for this session; M-x gptel starts a chat"))
+    (user-error (cadr err))))           ; There is no gptel.
 
 (defun glm-gptel-auth--insert-lines (lines)
   "Insert LINES, a string, at the end of the init file, which is not saved.

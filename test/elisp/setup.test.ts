@@ -128,10 +128,13 @@ for (const { emacs, version } of await emacsen()) {
       const loaded = await seen("(require 'gptel)");
       rmSync(directory, { recursive: true });
       for (const line of [unloaded, loaded]) assert.match(line, /^gptel ok version 0\.9\.9/);
-      assert.match(
-        (await evaluate(emacs, doctor(), { env })).stdout,
-        /^gptel +warning +gptel is not installed; run M-x package-install RET gptel; /m,
-      );
+      const firstRun = `(require 'glm-gptel-auth-setup)
+        (princ (glm-gptel-auth--use "(glm-gptel-auth-make-backend \\"GLM\\")"))
+        (terpri)`;
+      const { stdout: without } = await evaluate(emacs, doctor(firstRun), { env });
+      const cure = 'gptel is not installed; run M-x package-install RET gptel';
+      assert.match(without, new RegExp(`^GLM: ${cure}$`, 'm'));
+      assert.match(without, new RegExp(`^gptel +warning +${cure}; `, 'm'));
     });
 
     test('the doctor loads gptel, and sees what init.el has for it', async () => {
