@@ -77,7 +77,7 @@ ssh -R that forwards it"
     ("%s was closed without an answer" . "%s 未作应答就关闭了连接")
     ("glm-token ended with status %s" . "glm-token 已退出，退出码 %s")
     ("glm-token gave no token" . "glm-token 没有给出令牌")
-    ("GLM %s (%s): %s" . "GLM %s（%s）：%s")
+    ("GLM %s (%s): %s: %s" . "GLM %s（%s）：%s：%s")
 
     ;; The passphrase
     ("Passphrase of the GLM encrypted file: " . "GLM 加密文件的口令：")
@@ -110,6 +110,8 @@ ssh -R that forwards it"
     ("Command that prints the key: " . "输出 key 的命令：")
     ("stored the key for %s in %s" . "已把 %s 的 key 保存到%s")
     ("the key for %s comes from %s from now on" . "%s 的 key 今后由 %s 提供")
+    ("Go on with %s? " . "仍然使用 %s？")
+    ("nothing was stored" . "没有保存任何内容")
     ("kept the key for %s" . "保留了 %s 原有的 key")
     ("Delete the key stored for %s? " . "是否删除 %s 的 key？")
     ("deleted the key for %s" . "已删除 %s 的 key")

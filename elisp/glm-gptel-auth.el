@@ -855,9 +855,10 @@ when glm-token does not know the code, or cannot be asked."
                                                      (format "%s" code))))))
                    (message (plist-get answer :message)))
          (message "%s" (glm-gptel-auth--text
-                        "GLM %s (%s): %s" code
+                        "GLM %s (%s): %s: %s" code
                         ;; It is repeated, since this covers it.
                         (if (consp err) (plist-get err :message) err)
+                        (glm-gptel-auth--describe account)
                         (glm-gptel-auth--with-cure
                          message (plist-get answer :action)
                          (plist-get answer :hint)))))))))
@@ -1071,7 +1072,7 @@ default.  With a prefix argument, ask for them."
 (defun glm-gptel-auth--store (params)
   "Store as PARAMS say, a plist, and return what glm-token answers, a plist.
 Where an encrypted file is the cure, store there if the user agrees; ask
-before another key is replaced."
+before another key is replaced, or when the host may be mistyped."
   (let ((answer
          (condition-case failure
              (glm-gptel-auth--request 'store params)
@@ -1086,11 +1087,16 @@ before another key is replaced."
             (glm-gptel-auth--request 'store params)))))
     (unless (or (eq t (plist-get answer :stored))
                 (not (y-or-n-p
-                      (glm-gptel-auth--text
-                       "A different key (%s) is stored for %s; replace it? "
-                       (or (plist-get answer :existing)
-                           (glm-gptel-auth--text "not well-formed"))
-                       (glm-gptel-auth--describe answer)))))
+                      (if (plist-get answer :problem)
+                          (concat (glm-gptel-auth--sentence
+                                   (plist-get answer :problem))
+                                  (glm-gptel-auth--text
+                                   "Go on with %s? " (plist-get answer :host)))
+                        (glm-gptel-auth--text
+                         "A different key (%s) is stored for %s; replace it? "
+                         (or (plist-get answer :existing)
+                             (glm-gptel-auth--text "not well-formed"))
+                         (glm-gptel-auth--describe answer))))))
       (setq answer (glm-gptel-auth--request
                     'store (append params '(:replace t)))))
     (glm-gptel-auth--forget)
@@ -1141,7 +1147,9 @@ With a prefix argument, ask for all of them, and whether there is a COMMAND."
                       (glm-gptel-auth--text "API key (ID.SECRET) for %s: "
                                             title)
                       nil))))
-      (cond ((not (eq t (plist-get answer :stored)))
+      (cond ((plist-get answer :problem)
+             (glm-gptel-auth--say "nothing was stored"))
+            ((not (eq t (plist-get answer :stored)))
              (glm-gptel-auth--say "kept the key for %s" title))
             (command
              (glm-gptel-auth--say "the key for %s comes from %s from now on"

@@ -19,6 +19,7 @@ import {
   accountEntry,
   findKey,
   listAccounts,
+  mistyped,
   originOf,
   type Stores,
   storeCommand,
@@ -158,10 +159,13 @@ function methodsOf(world: HelperWorld, stores: Stores, policy: Policy) {
     },
     async store(params, { messages }) {
       const account = accountOf(params);
+      const replaces = param(params, 'replace') === true;
+      const typo = replaces ? undefined : await mistyped(stores, account);
+      if (typo) return { ...account, stored: false, problem: messages.describe(typo).message };
       let existing: string | null = null;
       const mayReplace = (other: string | undefined) => {
         existing = other ?? null;
-        return param(params, 'replace') === true;
+        return replaces;
       };
       const words = param(params, 'command');
       let store: StoreLabel;

@@ -202,6 +202,12 @@ describe('store, accounts and delete', () => {
       });
       assert.equal(await idNow(), 'oneoneoneone');
     }
+    const near = { host: 'open.bigmodl.cn', profile: 'default' };
+    assert.deepEqual(await store('twotwotwotwo.hushhush', near), {
+      ...near,
+      stored: false,
+      problem: 'no key is stored for open.bigmodl.cn, but there is a key for open.bigmodel.cn',
+    });
     assert.equal((await store('twotwotwotwo.hushhush', { replace: true })).stored, true);
     assert.equal(await idNow(), 'twotwotwotwo');
     await resultOf('delete', account);

@@ -296,7 +296,8 @@ The service's own sentence is repeated, since it would be covered."
         (while (null asked) (accept-process-output nil 0.05))))
     (should (equal asked `(explain (,@account :code "1004"))))
     (should (glm-test--said
-             "^GLM 1004 (x): refused; run M-x glm-gptel-auth-store$"))))
+             (format "^GLM 1004 (x): %s (profile work): refused; \
+run M-x glm-gptel-auth-store$" glm-test--host)))))
 
 (ert-deftest glm-test-what-cannot-be-explained-is-left-alone ()
   "Among it the two positions that gptel 0.9.9.3 passes."

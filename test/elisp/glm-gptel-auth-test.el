@@ -843,6 +843,31 @@ run M-x glm-gptel-auth-store"
                  "no key is stored for api.z.ai (profile 测试 1)"
                  (glm-test--message #'glm-gptel-auth-token host profile)))))))
 
+(ert-deftest glm-test-store-asks-when-the-host-may-be-mistyped ()
+  (glm-test--with nil
+    (let (answer questions)
+      (cl-letf (((symbol-function 'read-passwd)
+                 (lambda (&rest _) (copy-sequence "abcd.verysecretsecret")))
+                ((symbol-function 'y-or-n-p)
+                 (lambda (prompt) (push prompt questions) answer)))
+        (glm-gptel-auth-store "open.bigmodl.cn")
+        (should (equal '("No key is stored for open.bigmodl.cn, but there is a \
+key for open.bigmodel.cn. Go on with open.bigmodl.cn? ")
+                       questions))
+        (should (equal "GLM: nothing was stored" (glm-test--said)))
+        (should (string-match-p "check the host"
+                                (glm-test--message #'glm-gptel-auth-token
+                                                   "open.bigmodl.cn")))
+        (setq answer t)
+        (glm-gptel-auth-store "open.bigmodl.cn")
+        (should (equal "abcd" (glm-test--signer
+                               (glm-gptel-auth-token "open.bigmodl.cn"))))
+        ;; Now that there is a key, it is not mistyped.
+        (setq questions nil)
+        (glm-gptel-auth-store "open.bigmodl.cn")
+        (should-not questions)
+        (glm-gptel-auth-delete "open.bigmodl.cn")))))
+
 ;;;; Commands that print keys
 
 (defmacro glm-test--with-command (lines &rest body)
