@@ -216,19 +216,26 @@ class SecretServiceStore implements WritableStore {
     return true;
   }
 
-  /** Looks only: asks no one, and unlocks nothing but what KWallet has open already. */
-  async list(): Promise<StoredAccount[]> {
+  /**
+   * Asks no one, and unlocks nothing but what KWallet has open already; with `mayAsk: false`, reads no
+   * key, and names the accounts of a locked keychain too.
+   */
+  async list({ mayAsk: reads = true }: ReadOptions = {}): Promise<StoredAccount[]> {
     const secrets = await this.#secretService();
-    const { items } = await this.#open({ service: this.#service }, false);
-    await secrets.checkSession();
-    if (items.some(({ isShutIn }) => isShutIn)) throw await this.#notAsked();
+    const attributes = { service: this.#service };
+    const { items } = reads ? await this.#open(attributes, false) : await secrets.look(attributes);
+    if (reads) {
+      await secrets.checkSession();
+      if (items.some(({ isShutIn }) => isShutIn)) throw await this.#notAsked();
+    }
     // Of several items for one account, the first is the one that is read.
     const listed = new Map<string, StoredAccount>();
     for (const item of items) {
       const { account: name = '' } = await secrets.attributesOf(item);
       const account = parseAccountName(name);
       if (!account || listed.has(name)) continue;
-      if (item.isLocked) listed.set(name, { account, id: undefined, isLocked: true });
+      if (!reads) listed.set(name, { account, id: undefined });
+      else if (item.isLocked) listed.set(name, { account, id: undefined, isLocked: true });
       else listed.set(name, { account, id: shortenedIdOf(await secrets.read(item)) });
     }
     return [...listed.values()];

@@ -26,7 +26,7 @@ export interface StoreLabel {
 /** An account that has a key, and the key's shortened id: never its secret. */
 export interface StoredAccount {
   readonly account: Account;
-  /** `undefined` when what is stored is no key, or a command that was not run, or could not be read. */
+  /** `undefined` when what is stored is no key, or a command that was not run, or was not read. */
   readonly id: string | undefined;
   /** Whether the keychain's program has not allowed the key to be read, so far. */
   readonly isLocked?: true;

@@ -150,10 +150,13 @@ export async function answerScript(
   });
 }
 
-/** The keychains of macOS and Windows are listed by reading each key, for which they may ask. */
+/**
+ * The encrypted file takes a passphrase, and a tenth of a second; the keychains of macOS and Windows are
+ * listed by reading each key, for which they may ask.
+ */
 async function glimpseAccounts({ stores, platform }: Context): Promise<readonly Account[]> {
-  const mayAskAnyway = platform === 'darwin' || platform === 'win32';
-  const store = mayAskAnyway && stores.inUse() === 'keychain' ? 'command' : undefined;
+  const looksOnly = stores.inUse() === 'keychain' && platform !== 'darwin' && platform !== 'win32';
+  const store = looksOnly ? undefined : 'command';
   const { accounts } = await listAccounts(stores, { store, mayAsk: false });
   return accounts.map(({ account }) => account);
 }
