@@ -13,13 +13,20 @@ const MAX_HEADER_BYTES = 1024;
 const END_OF_HEADER = '\r\n\r\n';
 
 export interface FrameOptions {
-  /** How long a frame may take to come, in milliseconds; any time by default. */
-  readonly patienceMs?: number | undefined;
+  /** How long a frame may take to come, in milliseconds; any time when `undefined`. */
+  readonly patienceMs: number | undefined;
   /** Input waits for it, so that a client which floods is held back and not fed memory. */
-  room?(): Promise<void>;
-  /** Whether a message is of interest; by default each is. */
-  accepts?(message: Message): boolean;
+  room(): Promise<void>;
+  /** Whether a message is of interest. */
+  accepts(message: Message): boolean;
 }
+
+/** For a peer that is trusted. */
+const ANYTHING: FrameOptions = {
+  patienceMs: undefined,
+  room: async () => {},
+  accepts: () => true,
+};
 
 /**
  * Reports `ERR_DAEMON` as its error when the peer makes no sense; any other end of the input closes it.
@@ -28,7 +35,7 @@ export class FrameReader extends AbstractMessageReader {
   readonly #input: Readable;
   readonly #options: FrameOptions;
 
-  constructor(input: Readable, options: FrameOptions = {}) {
+  constructor(input: Readable, options = ANYTHING) {
     super();
     this.#input = input;
     this.#options = options;
@@ -43,7 +50,7 @@ export class FrameReader extends AbstractMessageReader {
   }
 
   async #read(take: DataCallback): Promise<void> {
-    const { patienceMs, room, accepts = () => true } = this.#options;
+    const { patienceMs, room, accepts } = this.#options;
     const frames = new Frames();
     const late = () => this.#input.destroy(new GlmTokenError('clientUnintelligible'));
     /** Runs from the first byte of a frame until its last. */
@@ -57,7 +64,7 @@ export class FrameReader extends AbstractMessageReader {
         }
         if (frames.hasBegun && patienceMs !== undefined) timer ??= setTimeout(late, patienceMs);
         for (const message of messages) if (accepts(message)) take(message);
-        await room?.();
+        await room();
       }
     } finally {
       clearTimeout(timer);

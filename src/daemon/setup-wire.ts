@@ -3,8 +3,7 @@
 import { parseHost, parseProfile } from '../core/account.ts';
 import { GlmTokenError } from '../core/errors.ts';
 import type { Text } from '../messages/common.ts';
-import type { PlanName } from '../service/services.ts';
-import { PLANS } from '../service/services.ts';
+import { PLANS, type PlanName } from '../service/services.ts';
 import type { KeyCheck } from '../setup/check.ts';
 import type { InitPaths } from '../setup/init-lines.ts';
 import type { Answers, Outcome, Step } from '../setup/steps.ts';

@@ -16,11 +16,14 @@ import type { Helper } from './methods.ts';
 const MAX_PENDING = 256;
 
 export interface ServeOptions {
-  /** How long a client may take to send a frame or to read, in milliseconds; any time by default. */
-  readonly patienceMs?: number;
+  /** How long a client may take to send a frame or to read, in milliseconds; any time when `undefined`. */
+  readonly patienceMs: number | undefined;
   /** Called when a request comes, and when it has been answered. */
-  readonly onActivity?: () => void;
+  onActivity(): void;
 }
+
+/** For the program that started the helper. */
+const PATIENTLY: ServeOptions = { patienceMs: undefined, onActivity: () => {} };
 
 export interface Served {
   /** Resolves at end of input; rejects with `ERR_DAEMON` when the client makes no sense. */
@@ -36,7 +39,7 @@ export function serve(
   input: Readable,
   output: Writable,
   helper: Helper,
-  { patienceMs, onActivity = () => {} }: ServeOptions = {},
+  { patienceMs, onActivity } = PATIENTLY,
 ): Served {
   const session = helper.newSession();
   /** Ids of the requests that are not answered yet. */

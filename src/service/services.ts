@@ -2,15 +2,11 @@
 
 import { DEFAULT_HOST, INTERNATIONAL_HOST } from '../core/account.ts';
 
-export interface Service {
-  readonly name: 'china' | 'international';
-  readonly host: string;
-  /** The page that shows a person's API keys. */
-  readonly keysUrl: string;
-}
-
-/** https://docs.bigmodel.cn/cn/api/introduction and https://docs.z.ai/api-reference/introduction */
-export const SERVICES: readonly Service[] = [
+/**
+ * The services, and the page of each that shows a person's API keys:
+ * https://docs.bigmodel.cn/cn/api/introduction and https://docs.z.ai/api-reference/introduction
+ */
+export const SERVICES = [
   {
     name: 'china',
     host: DEFAULT_HOST,
@@ -21,7 +17,7 @@ export const SERVICES: readonly Service[] = [
     host: INTERNATIONAL_HOST,
     keysUrl: 'https://z.ai/manage-apikey/apikey-list',
   },
-];
+] as const;
 
 export const PLANS = ['pay-as-you-go', 'coding'] as const;
 

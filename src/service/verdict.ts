@@ -7,8 +7,7 @@ import type { Messages } from '../messages/en.ts';
 import type { KeyOrigin } from '../stores/port.ts';
 import { errorCodeIn, meaningOf } from './error-codes.ts';
 import { type Answer, chat, listModels, type Origin } from './probe.ts';
-import type { PlanName } from './services.ts';
-import { PLANS } from './services.ts';
+import { PLANS, type PlanName } from './services.ts';
 
 export interface Verdict {
   readonly verdict: 'accepted' | 'refused' | 'unchecked';

@@ -1,7 +1,6 @@
 /** What there is on this machine, as the steps of the guided first run need it. */
 
-import type { Account } from '../core/account.ts';
-import { DEFAULT_HOST, INTERNATIONAL_HOST } from '../core/account.ts';
+import { type Account, DEFAULT_HOST, INTERNATIONAL_HOST } from '../core/account.ts';
 import type { GlmTokenError } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
 import { languageNamed, localeOf, type Settings } from '../settings.ts';
