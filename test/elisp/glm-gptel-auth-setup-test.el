@@ -38,7 +38,8 @@
 (defun glm-test--doctor (&rest backends)
   "Return what the doctor shows of a gptel that has BACKENDS.
 Nobody may be asked for anything."
-  (let ((gptel--known-backends
+  (let ((this-command 'glm-gptel-auth-doctor)
+        (gptel--known-backends
          (mapcar (lambda (backend) (cons (gptel-backend-name backend) backend))
                  backends)))
     (auth-source-forget-all-cached)

@@ -161,7 +161,8 @@ Nothing may be asked for meanwhile."
                           nil nil (car glm-test--command) t t nil
                           (cadr glm-test--command) "store")))))
       (glm-test--with-source
-        (let* ((entry (car (auth-source-search :host "open.bigmodel.cn")))
+        (let* ((entry (let ((this-command 'glm-test))
+                        (car (auth-source-search :host "open.bigmodel.cn"))))
                (secret (plist-get entry :secret)))
           (should (functionp secret))
           (should (string-match-p
