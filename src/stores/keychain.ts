@@ -143,7 +143,8 @@ class SecretServiceStore implements WritableStore {
   readonly place = 'Secret Service';
   readonly #world: KeychainWorld;
   readonly #service: string;
-  readonly #keytar: WritableStore;
+  /** Without its list, which can end the process here (SIGSEGV). */
+  readonly #keytar: Omit<WritableStore, 'list'>;
   #hasAnswered = false;
   #secrets: Promise<SecretService> | undefined;
   /** What keytar was allowed to read, which our own connection cannot see. */
