@@ -204,7 +204,7 @@ describe('with a keychain', () => {
     await glmToken(['store'], { env: session.env, input: KEY });
   });
   after(() => session.stop());
-  beforeEach(() => start({ ...session.env, GLM_TOKEN_PROMPT_TIMEOUT: '1s' }));
+  beforeEach(() => start({ ...session.env, GLM_TOKEN_PROMPT_TIMEOUT: '3s' }));
 
   test('a stored key is offered by its shortened id', async () => {
     const answers = { host: 'open.bigmodel.cn', plan: 'coding' };

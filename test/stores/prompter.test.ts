@@ -82,6 +82,23 @@ describe('with a locked keyring', () => {
     }
   });
 
+  test('six requests to the helper at once are one prompt, whether it is cancelled or answered', async () => {
+    const helper = new Helper(env);
+    try {
+      for (const act of ['cancel', 'answer'] as const) {
+        const asked = Array.from({ length: 6 }, () => helper.request('token', { profile: 'a' }));
+        await display[act](PROMPTER, PASSWORD);
+        const startedAt = performance.now();
+        const replies = await Promise.all(asked);
+        assert.ok(performance.now() - startedAt < 5000, 'each was answered with the first');
+        assert.equal(new Set(replies.map(({ error }) => error?.data.code)).size, 1);
+        assert.equal(await display.shows(PROMPTER), false);
+      }
+    } finally {
+      await helper.stop();
+    }
+  });
+
   test('a prompt that is cancelled is not shown again, and the exit status is 6', async () => {
     for (const command of [
       ['print', '--profile=a'],
