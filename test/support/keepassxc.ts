@@ -11,7 +11,7 @@ import { end, SessionBus, until } from './session-bus.ts';
 /** What its windows are called. */
 export const ACCESS = 'Access Request';
 export const UNLOCKING = 'Unlock Database';
-const MAIN = /^(test\*?|.*\[Locked\]) - KeePassXC$/;
+const MAIN = /^(\w+\*?|.*\[Locked\]) - KeePassXC$/;
 
 const PASSWORD = 'the password of the test database';
 
@@ -30,10 +30,10 @@ const GROUP = 'AQEBAQEBAQEBAQEBAQEBAQ==';
 const GROUP_ID = '{01010101-0101-0101-0101-010101010101}';
 
 /** A database that exposes its root group, as the dialog of its settings does, or none. */
-const database = (isExposed: boolean) => `<?xml version="1.0" encoding="utf-8"?>
+const database = (name: string, isExposed: boolean) => `<?xml version="1.0" encoding="utf-8"?>
 <KeePassFile>
   <Meta>
-    <DatabaseName>test</DatabaseName>
+    <DatabaseName>${name}</DatabaseName>
     <CustomData>${
       isExposed ? `<Item><Key>FDO_SECRETS_EXPOSED_GROUP</Key><Value>${GROUP_ID}</Value></Item>` : ''
     }</CustomData>
@@ -67,7 +67,7 @@ export class KeePassSession {
     writeFileSync(join(home, '.config/keepassxc/keepassxc.ini'), SETTINGS);
     for (const [name, { exposed }] of Object.entries(databases)) {
       const xml = join(home, `${name}.xml`);
-      writeFileSync(xml, database(exposed));
+      writeFileSync(xml, database(name, exposed));
       const made = await run(['keepassxc-cli', 'import', '-p', xml, session.#file(name)], {
         env: session.env,
         input: `${PASSWORD}\n${PASSWORD}\n`,
@@ -98,20 +98,26 @@ export class KeePassSession {
     for (const _name of names) {
       await until('a locked database', () => this.#isInFront(/\[Locked\]/));
       await this.#press('Return', PASSWORD);
-      await until('an open database', () => this.#isInFront(/^test\*? - /));
+      await until('an open database', () => this.#isInFront(/^\w+\*? - /));
       if (names.length > 1) await this.switchDatabase();
     }
   }
 
   async #isInFront(title: RegExp): Promise<boolean> {
-    return [...(await this.#titles()).values()].some(
-      (shown) => MAIN.test(shown) && title.test(shown),
-    );
+    return title.test(await this.#main());
+  }
+
+  /** The title of its main window, which has the name of the database in front. */
+  async #main(): Promise<string> {
+    const title = [...(await this.#titles()).values()].find((shown) => MAIN.test(shown)) ?? '';
+    return title.replace('*', ''); // It stands there until what was changed is saved.
   }
 
   /** Puts the next database in front, so that new keys go to it. */
   async switchDatabase(): Promise<void> {
+    const before = await this.#main();
     await this.#press('ctrl+Tab');
+    await until('another database in front', async () => (await this.#main()) !== before);
   }
 
   /** Locks the database in front. */
