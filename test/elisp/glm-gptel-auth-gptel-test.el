@@ -484,6 +484,18 @@ What fails is noted in `glm-test--failures'."
       (should-not gptel--request-alist)
       (glm-gptel-auth--stop-helper))))
 
+(ert-deftest glm-test-a-key-function-without-a-token-leaves-nothing ()
+  "As `glm-gptel-auth-token' is for gptel's `:key'; curl is parked by then."
+  (require 'gptel-openai)
+  (dolist (gptel-use-curl '(t nil))
+    (with-current-buffer
+        (glm-test--chat
+         (gptel-make-openai "Key" :host glm-test--host :protocol "http"
+                            :key #'glm-gptel-auth-token :models '(glm-5.3)))
+      (should-error (gptel-send) :type 'user-error)
+      (should-not (glm-test--curl-processes))
+      (should-not gptel--request-alist))))
+
 (ert-deftest glm-test-waiting-is-seen-without-curl ()
   "gptel inhibits messages when it asks for headers then."
   (let ((glm-gptel-auth-command

@@ -187,7 +187,9 @@ The first request may fail, with a `user-error'; the second may not."
 
 (defun glm-prove-typing ()
   "Store a key that is typed, in the encrypted file, whose passphrase is typed too."
-  (call-interactively #'glm-gptel-auth-store)
+  ;; As M-x sets it.
+  (let ((this-command #'glm-gptel-auth-store))
+    (call-interactively #'glm-gptel-auth-store))
   (glm-prove--pause "typed")
   (let ((keys (concat (cl-remove-if-not #'characterp (recent-keys)))))
     (write-region keys nil (glm-prove--file "recent-keys") nil 'silent))
