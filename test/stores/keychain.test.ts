@@ -271,6 +271,7 @@ describe('the adapter', () => {
     const expected = { code: 'ERR_STORE_LOCKED', reason: 'keychainLocked' };
     await eachRejects(store, expected);
     await assert.rejects(store.get({ ...account, profile: 'other' }), expected);
+    assert.deepEqual(await store.list({ mayAsk: false }), [{ account, id: undefined }]);
     await session.unlock();
     assert.equal(await store.get(account), 'id.secret');
     assert.equal(isStuck(), false);
