@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Display } from './display.ts';
 import type { Env } from './environment.ts';
 import { run } from './program.ts';
@@ -103,6 +104,15 @@ export class KeePassSession {
     }
   }
 
+  /** Presses a key until the title shows what came of it: 2.7.10 loses keys just after an unlock. */
+  async #pressUntil(key: string, what: string, holds: (title: string) => boolean): Promise<void> {
+    await until(what, async () => {
+      await this.#press(key);
+      await delay(500);
+      return holds(await this.#main());
+    });
+  }
+
   async #isInFront(title: RegExp): Promise<boolean> {
     return title.test(await this.#main());
   }
@@ -116,14 +126,12 @@ export class KeePassSession {
   /** Puts the next database in front, so that new keys go to it. */
   async switchDatabase(): Promise<void> {
     const before = await this.#main();
-    await this.#press('ctrl+Tab');
-    await until('another database in front', async () => (await this.#main()) !== before);
+    await this.#pressUntil('ctrl+Tab', 'another database in front', (title) => title !== before);
   }
 
   /** Locks the database in front. */
   async lock(): Promise<void> {
-    await this.#press('ctrl+l');
-    await until('a locked database', () => this.#isInFront(/\[Locked\]/));
+    await this.#pressUntil('ctrl+l', 'a locked database', (title) => /\[Locked\]/.test(title));
   }
 
   /** The titles of its windows besides the main one. */
