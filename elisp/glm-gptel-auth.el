@@ -579,17 +579,17 @@ or did not answer in time."
 (defun glm-gptel-auth--last-words (process)
   "Return what PROCESS, a helper that ended, said of it, a string, or nil.
 When node itself fails, one line says why, among others that repeat code."
-  (let* ((errors (process-get process 'glm-gptel-auth-errors))
-         (buffer (and errors (process-buffer errors)))
-         lines)
-    (while (and errors (accept-process-output errors 0.02 nil t)))
-    (when (buffer-live-p buffer)
-      (setq lines (split-string (with-current-buffer buffer (buffer-string))
-                                "\n" t "[ \t\r]+")))
-    (or (process-get process 'glm-gptel-auth-last-words)
-        (cl-loop for line in lines
-                 when (string-match-p "\\`[A-Za-z]*Error\\b" line) return line)
-        (and lines (string-join lines "; ")))))
+  (or (process-get process 'glm-gptel-auth-last-words)
+      (when-let* ((errors (process-get process 'glm-gptel-auth-errors))
+                  (buffer (process-buffer errors))
+                  ((buffer-live-p buffer)))
+        (while (accept-process-output errors 0.02 nil t))
+        (let ((lines (split-string (with-current-buffer buffer (buffer-string))
+                                   "\n" t "[ \t\r]+")))
+          (or (cl-loop for line in lines
+                       when (string-match-p "\\`[A-Za-z]*Error\\b" line)
+                       return line)
+              (and lines (string-join lines "; ")))))))
 
 (defun glm-gptel-auth--fail-without-answer (process)
   "Signal that PROCESS, a helper, ended or did not answer in time; stop it."
@@ -867,27 +867,22 @@ when glm-token does not know the code, or cannot be asked."
 
 (defcustom glm-gptel-auth-models
   (let ((text '(:capabilities (tool-use json reasoning)))
-        (media '("image/jpeg" "image/png")))
-    `((glm-5.3 :description "Flagship" :context-window 1000 ,@text)
-      (glm-5.3-flash :description "Fast; reads images"
-                     :context-window 1000
+        (images '(:capabilities (tool-use reasoning media)
+                  :mime-types ("image/jpeg" "image/png"))))
+    `((glm-5.3 :context-window 1000 ,@text)
+      (glm-5.3-flash :context-window 1000
                      :capabilities (tool-use json reasoning media)
-                     :mime-types ,media)
+                     :mime-types ("image/jpeg" "image/png"))
       (glm-5.2 :context-window 1000 ,@text)
       (glm-5.1 :context-window 200 ,@text)
       (glm-5 :context-window 200 ,@text)
       (glm-5-turbo :context-window 200 ,@text)
-      (glm-5v-turbo :description "Reads images" :context-window 200
-                    :capabilities (tool-use reasoning media)
-                    :mime-types ,media)
+      (glm-5v-turbo :context-window 200 ,@images)
       (glm-4.7 :context-window 200 ,@text)
       (glm-4.7-flash :context-window 200 ,@text)
-      (glm-4.7-flashx :description "Faster than flash"
-                      :context-window 200 ,@text)
+      (glm-4.7-flashx :context-window 200 ,@text)
       (glm-4.6 :context-window 200 ,@text)
-      (glm-4.6v :description "Reads images" :context-window 128
-                :capabilities (tool-use reasoning media)
-                :mime-types ,media)
+      (glm-4.6v :context-window 128 ,@images)
       (glm-4.5-air :context-window 128 ,@text)
       (glm-4.5-flash :context-window 128 ,@text)))
   "GLM models and what gptel wants to know of them; windows in 1000 tokens.
@@ -900,7 +895,7 @@ by host and change."
   :type '(repeat (cons symbol plist)))
 
 (defconst glm-gptel-auth-coding-models
-  `((glm-5.4 :description "Flagship; reads images" :context-window 1000
+  `((glm-5.4 :context-window 1000
              :capabilities (tool-use reasoning media)
              :mime-types ("image/jpeg" "image/png"))
     ,@(mapcar (lambda (model) (assq model glm-gptel-auth-models))
