@@ -1,7 +1,7 @@
 /** What there is on this machine, as the steps of the guided first run need it. */
 
 import { type Account, DEFAULT_HOST, INTERNATIONAL_HOST } from '../core/account.ts';
-import type { GlmTokenError } from '../core/errors.ts';
+import { GlmTokenError } from '../core/errors.ts';
 import { shortenedIdOf } from '../core/key.ts';
 import { languageNamed, localeOf, type Settings } from '../settings.ts';
 import { isMissingKeychain } from '../stores/cure.ts';
@@ -63,6 +63,7 @@ interface Found {
 
 const NOTHING: Found = { storedId: undefined, noKeychain: undefined };
 
+/** @param mayAsk false after a key that no store took */
 async function lookFor(
   account: Account,
   { settings, stores, store: choice }: SetupWorld,
@@ -71,9 +72,12 @@ async function lookFor(
   const keeper = await storeOf(stores, account, choice);
   try {
     const text = await keeper.get(account, { mayAsk });
-    return { ...NOTHING, storedId: text === undefined ? undefined : shortenedIdOf(text) };
+    if (text !== undefined) return { ...NOTHING, storedId: shortenedIdOf(text) };
+    // One that answers, and took no key, is GNOME Keyring without a keyring.
+    if (!mayAsk) throw new GlmTokenError('keyringMissing');
+    return NOTHING;
   } catch (error) {
-    const isNamed = choice !== undefined || settings.store !== undefined;
+    const isNamed = (choice ?? settings.store) !== undefined;
     if (isNamed || !isMissingKeychain(error)) throw error;
     return { ...NOTHING, noKeychain: error };
   }

@@ -38,7 +38,7 @@ describe('a command that was asked for JSON fails with one JSON line', SIDE_BY_S
       assert.match(stderr, /^[^\p{Cc}]+\n$/u);
       const { schemaVersion, error, ...rest } = JSON.parse(stderr);
       assert.deepEqual([schemaVersion, rest], [1, {}]);
-      assert.deepEqual(Object.keys(error), ['code', 'message', 'hint']);
+      assert.deepEqual(Object.keys(error), ['code', 'message', 'hint', 'action']);
       assert.equal(error.code, code);
       assert.ok(error.message && error.hint);
     });
