@@ -71,11 +71,13 @@ PLACE is `top', or what it is called in: `timer', `filter' or `sentinel'."
 (defun glm-wait--two (place)
   "Make a request from PLACE, and another one while it waits.
 Return what both brought."
-  (let (second)
-    (run-at-time 0.2 nil (lambda () (setq second (glm-wait--token))))
-    (let ((first (glm-wait--from place #'glm-wait--token)))
-      (glm-wait--until (lambda () second))
-      (list first second))))
+  (let* ((second nil)
+         (again (lambda () (setq second (glm-wait--token))))
+         (first (glm-wait--from place (lambda ()
+                                        (run-at-time 0.2 nil again)
+                                        (glm-wait--token)))))
+    (glm-wait--until (lambda () second))
+    (list first second)))
 
 (defmacro glm-wait--deftest-two (name mode)
   "Define the test NAME that two requests get their answers from MODE."
